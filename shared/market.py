@@ -1,0 +1,131 @@
+"""What all roles of one machine see of the market: closed candles, as the feed publishes them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import islice
+
+from shared.aggregation import Aggregation
+from shared.candles import INTERVALS, Candle, Gap, Gate, Refusal, exact, interval_ms
+
+__all__ = ["INTERVALS", "Candle", "Gap", "Gate", "Market", "Refusal", "exact", "interval_ms"]
+
+Listener = Callable[[Candle], None]
+
+
+class Market:
+    """The latest candles and a short history of each symbol and interval, and who wants to hear of new ones.
+
+    The feed publishes one base interval a symbol (the finest that it has). Longer ones are built from it for
+    everybody once somebody asks with `follow`. `kind` is 'usdm' or 'spot': a machine watches one of them.
+    """
+
+    def __init__(self, kind: str = "usdm", depth: int = 512) -> None:
+        self.kind = kind
+        self._depth = depth
+        self._history: dict[tuple[str, str], deque[Candle]] = {}
+        self._base: dict[str, str] = {}
+        self._followed: list[str] = []
+        self._aggregations: dict[str, list[Aggregation]] = {}
+        self._listeners: list[tuple[Listener, bool]] = []
+
+    def publish(self, candle: Candle) -> None:
+        """Make one closed candle known, then the longer candles that it completes.
+
+        Raises ValueError for a candle that is not newer than the last of its symbol and interval: candles
+        pass a `Gate` first. A listener's error reaches the caller.
+        """
+        symbol = candle.symbol
+        base = self._base.setdefault(symbol, candle.interval)
+        self._keep(candle)
+        for listener, _ in tuple(self._listeners):
+            listener(candle)
+        if candle.interval != base:
+            return
+        if symbol not in self._aggregations:
+            self._aggregations[symbol] = self._start_aggregations(symbol)
+        for aggregation in self._aggregations[symbol]:
+            longer = aggregation.add(candle)
+            if longer is not None:
+                self._keep(longer)
+                for listener, aggregated in tuple(self._listeners):
+                    if aggregated:
+                        listener(longer)
+
+    def follow(self, interval: str) -> None:
+        """Ask for candles of `interval` of every symbol; what history allows is built at once, unheard."""
+        length = interval_ms(interval)
+        if interval in self._followed:
+            return
+        self._followed.append(interval)
+        self._followed.sort(key=interval_ms)
+        for symbol, base in self._base.items():
+            if symbol not in self._aggregations or not _divides(interval_ms(base), length):
+                continue
+            aggregation = Aggregation(interval)
+            for candle in self._history[symbol, base]:
+                longer = aggregation.add(candle)
+                if longer is not None:
+                    self._keep(longer)
+            self._aggregations[symbol].append(aggregation)
+            self._aggregations[symbol].sort(key=lambda one: one.length)
+
+    def subscribe(self, listener: Listener, *, aggregated: bool = False) -> Callable[[], None]:
+        """Call `listener` with every candle that the feed publishes, and with `aggregated` also with those
+        built from them. Listeners are called in the order they came; the answer ends the subscription."""
+        entry = (listener, aggregated)
+        self._listeners.append(entry)
+
+        def unsubscribe() -> None:
+            if entry in self._listeners:
+                self._listeners.remove(entry)
+
+        return unsubscribe
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that have been published so far, in alphabetical order."""
+        return tuple(sorted(self._base))
+
+    def base_interval(self, symbol: str) -> str | None:
+        """The interval that the feed delivers for this symbol."""
+        return self._base.get(symbol)
+
+    def latest(self, symbol: str, interval: str | None = None) -> Candle | None:
+        """The last closed candle, of the base interval unless one is named."""
+        known = self._history.get((symbol, interval or self._base.get(symbol, "")))
+        return known[-1] if known else None
+
+    def price(self, symbol: str) -> Decimal | None:
+        """The last close as money."""
+        candle = self.latest(symbol)
+        return None if candle is None else candle.price
+
+    def history(self, symbol: str, interval: str | None = None, count: int | None = None) -> list[Candle]:
+        """The last `count` closed candles (all that are kept without it), the oldest first."""
+        known = self._history.get((symbol, interval or self._base.get(symbol, "")), deque())
+        if count is None or count >= len(known):
+            return list(known)
+        return list(islice(known, len(known) - count, None)) if count > 0 else []
+
+    def _keep(self, candle: Candle) -> None:
+        key = (candle.symbol, candle.interval)
+        known = self._history.get(key)
+        if known is None:
+            known = self._history[key] = deque(maxlen=self._depth)
+        elif known and candle.open_ms <= known[-1].open_ms:
+            raise ValueError(
+                f"a {candle.interval} candle of {candle.symbol} at {candle.open_ms} ms is not newer than the "
+                f"last one at {known[-1].open_ms} ms"
+            )
+        known.append(candle)
+
+    def _start_aggregations(self, symbol: str) -> list[Aggregation]:
+        base = interval_ms(self._base[symbol])
+        return [Aggregation(name) for name in self._followed if _divides(base, interval_ms(name))]
+
+
+def _divides(short: int, long: int) -> bool:
+    return short < long and long % short == 0
