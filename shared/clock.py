@@ -40,9 +40,11 @@ class WallClock:
         return floor_ms(self.now())
 
     async def sleep_until(self, moment: datetime) -> None:
-        # Asked again after each sleep: the loop's clock and the wall's drift apart, and the wall's may be set.
-        while (left := (moment - self.now()).total_seconds()) > 0:
+        # Asked again after each sleep: the loop's clock and the wall's drift apart, and somebody may set it.
+        left = (moment - self.now()).total_seconds()
+        while left > 0:
             await asyncio.sleep(min(left, 60.0))
+            left = (moment - self.now()).total_seconds()
 
 
 class MarketClock:

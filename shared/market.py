@@ -40,19 +40,14 @@ class Market:
         symbol = candle.symbol
         base = self._base.setdefault(symbol, candle.interval)
         self._keep(candle)
+        # Built before anybody hears of the candle: a listener may call `follow`, which reads the history.
+        longer = self._build_longer(candle) if candle.interval == base else []
         for listener, _ in tuple(self._listeners):
             listener(candle)
-        if candle.interval != base:
-            return
-        if symbol not in self._aggregations:
-            self._aggregations[symbol] = self._start_aggregations(symbol)
-        for aggregation in self._aggregations[symbol]:
-            longer = aggregation.add(candle)
-            if longer is not None:
-                self._keep(longer)
-                for listener, aggregated in tuple(self._listeners):
-                    if aggregated:
-                        listener(longer)
+        for built in longer:
+            for listener, aggregated in tuple(self._listeners):
+                if aggregated:
+                    listener(built)
 
     def follow(self, interval: str) -> None:
         """Ask for candles of `interval` of every symbol; what history allows is built at once, unheard."""
@@ -121,6 +116,16 @@ class Market:
                 f"last one at {known[-1].open_ms} ms"
             )
         known.append(candle)
+
+    def _build_longer(self, candle: Candle) -> list[Candle]:
+        symbol = candle.symbol
+        if symbol not in self._aggregations:
+            self._aggregations[symbol] = self._start_aggregations(symbol)
+        built = [aggregation.add(candle) for aggregation in self._aggregations[symbol]]
+        longer = [one for one in built if one is not None]
+        for one in longer:
+            self._keep(one)
+        return longer
 
     def _start_aggregations(self, symbol: str) -> list[Aggregation]:
         base = interval_ms(self._base[symbol])
