@@ -1,0 +1,215 @@
+"""A machine's connection to Supabase: supabase-py with a token that never runs out, and one way to call.
+
+`Connection.call` is the only place that decides what an error means and whether a call may be sent twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+import stamina
+import structlog
+from postgrest.exceptions import APIError
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+from shared.errors import (
+    ConfigurationError,
+    DatabaseError,
+    NotAllowed,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
+from shared.keys import Tokens
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# Calling one of these twice does what calling it once does: ids deduplicate, fences refuse, leases run out.
+IDEMPOTENT = frozenset(
+    {
+        "ingest_signals",
+        "claim_work",
+        "renew_work",
+        "release_work",
+        "complete_analysis",
+        "fail_analysis",
+        "record_monitoring",
+        "expire_signals",
+        "register_machine",
+        "machine_heartbeat",
+        "flush_broadcasts",
+        "watch_signals",
+        "unwatch_signals",
+    }
+)
+
+# SQLSTATEs after which the transaction certainly was rolled back, so that the same call may be sent again.
+ROLLED_BACK = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
+# PostgREST could not reach the database (or its pool ran dry): nothing was executed.
+NO_DATABASE = frozenset({"PGRST000", "PGRST001", "PGRST002", "PGRST003"})
+GATEWAY = frozenset({"502", "503", "504", "520"})
+
+
+class Circuit:
+    """Stops asking a database that does not answer: after `limit` failures in a row only one call every
+    `pause` seconds is let through to look, everything else fails at once."""
+
+    def __init__(self, limit: int = 8, pause: float = 2.0, now: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._pause = pause
+        self._now = now
+        self._failures = 0
+        self._look_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are being turned away."""
+        return self._failures >= self._limit
+
+    def admit(self) -> None:
+        """Let a call pass, or raise `NotSent`."""
+        if not self.is_open:
+            return
+        if self._now() < self._look_at:
+            raise NotSent("the database does not answer; waiting before it is asked again")
+        self._look_at = self._now() + self._pause
+
+    def succeeded(self) -> None:
+        """An answer came, whatever it says."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """No answer came."""
+        self._failures += 1
+        if self._failures >= self._limit:
+            self._look_at = self._now() + self._pause
+
+
+class Connection:
+    """One machine's way to the database, as one database role."""
+
+    def __init__(
+        self, client: AsyncClient, http: httpx.AsyncClient, tokens: Callable[[], str], role: str
+    ) -> None:
+        self.client = client
+        self.role = role
+        self.token = tokens
+        self._http = http
+        self._circuit = Circuit()
+
+    async def call(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        attempts: int = 4,
+        patience: float = 10.0,
+        idempotent: bool | None = None,
+    ) -> Any:
+        """Call the function `name` and answer what it returned, parsed from JSON.
+
+        A call that certainly did nothing is sent again, up to `attempts` times within `patience` seconds; one
+        whose outcome is unknown only when it is idempotent (by name, unless said otherwise).
+        Raises `Refused`, `NotAllowed`, `NotFound` or `Unavailable`.
+        """
+        repeatable = name in IDEMPOTENT if idempotent is None else idempotent
+        again = Unavailable if repeatable else NotSent
+        async for attempt in stamina.retry_context(
+            on=again, attempts=attempts, timeout=patience, wait_initial=0.05, wait_max=2.0, wait_jitter=0.2
+        ):
+            with attempt:
+                return await self._once(name, params)
+        raise AssertionError("unreachable: the retry context either returns or raises")
+
+    async def _once(self, name: str, params: Mapping[str, Any]) -> Any:
+        self._circuit.admit()
+        try:
+            answer = await call(self.client, name, params)
+        except Unavailable:
+            self._circuit.failed()
+            raise
+        except DatabaseError:
+            self._circuit.succeeded()
+            raise
+        self._circuit.succeeded()
+        return answer
+
+    async def close(self) -> None:
+        """Close every socket that this connection opened."""
+        await self._http.aclose()
+
+
+async def call(client: AsyncClient, name: str, params: Mapping[str, Any]) -> Any:
+    """Call one function once through `client`; errors come out as Sigtrail's."""
+    try:
+        response = await client.rpc(name, dict(params)).execute()
+    except APIError as error:
+        raise translate(name, error) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise NotSent(f"{name}: the Supabase API cannot be reached ({_reason(error)})") from error
+    except httpx.UnsupportedProtocol as error:
+        raise ConfigurationError(f"SUPABASE_URL is not an http or https address: {error}") from error
+    except httpx.TransportError as error:
+        raise OutcomeUnknown(f"{name}: no answer came back ({_reason(error)})") from error
+    return response.data
+
+
+def translate(name: str, error: APIError) -> DatabaseError | Unavailable:
+    """What an error answer means: was it refused, not allowed, not there, or simply not now?"""
+    code = str(error.code or "")
+    message = f"{name}: {error.message or 'no message'}"
+    if code in ROLLED_BACK or code in NO_DATABASE:
+        return NotSent(f"{message} ({code})")
+    if code in GATEWAY or code.startswith(("08", "XX", "58")) or code == "500":
+        return OutcomeUnknown(f"{message} ({code})")
+    details = None if error.details is None else str(error.details)
+    kind: type[DatabaseError] = Refused
+    if code in {"42501", "401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303"}:
+        kind = NotAllowed
+    elif code in {"42883", "42P01", "404", "PGRST106", "PGRST116", "PGRST202", "PGRST205"}:
+        kind = NotFound
+    return kind(message, code=code or None, details=details, hint=error.hint)
+
+
+async def connect(settings: Settings, role: str, machine_id: str) -> Connection:
+    """Open a connection as database role `role` for the machine `machine_id`; no request is made yet."""
+    tokens = Tokens(settings, role, machine_id)
+    return await open_connection(settings, tokens, role)
+
+
+async def open_connection(settings: Settings, tokens: Callable[[], str], role: str) -> Connection:
+    """Open a connection that sends the token that `tokens` gives at the time of each request."""
+
+    async def authorize(request: httpx.Request) -> None:
+        # supabase-py fixes the header when the client is made; a machine outlives its tokens.
+        request.headers["Authorization"] = f"Bearer {tokens()}"
+
+    hosted = settings.supabase_url.startswith("https://")
+    http = httpx.AsyncClient(
+        http2=hosted,
+        follow_redirects=True,
+        # Handshakes cost more than calls: connections stay open between a candle and the next.
+        limits=httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=90.0),
+        timeout=httpx.Timeout(30.0, connect=5.0),
+        event_hooks={"request": [authorize]},
+        trust_env=hosted,
+    )
+    key = settings.supabase_publishable_key.get_secret_value()
+    options = AsyncClientOptions(
+        headers={"Authorization": f"Bearer {tokens()}"},
+        auto_refresh_token=False,
+        persist_session=False,
+        httpx_client=http,
+    )
+    client = await acreate_client(settings.supabase_url, key, options)
+    return Connection(client, http, tokens, role)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,50 @@
+"""Structured logs: one event name and its data a line, as JSON in a file or readable in a terminal."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+# Tokens and keys have no business in a log; this catches those that slip into an error text.
+SECRET = re.compile(
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|sb_(?:secret|publishable)_[\w-]+|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"
+)
+
+
+def setup(*, json: bool = False, level: str = "info", stream: TextIO | None = None) -> None:
+    """Send the log of this process to `stream` (standard error), `json` lines or readable ones."""
+    out = sys.stderr if stream is None else stream
+    number = logging.getLevelNamesMapping()[level.upper()]
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=out.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    # The libraries' own loggers say at warning what a reader has to know, and below that every request.
+    logging.basicConfig(stream=out, level=max(number, logging.WARNING), format="%(name)s: %(message)s")
+    # The realtime client reports each failed attempt as an error; our wrapper reports outages once.
+    logging.getLogger("realtime").setLevel(logging.CRITICAL)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace whatever looks like a token, a key or a password in an address."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = SECRET.sub("[redacted]", value)
+    return event

@@ -1,0 +1,61 @@
+"""Where Sigtrail runs: the addresses and keys of one Supabase project.
+
+The environment decides; what it does not say is read from `.local/env`, which the local stack writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """The project that everything talks to. Secrets never show in a repr, a log line or an error."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    supabase_url: str = Field(pattern=r"^https?://[^\s]+$")
+    supabase_db_url: SecretStr | None = None
+    supabase_publishable_key: SecretStr = Field(
+        validation_alias=AliasChoices("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY")
+    )
+    supabase_secret_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+    )
+    supabase_jwt_secret: SecretStr | None = None
+    sigtrail_master_key: SecretStr | None = None
+
+    def need(self, name: str) -> str:
+        """The plain text of an optional setting; `ConfigurationError` names it when it is not there."""
+        value: str | SecretStr | None = getattr(self, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not text:
+            raise ConfigurationError(
+                f"{name.upper()} is not set: set it, or start the local stack with ./scripts/up"
+            )
+        return text
+
+
+def load(env_file: Path | None = None) -> Settings:
+    """The settings from the environment, and below it from `env_file` (`.local/env` of the checkout).
+
+    Raises `ConfigurationError` that names every variable that is missing or wrong, never its value.
+    """
+    path = CHECKOUT / ".local" / "env" if env_file is None else env_file
+    try:
+        return Settings(_env_file=path if path.is_file() else None)  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = "; ".join(f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors())
+        raise ConfigurationError(f"{problems}. Set it, or start the local stack with ./scripts/up") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return str(location[0]).upper() if location else "settings"
