@@ -1,0 +1,32 @@
+"""What the tests share: databases and stacks of their own, in temporary folders on free ports."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.settings import Settings
+from tests.ports import free_ports
+
+
+@pytest.fixture(scope="session")
+def state_folder() -> Iterator[Path]:
+    """A folder that the database's user can enter too, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="sigtrail-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster(state_folder: Path) -> Iterator[Cluster]:
+    """A running database with the hosted baseline and nothing else: no services, no migrations.
+
+    `db_url` logs in as postgres, `admin_db_url` as the superuser, `settings` has the rest.
+    """
+    database = Cluster(Settings(root=state_folder / "cluster").at_port(free_ports()))
+    with database.running():
+        yield database

@@ -1,0 +1,36 @@
+"""Waiting for something to become true, instead of sleeping and hoping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def until(predicate: Callable[[], T | Awaitable[T]], timeout: float = 30, every: float = 0.02) -> T:
+    """The first true value of `predicate`, which may be a function or a coroutine function.
+
+    An AssertionError inside the predicate counts as "not yet" and is raised when the time (seconds) is up; without
+    one, a TimeoutError names the predicate.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        failure: AssertionError | None = None
+        value: T | None = None
+        try:
+            found = predicate()
+            value = await found if inspect.isawaitable(found) else found
+        except AssertionError as error:
+            failure = error
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            if failure is not None:
+                raise failure
+            name = getattr(predicate, "__name__", repr(predicate))
+            raise TimeoutError(f"{name} was still {value!r} after {timeout:g} s")
+        await asyncio.sleep(every)
