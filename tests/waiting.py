@@ -11,11 +11,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def until(predicate: Callable[[], T | Awaitable[T]], timeout: float = 30, every: float = 0.02) -> T:
+async def until(
+    predicate: Callable[[], T | Awaitable[T]],
+    timeout: float = 30,  # noqa: ASYNC109 - a failure must name the predicate
+    every: float = 0.02,
+) -> T:
     """The first true value of `predicate`, which may be a function or a coroutine function.
 
-    An AssertionError inside the predicate counts as "not yet" and is raised when the time (seconds) is up; without
-    one, a TimeoutError names the predicate.
+    An AssertionError inside the predicate counts as "not yet" and is raised when the time (seconds) is up;
+    without one, a TimeoutError names the predicate.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,8 +1,8 @@
 """A PostgreSQL cluster of the stack's own that looks like a hosted project's database.
 
-PostgreSQL refuses to run as root. Started by root the cluster belongs to the system's `postgres` user, and if that
-user cannot reach the state folder (root's home), the data lies under /var/lib/sigtrail with a link to it in the state
-folder.
+PostgreSQL refuses to run as root. Started by root the cluster belongs to the system's `postgres` user, and if
+that user cannot reach the state folder (root's home), the data lies under /var/lib/sigtrail, linked
+from the state folder.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import re
 import select
 import shutil
 import signal
@@ -25,7 +26,7 @@ import psycopg
 from psycopg import sql
 
 from scripts.local_supabase.errors import StackError
-from scripts.local_supabase.settings import HOST, Settings
+from scripts.local_supabase.settings import Settings
 
 HERE = Path(__file__).parent
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -60,8 +61,8 @@ class Cluster:
         """
         if not (BIN / "postgres").exists():
             raise StackError(
-                "PostgreSQL 15 is not installed: run `./scripts/install` as root, or have somebody install the"
-                " package postgresql-15."
+                "PostgreSQL 15 is not installed: run `./scripts/install` as root, or have the package"
+                " postgresql-15 installed."
             )
         if (self.data / "PG_VERSION").exists():
             self._configure(self.data)
@@ -98,7 +99,7 @@ class Cluster:
         ]
 
     def process_options(self) -> dict[str, Any]:
-        """Keyword arguments for Popen: another user when we are root, and a folder that this user can be in."""
+        """Keyword arguments for Popen: for root another user, and a folder that this user can be in."""
         options: dict[str, Any] = {
             "cwd": "/",
             "env": {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"},
@@ -117,7 +118,7 @@ class Cluster:
             yield
 
     def wait(self, process: subprocess.Popen[bytes] | None = None, timeout: float = 60) -> None:
-        """Return once the server takes connections. Raises StackError with the log's last line if it ends first."""
+        """Return once the server takes connections. Raises StackError with its last words if it ends."""
         deadline = time.monotonic() + timeout
         while not self.accepts():
             if process is not None and process.poll() is not None:
@@ -202,9 +203,7 @@ class Cluster:
     def _last_words(self) -> str:
         with suppress(OSError):
             lines = (self.settings.logs / "postgres.log").read_text(errors="replace").split("\n")
-            fatal = [
-                line for line in lines[-50:] if "FATAL" in line or "PANIC" in line or "could not" in line
-            ]
+            fatal = [line for line in lines[-50:] if re.search("FATAL|PANIC|could not", line)]
             return (fatal or lines[-2:])[-1].strip()
         return "see logs/postgres.log in the state folder."
 

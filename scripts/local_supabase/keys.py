@@ -48,7 +48,7 @@ class Keys:
         except FileNotFoundError:
             keys = cls.create()
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and linked into place: of two processes that come at once, both get the first one's keys.
+        # Written beside and linked into place: two processes that come at once both get the first one's keys.
         draft = file.with_suffix(f".{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(keys.__dict__, indent=2) + "\n")

@@ -1,7 +1,7 @@
 """Where one local Supabase lives and which ports it uses.
 
-Everything else about a stack (its addresses, files and keys) follows from these settings, so that every process of
-it gets by with the state folder alone: `Settings.load(root)`.
+Everything else about a stack (its addresses, files and keys) follows from these settings, so that each of its
+processes gets by with the state folder alone: `Settings.load(root)`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Settings:
 
     @classmethod
     def load(cls, root: Path) -> Self:
-        """The settings that a stack in this folder was last started with. Raises StackError if there are none."""
+        """The settings that the stack in this folder was last started with. Raises StackError without any."""
         file = root / "settings.json"
         try:
             stored: dict[str, Any] = json.loads(file.read_text())
