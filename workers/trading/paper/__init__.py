@@ -1,0 +1,5 @@
+"""The paper exchange: real rules, fees and latency, imagined money."""
+
+from workers.trading.paper.exchange import PaperExchange
+
+__all__ = ["PaperExchange"]
