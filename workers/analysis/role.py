@@ -1,0 +1,179 @@
+"""The analysis role: claims new signals, asks the analyst, hands the verdicts back in one call a batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from shared import work
+from shared.candles import interval_ms
+from shared.clock import Clock
+from shared.errors import SigtrailError, Unavailable
+from shared.identity import triggered_ms
+from shared.market import Market
+from shared.role import Call
+from shared.wakes import Wakes
+from shared.work import Work
+from workers.analysis.analyst import Analyst, NotEnoughHistory
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+# After this many candles of its own interval a signal that nobody analysed is no opportunity any more.
+STALE_CANDLES = 15
+# How often the analysis of one signal may fail before it is rejected for good.
+MOST_ATTEMPTS = 3
+
+
+class AnalysisRole:
+    """Turns `new` signals into `rejected` ones or, with a plan, into `monitoring` ones.
+
+    `counts` holds what was done so far: claimed, approved, rejected, failed, deferred, expired, refused.
+    """
+
+    name = "analysis"
+
+    def __init__(self, call: Call, clock: Clock, market: Market, wakes: Wakes, analyst: Analyst) -> None:
+        self._call = call
+        self._clock = clock
+        self._market = market
+        self._wakes = wakes
+        self._analyst = analyst
+        self._results = Results()
+        self.counts: Counter[str] = Counter()
+        # When deferred signals come back, so that a replay asks the database exactly then.
+        self._deferred_until: list[datetime] = []
+
+    async def start(self) -> None:
+        """Look for work at once: signals may have waited while no machine was there."""
+        self._wakes.wake(self.name)
+
+    async def step(self) -> int:
+        """Analyse everything that waits. Verdicts that could not be handed over are kept and go first."""
+        done = await self._deliver()
+        now = self._clock.now()
+        if not self._wakes.take(self.name) and not self._take_deferred(now):
+            return done
+        try:
+            while True:
+                batch = await work.claim(self._call, "analysis", now, most=BATCH)
+                self.counts["claimed"] += len(batch)
+                for one in batch:
+                    await self._analyse(one, now)
+                done += await self._deliver()
+                # A claim may answer fewer than it took: those over a trader's limit were rejected with it.
+                if len(batch) < BATCH // 2:
+                    return done
+        except Unavailable:
+            self._wakes.wake(self.name)
+            raise
+
+    async def stop(self) -> None:
+        """Hand over what is still held; what cannot be handed over returns when its lease runs out."""
+        await self._deliver()
+
+    async def _analyse(self, one: Work, now: datetime) -> None:
+        interval = str(one.signal["interval"])
+        fired, length = triggered_ms(one.signal_id), interval_ms(interval)
+        latest = fired + STALE_CANDLES * length
+        if self._clock.millis() > latest:
+            self._results.expire(one, "signal_stale")
+            return
+        if one.trader.get("status", "active") != "active":
+            self._results.reject(one, "trader_inactive", {"analyst": self._analyst.name})
+            return
+        self._market.follow(interval)
+        candles = self._market.history(str(one.signal["symbol"]), interval, self._analyst.candles_needed)
+        try:
+            verdict = await self._analyst.analyse(one.signal, one.trader, candles)
+        except NotEnoughHistory as error:
+            missing = timedelta(milliseconds=(error.need - error.have) * length)
+            # One past the last moment, so that it is expired as stale instead of being asked for ever.
+            stale = now + timedelta(milliseconds=latest - self._clock.millis() + 1)
+            retry_at = min(now + missing, stale)
+            self._deferred_until.append(retry_at)
+            self._results.fail(one, str(error), retry_at)
+            self.counts["deferred"] += 1
+        except SigtrailError as error:
+            log.warning("analysis_failed", signal_id=str(one.signal_id), error=str(error))
+            again = one.attempts < MOST_ATTEMPTS
+            retry_at = now + timedelta(milliseconds=length)
+            if again:
+                self._deferred_until.append(retry_at)
+            self._results.fail(one, str(error), retry_at if again else None)
+        else:
+            item = verdict.to_json()
+            item["result"] = {"analyst": self._analyst.name, **item["result"]}
+            self._results.complete(one, item)
+
+    async def _deliver(self) -> int:
+        """Hand over all results; answers how many. On Unavailable the rest is kept for the next step."""
+        now = self._clock.now()
+        done = 0
+        for function, parameter in Results.FUNCTIONS:
+            while items := self._results.first(function, BATCH):
+                at = now.isoformat()
+                answer = await self._call(function, {parameter: items, "at": at})
+                self._results.drop(function, len(items))
+                self._count(function, items, answer)
+                done += len(items)
+        return done
+
+    def _count(self, function: str, items: list[dict[str, Any]], answer: dict[str, Any]) -> None:
+        refused = {int(one["index"]) for one in answer["refused"]}
+        for one in answer["refused"]:
+            self.counts["refused"] += 1
+            log.warning("analysis_refused", signal_id=one.get("signal_id"), code=one["code"])
+        for index, item in enumerate(items):
+            if index in refused:
+                continue
+            if function == "complete_analysis":
+                self.counts[str(item["verdict"])] += 1
+            else:
+                self.counts["failed" if function == "fail_analysis" else "expired"] += 1
+        if function == "complete_analysis" and any(item["verdict"] == "approved" for item in items):
+            self._wakes.wake("monitoring")
+
+    def _take_deferred(self, now: datetime) -> bool:
+        due = [moment for moment in self._deferred_until if moment <= now]
+        if due:
+            self._deferred_until = [moment for moment in self._deferred_until if moment > now]
+        return bool(due)
+
+
+class Results:
+    """What was decided and not yet handed to the database, in the order of the signals' ids."""
+
+    FUNCTIONS = (("complete_analysis", "results"), ("fail_analysis", "results"), ("expire_signals", "items"))
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[dict[str, Any]]] = {name: [] for name, _ in self.FUNCTIONS}
+
+    def complete(self, one: Work, item: dict[str, Any]) -> None:
+        """A verdict, as `Verdict.to_json` gives it."""
+        self._waiting["complete_analysis"].append({**one.reference(), **item})
+
+    def reject(self, one: Work, code: str, result: dict[str, Any]) -> None:
+        """A verdict against the signal that needed no analyst."""
+        verdict = {"verdict": "rejected", "confidence": "0", "outcome_code": code, "plan": None}
+        self.complete(one, {**verdict, "result": result})
+
+    def fail(self, one: Work, error: str, retry_at: datetime | None) -> None:
+        """No verdict: try again at `retry_at` of the market's time, or never."""
+        again = None if retry_at is None else retry_at.isoformat()
+        self._waiting["fail_analysis"].append({**one.reference(), "error": error, "retry_at": again})
+
+    def expire(self, one: Work, code: str) -> None:
+        """The signal is too old to be worth a verdict."""
+        self._waiting["expire_signals"].append({**one.reference(), "outcome_code": code})
+
+    def first(self, function: str, most: int) -> list[dict[str, Any]]:
+        """The next items for this function, at most `most` of them."""
+        return self._waiting[function][:most]
+
+    def drop(self, function: str, count: int) -> None:
+        """Forget the first items: the database answered for them."""
+        del self._waiting[function][:count]
