@@ -1,0 +1,189 @@
+"""Start, stop and look at one stack, from the outside."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.local_supabase import migrations
+from scripts.local_supabase.cluster import Cluster, end_postmaster
+from scripts.local_supabase.environment import write_environment
+from scripts.local_supabase.errors import StackError
+from scripts.local_supabase.lock import is_locked, lock
+from scripts.local_supabase.parts import parts_of
+from scripts.local_supabase.processes import Process
+from scripts.local_supabase.settings import CHECKOUT, HOST, Settings
+
+PATIENCE = 60  # seconds for a stack to start; it takes a few
+
+
+@dataclass(frozen=True)
+class PartState:
+    """pid is None for a part that does not run; answers is whether it does its work."""
+
+    name: str
+    port: int
+    pid: int | None
+    answers: bool
+
+
+def start(settings: Settings, push: bool = True) -> None:
+    """Have this stack running, with the project's migrations applied. Does nothing twice.
+
+    A stack that this call started and that does not come up whole is stopped again. Raises StackError.
+    """
+    settings.root.mkdir(parents=True, exist_ok=True)
+    with lock(settings.root / "start.lock", wait=True):
+        if is_running(settings):
+            _check_same_ports(settings)
+            _wait_until_healthy(settings)
+            if push:
+                migrations.push(settings)
+            return
+        _end_leftovers(settings)
+        _check_ports(settings)
+        settings.save()
+        write_environment(settings)
+        Cluster(settings).prepare()
+        started = _spawn(settings)
+        try:
+            started.hear("database")
+            if push:
+                migrations.push(settings)
+            started.hear("ready")
+        except BaseException:
+            stop(settings)
+            raise
+        finally:
+            started.close()
+
+
+def stop(settings: Settings) -> None:
+    """Have nothing of this stack running any more."""
+    if supervisor := Process.read(settings.pids / "supervisor.json"):
+        supervisor.end(signal.SIGTERM, signal.SIGKILL, patience=45)
+    _end_leftovers(settings)
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether a supervisor keeps this stack up. It may still be starting."""
+    return settings.pids.is_dir() and is_locked(settings.pids / "supervisor.lock")
+
+
+def status(settings: Settings) -> list[PartState]:
+    states = []
+    for part in parts_of(settings):
+        process = Process.read(settings.pids / f"{part.name}.json")
+        answers = process is not None and part.answers()
+        states.append(PartState(part.name, part.port, process.pid if process else None, answers))
+    return states
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A supervisor that was just started, and the pipe it reports through."""
+
+    process: subprocess.Popen[bytes]
+    pipe: int
+    log: Path
+    deadline: float
+
+    def hear(self, news: str) -> None:
+        """Return when the supervisor says so. Raises StackError for any other word, or none in time."""
+        line = b""
+        while not line.endswith(b"\n"):
+            left = self.deadline - time.monotonic()
+            if left <= 0 or not select.select([self.pipe], [], [], left)[0]:
+                raise StackError(
+                    f"The local Supabase did not start within {PATIENCE} s: see {self.log.parent}."
+                )
+            byte = os.read(self.pipe, 1)
+            if not byte:
+                raise StackError(f"The local Supabase's supervisor ended while starting: see {self.log}.")
+            line += byte
+        said = line.decode().strip()
+        if said != news:
+            raise StackError(f"The local Supabase did not start: {said.removeprefix('failed: ')}")
+
+    def close(self) -> None:
+        os.close(self.pipe)
+
+
+def _spawn(settings: Settings) -> _Started:
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    log = settings.logs / "supervisor.log"
+    reading, writing = os.pipe()
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603
+            [
+                sys.executable,
+                "-m",
+                "scripts.local_supabase",
+                "supervise",
+                "--root",
+                str(settings.root),
+                "--tell",
+                str(writing),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=CHECKOUT,
+            pass_fds=[writing],
+            # Not the terminal's: Ctrl-C there ends what the user runs, and not their database.
+            start_new_session=True,
+        )
+    os.close(writing)
+    return _Started(process, reading, log, time.monotonic() + PATIENCE)
+
+
+def _wait_until_healthy(settings: Settings) -> None:
+    deadline = time.monotonic() + PATIENCE
+    for part in parts_of(settings):
+        while not part.answers():
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"{part.name} does not answer: see {settings.logs}, or `./scripts/down` and start again."
+                )
+            time.sleep(0.05)
+
+
+def _check_same_ports(settings: Settings) -> None:
+    running = Settings.load(settings.root)
+    if running.api_port != settings.api_port:
+        raise StackError(
+            f"The local Supabase in {settings.root} already runs on port {running.api_port}:"
+            f" `./scripts/down` stops it, `--root` starts another one beside it."
+        )
+
+
+def _check_ports(settings: Settings) -> None:
+    for part in parts_of(settings):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, part.port))
+            except PermissionError:
+                raise StackError(f"Port {part.port} needs root: choose others with `--port`.") from None
+            except OSError:
+                raise StackError(
+                    f"Port {part.port} of {HOST}, which {part.name} needs, is taken by another program:"
+                    f" end that, or choose other ports with `--port NUMBER`."
+                ) from None
+
+
+def _end_leftovers(settings: Settings) -> None:
+    """End the parts of a supervisor that was killed."""
+    for part in reversed(parts_of(settings)):
+        file = settings.pids / f"{part.name}.json"
+        if process := Process.read(file):
+            process.end(*part.stop)
+        file.unlink(missing_ok=True)
+    end_postmaster(Cluster(settings).data)

@@ -1,0 +1,172 @@
+"""Keeps the parts of one stack running until it is told to stop.
+
+It is a process of its own, which outlives the command that started it. Each part is recorded, so that a
+start finds what is left of a stack whose supervisor was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from scripts.local_supabase.lock import lock
+from scripts.local_supabase.parts import Part, parts_of
+from scripts.local_supabase.processes import Process
+from scripts.local_supabase.settings import Settings
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a part that died is started again
+SETTLED = 10.0  # seconds after which a part that died counts as having worked until then
+STARTING_FAILURES = 3  # a part that ends so often before it ever answered will not get better
+LARGEST_LOG = 50 * 2**20
+
+
+class Supervisor:
+    """Runs every part, restarts what dies, and stops them in reverse order.
+
+    tell: hears "database" when the database takes connections, "ready" when all parts answer, or
+    "failed: " and why
+    """
+
+    def __init__(self, settings: Settings, tell: IO[str]) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._parts = parts_of(settings)
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._answered: set[str] = set()
+        self._stopping = asyncio.Event()
+        self._failure: str | None = None
+
+    async def run(self) -> int:
+        """Return when all parts have stopped: 0, or 1 if the stack could not be started."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(each, self._stopping.set)
+        database, *services = self._parts
+        keepers = {}
+        for group, news in (([database], "database"), (services, "ready")):
+            for part in group:
+                keepers[part.name] = asyncio.create_task(self._keep(part))
+            await asyncio.gather(*(self._wait_for(part) for part in group))
+            if self._stopping.is_set():
+                break
+            self._say(news)
+        await self._watch_folder()
+        for group in (services, [database]):
+            await asyncio.gather(*(self._stop(part, keepers.get(part.name)) for part in group))
+        if self._failure:
+            self._say(f"failed: {self._failure}")
+        return 1 if self._failure else 0
+
+    async def _keep(self, part: Part) -> None:
+        pause, failures = FIRST_PAUSE, 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            end = await self._run_once(part)
+            if self._stopping.is_set():
+                return
+            failures += 1
+            if part.name not in self._answered and failures >= STARTING_FAILURES:
+                self._failure = f"{part.name} {end} while starting{_last_words(self._log_of(part))}"
+                self._stopping.set()
+                return
+            if time.monotonic() - began > SETTLED:
+                pause = FIRST_PAUSE
+            print(f"{_now()} {part.name} {end}; starting it again in {pause:g} s", flush=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _run_once(self, part: Part) -> str:
+        """Run the part until it ends, and say how it did."""
+        file = self._log_of(part)
+        if file.exists() and file.stat().st_size > LARGEST_LOG:
+            file.replace(file.with_suffix(".log.old"))
+        with file.open("ab") as log:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *part.command,
+                    stdout=log,
+                    stderr=log,
+                    **{"stdin": asyncio.subprocess.DEVNULL} | part.options,
+                )
+            except OSError as error:
+                return f"could not be run ({error})"
+        self._running[part.name] = process
+        if self._stopping.is_set():  # told to stop while the process was being made
+            process.send_signal(part.stop[0])
+        if recorded := Process.of(process.pid):
+            recorded.record(self._settings.pids / f"{part.name}.json")
+        status = await process.wait()
+        del self._running[part.name]
+        return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+
+    async def _wait_for(self, part: Part) -> None:
+        while not self._stopping.is_set():
+            if part.name in self._running and await asyncio.to_thread(part.answers):
+                self._answered.add(part.name)
+                return
+            await asyncio.sleep(0.03)
+
+    async def _watch_folder(self) -> None:
+        """Return when the stack is to stop: it was told so, or somebody deleted its folder."""
+        folder = self._settings.root.stat()
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 2)
+            try:
+                gone = not os.path.samestat(self._settings.root.stat(), folder)
+            except FileNotFoundError:
+                gone = True
+            if gone:
+                self._stopping.set()
+
+    async def _stop(self, part: Part, keeper: asyncio.Task[None] | None) -> None:
+        if keeper is None:
+            return
+        for each in part.stop:
+            if process := self._running.get(part.name):
+                with suppress(ProcessLookupError):
+                    process.send_signal(each)
+            done, _ = await asyncio.wait([keeper], timeout=10)
+            if done:
+                break
+        (self._settings.pids / f"{part.name}.json").unlink(missing_ok=True)
+
+    def _log_of(self, part: Part) -> Path:
+        return self._settings.logs / f"{part.name}.log"
+
+    def _say(self, news: str) -> None:
+        # Who started the stack may have gone away; that is no reason to stop.
+        with suppress(BrokenPipeError, ValueError):
+            print(news, file=self._tell, flush=True)
+            if news != "database":
+                self._tell.close()
+
+
+def supervise(settings: Settings, tell: IO[str]) -> int:
+    """Run the stack in this process. Raises Locked if another process does so already."""
+    with lock(settings.pids / "supervisor.lock"):
+        Process.this().record(settings.pids / "supervisor.json")
+        print(f"{_now()} started", flush=True)
+        try:
+            return asyncio.run(Supervisor(settings, tell).run())
+        finally:
+            (settings.pids / "supervisor.json").unlink(missing_ok=True)
+            print(f"{_now()} stopped", flush=True)
+
+
+def _last_words(log: Path) -> str:
+    with suppress(OSError):
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-20:] if line.strip()]
+        if lines:
+            return f": {lines[-1]} (more in {log})"
+    return f" (see {log})"
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
