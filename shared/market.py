@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import islice
 
@@ -22,7 +22,7 @@ class Market:
     everybody once somebody asks with `follow`. `kind` is 'usdm' or 'spot': a machine watches one of them.
     """
 
-    def __init__(self, kind: str = "usdm", depth: int = 512) -> None:
+    def __init__(self, kind: str = "usdm", depth: int = 1024) -> None:
         self.kind = kind
         self._depth = depth
         self._history: dict[tuple[str, str], deque[Candle]] = {}
@@ -48,6 +48,14 @@ class Market:
             for listener, aggregated in tuple(self._listeners):
                 if aggregated:
                     listener(built)
+
+    def seed(self, candles: Iterable[Candle]) -> None:
+        """Make candles from before the start known for history's sake: no listener hears of them."""
+        for candle in candles:
+            base = self._base.setdefault(candle.symbol, candle.interval)
+            self._keep(candle)
+            if candle.interval == base:
+                self._build_longer(candle)
 
     def follow(self, interval: str) -> None:
         """Ask for candles of `interval` of every symbol; what history allows is built at once, unheard."""

@@ -118,7 +118,7 @@ def find_matches(root: Truth, slots: Mapping[Term, int], values: Values) -> list
         return [
             match
             for operand in root.operands
-            if compile_test(operand, slots)(values)
+            if _holds(operand, slots, values)
             for match in find_matches(operand, slots, values)
         ]
     return [Match(root.text, {term.text: values[slots[term]] for term in read_terms(root)})]
@@ -158,6 +158,13 @@ def compile_test(node: Truth, slots: Mapping[Term, int]) -> Test:
     code = _compile(f"lambda v: {_write(node, slots)}")
     test: Test = eval(code, {"__builtins__": {}})  # noqa: S307 - written by _write from checked nodes only
     return test
+
+
+def _holds(node: Truth, slots: Mapping[Term, int], values: Values) -> bool:
+    try:
+        return compile_test(node, slots)(values)
+    except ZeroDivisionError:
+        return False
 
 
 def _children(node: Truth | Numeric) -> tuple[Truth | Numeric, ...]:

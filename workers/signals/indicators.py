@@ -13,8 +13,9 @@ from functools import cache
 import talib.abstract
 
 FIELDS = ("open", "high", "low", "close", "volume")
-# A handle opens with this much history at most; the market keeps a little more (see shared/market.py).
+# A handle opens with at most this much history; the market keeps a little more. See shared/market.py.
 MOST_HISTORY = 1000
+MOST_OFFSET = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def reading(name: str, inputs: tuple[str, ...] | None, values: tuple[float, ...]
     for place, parameter in enumerate(indicator.parameters):
         value = _check(name, parameter, values[place] if place < len(values) else parameter.default)
         arguments.append((parameter.keyword, value))
-        shown.append(f"{value:g}")
+        shown.append(repr(value).removesuffix(".0"))
         if parameter.twin is not None:
             arguments.append((parameter.twin, value))
     one = Reading(indicator.function, fields, tuple(arguments))
@@ -206,4 +207,6 @@ def _check(name: str, parameter: Parameter, value: float) -> float:
 
 @cache
 def _lookback(function: str, arguments: tuple[tuple[str, float], ...]) -> int:
-    return int(talib.abstract.Function(function, **dict(arguments)).lookback)
+    # The stubs leave the class out.
+    one = talib.abstract.Function(function, **dict(arguments))  # type: ignore[attr-defined]
+    return int(one.lookback)

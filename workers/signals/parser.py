@@ -34,12 +34,11 @@ from workers.signals.condition import (
     move_back,
     read_terms,
 )
-from workers.signals.indicators import FIELDS, INDICATORS, Term, field, reading
+from workers.signals.indicators import FIELDS, INDICATORS, MOST_OFFSET, Term, field, reading
 
 MOST_CHARACTERS = 2000
 MOST_NODES = 500
 MOST_DEPTH = 32
-MOST_OFFSET = 100
 LARGEST_NUMBER = 1e15
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_ .,()<>=!+\-*/\[\]]")

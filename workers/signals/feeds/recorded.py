@@ -1,0 +1,231 @@
+"""Recorded candles from a folder of Parquet or CSV files, `<SYMBOL>_<interval>.parquet` or `.csv`."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from shared.candles import INTERVALS, Candle, Gate, Refusal
+from shared.errors import InputError
+from shared.models import MarketKind
+from workers.signals.feeds.feed import FeedKind, by_close
+
+COLUMNS = ("ts", "open", "high", "low", "close", "volume")
+SUFFIXES = (".parquet", ".csv")
+# How many candles are read before other tasks of the loop get their turn.
+_TURN = 64
+
+
+class RecordedFeed:
+    """The candles of one folder, merged over its symbols by (close, symbol).
+
+    `speed` is a multiple of real time, None as fast as they are taken. Only candles that open at or after
+    `since_ms` and close at or before `until_ms` are delivered. A symbol that is there in several intervals
+    comes in the shortest one. Rows that are wrong are refused one by one and counted by `gate`.
+    """
+
+    kind: FeedKind = "recorded"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        market: MarketKind | None = None,
+        symbols: Sequence[str] | None = None,
+        speed: float | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.market: MarketKind = market or ("spot" if "spot" in self.folder.name.lower() else "usdm")
+        self.gate = Gate() if gate is None else gate
+        self._speed = speed
+        self._since = since_ms
+        self._until = until_ms
+        self._files = find_files(self.folder, symbols)
+        self._tables: dict[str, pa.Table] = {}
+        self._closed = asyncio.Event()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(sorted(self._files))
+
+    @property
+    def description(self) -> str:
+        return f"recorded candles of {len(self._files)} symbols in {self.folder}"
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The first open and the last close in Unix milliseconds, None without candles. After `open`."""
+        edges = []
+        for symbol, table in self._tables.items():
+            step = INTERVALS[self._files[symbol][1]]
+            bounds = pc.min_max(table["ts"]).as_py()
+            if bounds["min"] is not None:
+                edges.append((bounds["min"], bounds["max"] + step))
+        if not edges:
+            return None
+        first, last = min(edge[0] for edge in edges), max(edge[1] for edge in edges)
+        first = first if self._since is None else max(first, self._since)
+        return first, last if self._until is None else min(last, self._until)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the files have, sound or not, within any time. After `open`."""
+        return sum(table.num_rows for table in self._tables.values())
+
+    async def open(self) -> list[Candle]:
+        """Read the files into memory. Raises `InputError` that names a file which is no table of candles."""
+        self._tables = {symbol: read_table(path) for symbol, (path, _) in sorted(self._files.items())}
+        return []
+
+    async def batches(self) -> AsyncIterator[list[Candle]]:
+        pace = None if self._speed is None else _Pace(self._speed)
+        for turn, (close_ms, batch) in enumerate(by_close(self._merge())):
+            if self._closed.is_set():
+                return
+            if pace is not None:
+                await pace.wait(close_ms, self._closed)
+            elif turn % _TURN == 0:
+                await asyncio.sleep(0)
+            yield batch
+
+    async def close(self) -> None:
+        self._closed.set()
+        self._tables = {}
+
+    def _merge(self) -> Iterator[Candle]:
+        ways = [self._admitted(symbol) for symbol in self._tables]
+        for _, _, candle in heapq.merge(*ways):
+            yield candle
+
+    def _admitted(self, symbol: str) -> Iterator[tuple[int, str, Candle]]:
+        """The sound candles of one file in order of time, with their place among all."""
+        interval = self._files[symbol][1]
+        step = INTERVALS[interval]
+        since, until, admit = self._since, self._until, self.gate.admit
+        columns = [self._tables[symbol][name].to_pylist() for name in COLUMNS]
+        for ts, opened, high, low, close, volume in zip(*columns, strict=True):
+            if ts is None:
+                self.gate.refuse(Refusal(symbol, interval, -1, "bad_time", "the row has no time"))
+                continue
+            close_ms = ts + step
+            if (since is not None and ts < since) or (until is not None and close_ms > until):
+                continue
+            candle = Candle(symbol, interval, ts, close_ms, opened, high, low, close, volume)
+            if admit(candle):
+                yield close_ms, symbol, candle
+
+
+class _Pace:
+    """Holds market time to a multiple of the wall's."""
+
+    def __init__(self, speed: float) -> None:
+        if not speed > 0:
+            raise InputError(f"the speed is {speed}; it must be above zero")
+        self._speed = speed
+        self._begin: tuple[int, float] | None = None
+
+    async def wait(self, market_ms: int, closed: asyncio.Event) -> None:
+        now = time.monotonic()
+        if self._begin is None:
+            self._begin = (market_ms, now)
+        due = self._begin[1] + (market_ms - self._begin[0]) / 1000 / self._speed
+        try:
+            async with asyncio.timeout(max(0.0, due - now)):
+                await closed.wait()
+        except TimeoutError:
+            return
+
+
+def find_files(folder: Path, symbols: Sequence[str] | None = None) -> dict[str, tuple[Path, str]]:
+    """File and interval of each symbol in a folder. Raises `InputError` for a folder without candles."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder of recorded candles")
+    found: dict[str, tuple[Path, str]] = {}
+    for path in sorted(folder.iterdir()):
+        symbol, separator, interval = path.stem.rpartition("_")
+        if path.suffix not in SUFFIXES or not separator or not symbol or interval not in INTERVALS:
+            continue
+        if symbols is not None and symbol not in symbols:
+            continue
+        known = found.get(symbol)
+        if known is None or INTERVALS[interval] < INTERVALS[known[1]]:
+            found[symbol] = (path, interval)
+    missing = sorted(set(symbols or ()) - found.keys())
+    if missing:
+        raise InputError(f"{folder} has no candles of {', '.join(missing)}")
+    if not found:
+        raise InputError(
+            f"{folder} has no file named <SYMBOL>_<interval>.parquet or .csv, as BTCUSDT_1m.parquet"
+        )
+    return found
+
+
+def read_table(path: Path) -> pa.Table:
+    """The six columns of one file: `ts` as whole milliseconds, the others as floats where NaN is unknown.
+
+    Raises `InputError` for a file that cannot be read or lacks a column; a cell that is no number becomes
+    NaN, which the gate refuses.
+    """
+    try:
+        if path.suffix == ".csv":
+            # As text first: one cell that is no number must not change what the whole column is.
+            text = dict.fromkeys(COLUMNS, pa.string())
+            table = pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(column_types=text))
+        else:
+            table = pa.parquet.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
+    times = _cast_times(table["ts"], path)
+    numbers = {name: _cast_numbers(table[name], path) for name in COLUMNS[1:]}
+    return pa.table({"ts": times, **numbers})
+
+
+def _cast_times(column: Any, path: Path) -> Any:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("ms"), safe=False)
+    if pa.types.is_string(column.type):
+        column = pa.chunked_array([pa.array([_whole(cell) for cell in column.to_pylist()], pa.int64())])
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: the column ts is not in whole milliseconds: {error}") from error
+
+
+def _cast_numbers(column: Any, path: Path) -> Any:
+    try:
+        if pa.types.is_string(column.type):
+            column = pa.chunked_array(
+                [pa.array([_number(cell) for cell in column.to_pylist()], pa.float64())]
+            )
+        return pc.fill_null(column.cast(pa.float64()), float("nan"))
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: a column of prices is not of numbers: {error}") from error
+
+
+def _whole(cell: str | None) -> int | None:
+    try:
+        return None if cell is None else int(cell)
+    except ValueError:
+        return None
+
+
+def _number(cell: str | None) -> float:
+    try:
+        return float("nan") if cell is None else float(cell)
+    except ValueError:
+        return float("nan")
