@@ -1,0 +1,246 @@
+"""The monitoring role: holds approved signals, looks at each candle close, says ready, exit or time-out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from shared import work
+from shared.candles import MINUTE_MS, Candle
+from shared.clock import Clock
+from shared.errors import InputError, Unavailable
+from shared.market import Market
+from shared.role import Call
+from shared.wakes import Wakes
+from shared.work import LEASE_SECONDS, Work
+from workers.monitoring.decision import Bar, Decision, decide, time_out
+from workers.monitoring.snapshot import next_look, take_snapshot
+from workers.monitoring.watch import Watch, Watches, open_watch
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+# A plan without candles (a delisted symbol, a dead feed) ends this long after its time ran out.
+SILENCE_MS = 2 * MINUTE_MS
+
+
+class MonitoringRole:
+    """Turns `monitoring` signals into `ready` or `expired` ones, with a snapshot at each trader's interval.
+
+    `counts` holds what was done so far: claimed, snapshots, ready, exit, stop_monitoring, lost, refused.
+    """
+
+    name = "monitoring"
+
+    def __init__(
+        self,
+        call: Call,
+        clock: Clock,
+        market: Market,
+        wakes: Wakes,
+        *,
+        lease_seconds: int = LEASE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._call = call
+        self._clock = clock
+        self._market = market
+        self._wakes = wakes
+        self._lease_seconds = lease_seconds
+        self._monotonic = monotonic
+        self._renew_at = 0.0
+        self._watches = Watches()
+        self._inbox: list[Candle] = []
+        # One item a signal: after an outage the latest decision counts, and a call names a signal once.
+        self._waiting: dict[UUID, dict[str, Any]] = {}
+        self._unsubscribe: Callable[[], None] | None = None
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def watching(self) -> int:
+        """How many signals this machine holds now."""
+        return len(self._watches)
+
+    async def start(self) -> None:
+        """Hear of candles, and look for work at once."""
+        self._unsubscribe = self._market.subscribe(self._hear)
+        self._wakes.wake(self.name)
+
+    async def step(self) -> int:
+        """Claim what is new, look at the candles that closed, record what was decided."""
+        done = await self._deliver()
+        if self._wakes.take(self.name):
+            await self._claim()
+        self._look_at_candles()
+        self._end_silent_plans()
+        done += await self._deliver()
+        await self._renew_when_due()
+        return done
+
+    async def stop(self) -> None:
+        """Record what was decided and release every lease, so that another machine goes on at once."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        await self._deliver()
+        held = [_reference(watch) for watch in self._watches]
+        for start in range(0, len(held), BATCH):
+            await work.release(self._call, "monitoring", held[start : start + BATCH], self._clock.now())
+        for watch in list(self._watches):
+            self._watches.remove(watch.signal_id)
+
+    def _hear(self, candle: Candle) -> None:
+        # Only the feed's own interval: the longer candles that the market builds repeat the same prices.
+        if self._watches.on(candle.symbol):
+            self._inbox.append(candle)
+            self._wakes.nudge(self.name)
+
+    # Claiming
+
+    async def _claim(self) -> None:
+        try:
+            while True:
+                claimed_at = self._monotonic()
+                batch = await work.claim(
+                    self._call, "monitoring", self._clock.now(), most=BATCH, lease_seconds=self._lease_seconds
+                )
+                self._note_lease(claimed_at)
+                for one in batch:
+                    self._adopt(one)
+                if len(batch) < BATCH:
+                    return
+        except Unavailable:
+            self._wakes.wake(self.name)
+            raise
+
+    def _adopt(self, one: Work) -> None:
+        self.counts["claimed"] += 1
+        try:
+            watch = open_watch(one)
+        except InputError as error:
+            log.warning("plan_unreadable", signal_id=str(one.signal_id), error=str(error))
+            price = str(one.signal.get("current_price") or one.signal.get("initial_price"))
+            self._waiting[one.signal_id] = _give_up(one, price, str(error))
+            return
+        known = self._watches.find(one.signal_id)
+        if known is not None:
+            watch.seen_ms = max(watch.seen_ms, known.seen_ms)
+        self._watches.add(watch)
+        # What closed between the approval and this claim: nothing in a replay, some candles after a restart.
+        missed = [candle for candle in self._market.history(watch.symbol) if candle.close_ms > watch.seen_ms]
+        waiting = {(candle.symbol, candle.open_ms) for candle in self._inbox}
+        self._inbox.extend(candle for candle in missed if (candle.symbol, candle.open_ms) not in waiting)
+
+    # Deciding
+
+    def _look_at_candles(self) -> None:
+        inbox, self._inbox = self._inbox, []
+        for candle in sorted(inbox, key=lambda one: (one.close_ms, one.symbol)):
+            watches = [watch for watch in self._watches.on(candle.symbol) if watch.seen_ms < candle.close_ms]
+            if not watches:
+                continue
+            bar, previous = Bar.of(candle), self._close_before(candle)
+            for watch in watches:
+                watch.seen_ms = candle.close_ms
+                self._note(watch, decide(watch.setup, bar, previous), candle)
+
+    def _end_silent_plans(self) -> None:
+        end = self._watches.earliest_end_ms
+        now = self._clock.millis()
+        if end is None or now < end + SILENCE_MS:
+            return
+        for watch in self._watches:
+            if now >= watch.setup.valid_until_ms + SILENCE_MS:
+                self._note(watch, time_out(), None)
+
+    def _note(self, watch: Watch, decision: Decision, candle: Candle | None) -> None:
+        if decision.action != "continue":
+            self._waiting[watch.signal_id] = take_snapshot(watch, decision, candle, self._market, None)
+            self._watches.remove(watch.signal_id)
+        elif watch.seen_ms >= watch.snapshot_ms:
+            watch.schedule_snapshot(watch.seen_ms)
+            item = take_snapshot(watch, decision, candle, self._market, next_look(watch))
+            self._waiting[watch.signal_id] = item
+
+    def _close_before(self, candle: Candle) -> Any:
+        before = None
+        for known in reversed(self._market.history(candle.symbol, candle.interval, 64)):
+            if known.open_ms < candle.open_ms:
+                before = Bar.of(known).close
+                break
+        return before
+
+    # Recording
+
+    async def _deliver(self) -> int:
+        """Record what was decided, ordered by signal; on Unavailable it is kept for the next step."""
+        done = 0
+        while self._waiting:
+            batch = sorted(self._waiting)[:BATCH]
+            items = [self._waiting[signal_id] for signal_id in batch]
+            at = self._clock.now().isoformat()
+            answer = await self._call("record_monitoring", {"snapshots": items, "at": at})
+            for signal_id in batch:
+                del self._waiting[signal_id]
+            self._count(items, answer)
+            done += len(items)
+        return done
+
+    def _count(self, items: list[dict[str, Any]], answer: dict[str, Any]) -> None:
+        refused = {int(one["index"]): one for one in answer["refused"]}
+        ready = 0
+        for index, item in enumerate(items):
+            if index in refused:
+                # Somebody else has it, or it ended meanwhile: the database knows better.
+                self.counts["refused"] += 1
+                self._watches.remove(UUID(item["signal_id"]))
+                log.warning("monitoring_refused", signal_id=item["signal_id"], code=refused[index]["code"])
+                continue
+            self.counts["snapshots"] += 1
+            if item["action"] != "continue":
+                self.counts[item["action"]] += 1
+                ready += item["action"] == "ready"
+        if ready:
+            self._wakes.wake("trading")
+
+    # Leases, on the wall's clock
+
+    async def _renew_when_due(self) -> None:
+        now = self._monotonic()
+        if not len(self._watches) or now < self._renew_at:
+            return
+        held = [_reference(watch) for watch in self._watches]
+        for start in range(0, len(held), BATCH):
+            lost = await work.renew(
+                self._call, "monitoring", held[start : start + BATCH], self._lease_seconds
+            )
+            for signal_id in lost:
+                self.counts["lost"] += 1
+                self._watches.remove(signal_id)
+        self._renew_at = now + self._lease_seconds / 3
+
+    def _note_lease(self, claimed_at: float) -> None:
+        # The oldest lease decides when all are renewed.
+        due = claimed_at + self._lease_seconds / 3
+        self._renew_at = min(self._renew_at, due) if len(self._watches) else due
+
+
+def _reference(watch: Watch) -> dict[str, Any]:
+    return {"signal_id": str(watch.signal_id), "fence": watch.fence}
+
+
+def _give_up(one: Work, price: str, error: str) -> dict[str, Any]:
+    return {
+        **one.reference(),
+        "price": price,
+        "action": "exit",
+        "confidence": "0",
+        "reasoning": error,
+        "indicators": {},
+        "outcome_code": "setup_invalidated",
+    }
