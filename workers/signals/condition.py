@@ -110,18 +110,17 @@ class Match:
     values: dict[str, float]
 
 
-def find_matches(root: Truth, slots: Mapping[Term, int], values: Values) -> list[Match]:
-    """The parts that made `root` true: each comparison that held, none of an alternative that did not."""
+def compile_matches(root: Truth, slots: Mapping[Term, int]) -> Callable[[Values], list[Match]]:
+    """What tells, once `root` is true, which parts made it so: each comparison that held, none of an
+    alternative that did not."""
     if isinstance(root, Every):
-        return [match for operand in root.operands for match in find_matches(operand, slots, values)]
+        parts = [compile_matches(operand, slots) for operand in root.operands]
+        return lambda values: [match for part in parts for match in part(values)]
     if isinstance(root, Some):
-        return [
-            match
-            for operand in root.operands
-            if _holds(operand, slots, values)
-            for match in find_matches(operand, slots, values)
-        ]
-    return [Match(root.text, {term.text: values[slots[term]] for term in read_terms(root)})]
+        ways = [(compile_test(one, slots), compile_matches(one, slots)) for one in root.operands]
+        return lambda values: [match for test, way in ways if _holds(test, values) for match in way(values)]
+    text, named = root.text, [(term.text, slots[term]) for term in read_terms(root)]
+    return lambda values: [Match(text, {name: values[slot] for name, slot in named})]
 
 
 def read_terms(node: Truth | Numeric) -> tuple[Term, ...]:
@@ -160,9 +159,9 @@ def compile_test(node: Truth, slots: Mapping[Term, int]) -> Test:
     return test
 
 
-def _holds(node: Truth, slots: Mapping[Term, int], values: Values) -> bool:
+def _holds(test: Test, values: Values) -> bool:
     try:
-        return compile_test(node, slots)(values)
+        return test(values)
     except ZeroDivisionError:
         return False
 

@@ -14,7 +14,7 @@ from shared.errors import InputError
 from shared.identity import signal_id
 from shared.market import Market
 from shared.models import Signal, Trader
-from workers.signals.condition import Condition, Test, find_matches
+from workers.signals.condition import Condition, Test, compile_matches
 from workers.signals.indicators import Reading
 from workers.signals.parser import parse_all
 from workers.signals.series import Series, Slots
@@ -37,12 +37,16 @@ class _Rule:
     `held` is whether the condition was true at the last candle, None while that is not known.
     """
 
-    __slots__ = ("condition", "held", "places", "test", "traders")
+    __slots__ = ("condition", "held", "indicators", "matches", "places", "test", "traders")
 
     def __init__(self, condition: Condition, slots: Slots) -> None:
         self.condition = condition
         self.places = [slots[term] for term in condition.terms]
+        self.indicators = [
+            (term.text, slots[term]) for term in condition.terms if isinstance(term.source, Reading)
+        ]
         self.test: Test = condition.compile(slots)
+        self.matches = compile_matches(condition.root, slots)
         self.held: bool | None = None
         self.traders: list[Trader] = []
 
@@ -169,17 +173,11 @@ class Evaluator:
                 rule.held = False
 
     def _fire(self, rule: _Rule, candle: Candle, values: list[float]) -> list[Signal]:
-        slots = self._slots
-        matches = find_matches(rule.condition.root, slots, values)
-        matched = tuple({"text": match.text, "values": match.values} for match in matches)
+        matched = tuple({"text": match.text, "values": match.values} for match in rule.matches(values))
         original = {
             "candle": describe(candle),
             "condition": rule.condition.text,
-            "indicators": {
-                term.text: values[slots[term]]
-                for term in rule.condition.terms
-                if isinstance(term.source, Reading)
-            },
+            "indicators": {name: values[slot] for name, slot in rule.indicators},
         }
         return [
             Signal(

@@ -7,19 +7,20 @@ series, so that a condition is compiled once for all of them.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from talib import stream
 
 from shared.candles import Candle
-from workers.signals.indicators import FIELDS, MOST_OFFSET, Reading, Term, field
+from workers.signals.indicators import FIELDS, Reading, Term, field
 
 NAN = math.nan
-Columns = Mapping[str, np.ndarray[Any, Any]]
+Numbers = np.ndarray[Any, Any]
+# TA-Lib's handles have a type each, with `update` and `value` in common.
+Handle = Any
 
 
 class Slots(Mapping[Term, int]):
@@ -38,69 +39,10 @@ class Slots(Mapping[Term, int]):
         return len(self._places)
 
     def place(self, term: Term) -> int:
-        """The place of a term, given out when it is new."""
+        """The place of a term, given out when it is new, and with it that of every candle in between."""
+        if term.offset and term not in self._places:
+            self.place(term.earlier(-1))
         return self._places.setdefault(term, len(self._places))
-
-
-class _Past:
-    """The latest numbers of one field or output, the newest first."""
-
-    __slots__ = ("numbers", "shown")
-
-    def __init__(self) -> None:
-        self.numbers: deque[float] = deque(maxlen=MOST_OFFSET + 1)
-        # (slot, offset): which value shows the number of `offset` candles ago.
-        self.shown: list[tuple[int, int]] = []
-
-    def fill(self, numbers: Iterable[float], values: list[float]) -> None:
-        """Begin anew with these numbers, the oldest first."""
-        self.numbers.clear()
-        self.numbers.extendleft(numbers)
-        self.show(values)
-
-    def add(self, number: float, values: list[float]) -> None:
-        self.numbers.appendleft(number)
-        if self.shown:
-            self.show(values)
-
-    def show(self, values: list[float]) -> None:
-        known = len(self.numbers)
-        for slot, offset in self.shown:
-            values[slot] = self.numbers[offset] if offset < known else NAN
-
-
-class _Stream:
-    """One TA-Lib handle and the past of its outputs."""
-
-    __slots__ = ("_function", "_handle", "_inputs", "pasts", "reading")
-
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
-        self.pasts: list[_Past] = []
-        # TA-Lib's handles have a type each, with `update` in common.
-        self._handle: Any = None
-        self._function = getattr(stream, reading.function)
-        self._inputs = tuple(FIELDS.index(name) for name in reading.inputs)
-
-    def open(self, columns: Columns) -> None:
-        """Open the handle on history, as if it had been there all along."""
-        inputs = [columns[name] for name in self.reading.inputs]
-        self._handle, filled = self._function.open_and_fill(*inputs, **self.reading.keywords)
-        outputs = filled if isinstance(filled, tuple) else (filled,)
-        self.pasts = [_Past() for _ in outputs]
-        for past, output in zip(self.pasts, outputs, strict=True):
-            # What lies before the first value is unknown, not NaN that somebody may read as a number.
-            numbers = output[-(MOST_OFFSET + 1) :]
-            past.numbers.extendleft(numbers[~np.isnan(numbers)].tolist())
-
-    def update(self, values: list[float]) -> None:
-        answer = self._handle.update(*[values[place] for place in self._inputs])
-        pasts = self.pasts
-        if len(pasts) == 1:
-            pasts[0].add(answer, values)
-            return
-        for past, number in zip(pasts, answer, strict=True):
-            past.add(number, values)
 
 
 class Series:
@@ -113,75 +55,112 @@ class Series:
     def __init__(self, history: Callable[[], Sequence[Candle]]) -> None:
         self.values: list[float] = [NAN] * len(FIELDS)
         self._history = history
-        self._streams: dict[Reading, _Stream] = {}
-        self._waiting: list[_Stream] = []
-        self._terms: list[tuple[Term, int]] = []
-        self._fields: dict[int, _Past] = {}
+        self._handles: dict[Reading, Handle] = {}
+        self._waiting: list[Reading] = []
+        self._terms: dict[Term, int] = {}
+        # What one candle does, in this order, in the form that loops fastest: move values one candle back,
+        # then update handles with one input, with several inputs, and with several outputs.
+        self._moves: list[tuple[int, int]] = []
+        self._single: list[tuple[Callable[[float], float], int, int]] = []
+        self._joint: list[tuple[Callable[..., float], itemgetter[Any], int]] = []
+        self._many: list[tuple[Callable[..., tuple[float, ...]], tuple[int, ...], list[tuple[int, int]]]] = []
 
     def read(self, terms: Iterable[Term], slots: Slots) -> None:
         """Compute these terms, and only these, from now on, beginning with the latest candle.
 
-        What is computed already goes on: its handles remember more than history does.
+        What is computed already goes on: its handles remember more than history does. A value of some candles
+        ago is then not known until it was seen.
         """
-        self._terms = [(term, slots.place(term)) for term in dict.fromkeys(terms)]
+        before = self._terms
+        self._terms = {}
+        for term in terms:
+            for offset in range(term.offset, -1, -1):
+                one = term.earlier(offset - term.offset)
+                self._terms[one] = slots.place(one)
         self.values += [NAN] * (len(slots) - len(self.values))
-        readings = dict.fromkeys(term.source for term, _ in self._terms if isinstance(term.source, Reading))
-        open_before = self._streams
-        self._streams = {one: open_before[one] for one in readings if one in open_before}
-        self._waiting = [_Stream(one) for one in readings if one not in open_before]
+        for term, slot in self._terms.items():
+            if term not in before and slot >= len(FIELDS):
+                self.values[slot] = NAN
+        readings = dict.fromkeys(term.source for term in self._terms if isinstance(term.source, Reading))
+        self._handles = {one: handle for one, handle in self._handles.items() if one in readings}
+        self._waiting = [one for one in readings if one not in self._handles]
+        for reading, handle in self._handles.items():
+            outputs = handle.value if isinstance(handle.value, tuple) else (handle.value,)
+            self._fill(reading, [np.array([output], dtype=np.float64) for output in outputs])
         history = self._history()
         if history:
-            last = history[-1]
-            self.values[:5] = last.open, last.high, last.low, last.close, last.volume
-        self._keep_fields(history)
-        self._open(history)
-        self._connect()
+            columns = _columns(history)
+            self.values[:5] = [float(columns[name][-1]) for name in FIELDS]
+            for name in FIELDS:
+                self._fill(name, [columns[name]])
+            self._open(columns)
+        self._plan()
 
     def update(self, candle: Candle) -> list[float]:
         """Take the next closed candle and answer all values."""
         values = self.values
+        for to, source in self._moves:
+            values[to] = values[source]
         values[:5] = candle.open, candle.high, candle.low, candle.close, candle.volume
-        for place, past in self._fields.items():
-            past.add(values[place], values)
-        for one in self._streams.values():
-            one.update(values)
-        if self._waiting and self._open(self._history()):
-            self._connect()
+        for update, place, slot in self._single:
+            values[slot] = update(values[place])
+        for update, pick, slot in self._joint:
+            values[slot] = update(*pick(values))
+        for several, places, shown in self._many:
+            outputs = several(*[values[place] for place in places])
+            for output, slot in shown:
+                values[slot] = outputs[output]
+        if self._waiting:
+            self._try_open()
         return values
 
-    def _keep_fields(self, history: Sequence[Candle]) -> None:
-        self._fields = {}
-        for term, slot in self._terms:
-            if isinstance(term.source, str) and term.offset:
-                past = self._fields.setdefault(FIELDS.index(term.source), _Past())
-                past.shown.append((slot, term.offset))
-        recent = list(islice(history, max(0, len(history) - MOST_OFFSET - 1), None))
-        for place, past in self._fields.items():
-            past.fill((getattr(one, FIELDS[place]) for one in recent), self.values)
+    def _try_open(self) -> None:
+        history = self._history()
+        if any(len(history) >= one.needs for one in self._waiting):
+            self._open(_columns(history))
+            self._plan()
 
-    def _open(self, history: Sequence[Candle]) -> bool:
-        ready = [one for one in self._waiting if len(history) >= one.reading.needs]
-        if ready:
-            columns = _columns(history)
-            for one in ready:
-                one.open(columns)
-                self._streams[one.reading] = one
-            self._waiting = [one for one in self._waiting if one not in ready]
-        return bool(ready)
+    def _open(self, columns: Mapping[str, Numbers]) -> None:
+        """Open what has enough history now, as if it had been there all along."""
+        length = len(columns["close"])
+        for one in self._waiting:
+            if length < one.needs:
+                continue
+            inputs = [columns[name] for name in one.inputs]
+            handle, filled = getattr(stream, one.function).open_and_fill(*inputs, **one.keywords)
+            self._handles[one] = handle
+            self._fill(one, list(filled) if isinstance(filled, tuple) else [filled])
+        self._waiting = [one for one in self._waiting if one not in self._handles]
 
-    def _connect(self) -> None:
-        for one in self._streams.values():
-            for past in one.pasts:
-                past.shown = []
-        for term, slot in self._terms:
-            if isinstance(term.source, Reading) and term.source in self._streams:
-                self._streams[term.source].pasts[term.output or 0].shown.append((slot, term.offset))
-        for one in self._streams.values():
-            for past in one.pasts:
-                past.show(self.values)
+    def _fill(self, source: str | Reading, outputs: Sequence[Numbers]) -> None:
+        """Set the values of one source from its latest numbers, the oldest first, as far as they go back."""
+        for term, slot in self._terms.items():
+            if term.source == source:
+                numbers = outputs[term.output or 0]
+                if term.offset < len(numbers):
+                    self.values[slot] = float(numbers[-1 - term.offset])
+
+    def _plan(self) -> None:
+        # The furthest back moves first, before what it takes is overwritten.
+        back = sorted((one for one in self._terms if one.offset), key=lambda one: one.offset, reverse=True)
+        self._moves = [(self._terms[one], self._terms[one.earlier(-1)]) for one in back]
+        self._single, self._joint, self._many = [], [], []
+        for one, handle in self._handles.items():
+            places = tuple(FIELDS.index(name) for name in one.inputs)
+            shown = [
+                (term.output or 0, slot)
+                for term, slot in self._terms.items()
+                if term.source == one and not term.offset
+            ]
+            if isinstance(handle.value, tuple):
+                self._many.append((handle.update, places, shown))
+            elif len(places) == 1:
+                self._single.append((handle.update, places[0], shown[0][1]))
+            else:
+                self._joint.append((handle.update, itemgetter(*places), shown[0][1]))
 
 
-def _columns(history: Sequence[Candle]) -> Columns:
+def _columns(history: Sequence[Candle]) -> dict[str, Numbers]:
     rows = [(one.open, one.high, one.low, one.close, one.volume) for one in history]
     table = np.array(rows, dtype=np.float64)
     return {name: np.ascontiguousarray(table[:, place]) for place, name in enumerate(FIELDS)}
