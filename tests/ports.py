@@ -24,3 +24,7 @@ def _free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+if __name__ == "__main__":
+    print(free_ports())
