@@ -13,7 +13,6 @@ import httpx
 import stamina
 import structlog
 from postgrest.exceptions import APIError
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from shared.errors import (
     ConfigurationError,
@@ -25,8 +24,9 @@ from shared.errors import (
     Refused,
     Unavailable,
 )
-from shared.keys import Tokens
+from shared.keys import USER_ROLE, Tokens
 from shared.settings import Settings
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 log = structlog.get_logger(__name__)
 
@@ -179,12 +179,25 @@ def translate(name: str, error: APIError) -> DatabaseError | Unavailable:
 
 async def connect(settings: Settings, role: str, machine_id: str) -> Connection:
     """Open a connection as database role `role` for the machine `machine_id`; no request is made yet."""
-    tokens = Tokens(settings, role, machine_id)
-    return await open_connection(settings, tokens, role)
+    return await open_connection(settings, Tokens.for_machine(settings, role, machine_id), role)
 
 
-async def open_connection(settings: Settings, tokens: Callable[[], str], role: str) -> Connection:
-    """Open a connection that sends the token that `tokens` gives at the time of each request."""
+async def connect_user(settings: Settings, user_id: str) -> Connection:
+    """Open a connection that sees what this user sees."""
+    return await open_connection(settings, Tokens.for_user(settings, user_id), USER_ROLE)
+
+
+async def open_connection(
+    settings: Settings,
+    tokens: Callable[[], str],
+    role: str,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Connection:
+    """Open a connection that sends the token that `tokens` gives at the time of each request.
+
+    `transport` replaces the network, for tests.
+    """
 
     async def authorize(request: httpx.Request) -> None:
         # supabase-py fixes the header when the client is made; a machine outlives its tokens.
@@ -199,6 +212,7 @@ async def open_connection(settings: Settings, tokens: Callable[[], str], role: s
         timeout=httpx.Timeout(30.0, connect=5.0),
         event_hooks={"request": [authorize]},
         trust_env=hosted,
+        transport=transport,
     )
     key = settings.supabase_publishable_key.get_secret_value()
     options = AsyncClientOptions(
