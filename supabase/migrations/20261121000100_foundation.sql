@@ -1,0 +1,121 @@
+-- The ground that every other file stands on: the schemas, the roles of the machines, who may execute what,
+-- and the question "who is calling?".
+
+-- Schemas -------------------------------------------------------------------------------------------------
+
+-- Functions that need their owner's rights, and tables that no client ever sees.
+create schema if not exists private;
+-- Daily partitions. Never exposed: whoever could reach one would go round the triggers of its parent.
+create schema if not exists partitions;
+-- Materialized views for dashboards.
+create schema if not exists analytics;
+
+-- Roles ---------------------------------------------------------------------------------------------------
+
+-- Roles belong to the cluster, not to the database: a second database of the same cluster finds them there.
+do $$
+declare
+  machine_role text;
+begin
+  foreach machine_role in array array['signal_worker', 'analyst', 'trading_bridge'] loop
+    if not exists (select from pg_catalog.pg_roles where rolname = machine_role) then
+      execute format('create role %I nologin noinherit', machine_role);
+    end if;
+    -- The REST interface becomes a machine through authenticator; postgres becomes one in tests.
+    execute format('grant %I to authenticator, postgres', machine_role);
+    execute format('alter role %I set statement_timeout = %L', machine_role, '30s');
+  end loop;
+end;
+$$;
+
+-- Grants --------------------------------------------------------------------------------------------------
+
+-- Nothing is reachable unless a migration grants it by name, also in projects that are older than this default.
+alter default privileges revoke execute on functions from public;
+alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
+
+revoke all on schema private, partitions, analytics from public;
+grant usage on schema public to authenticated, service_role, signal_worker, analyst, trading_bridge;
+grant usage on schema private to authenticated, service_role, signal_worker, analyst, trading_bridge;
+
+-- Functions -----------------------------------------------------------------------------------------------
+
+-- The role that is calling, also inside a function that runs with its owner's rights: such a function changes
+-- current_user, but not the setting that SET ROLE left behind.
+create function private.caller_role() returns text
+language sql stable parallel safe
+set search_path = ''
+as $$
+  select case current_setting('role') when 'none' then session_user::text else current_setting('role') end;
+$$;
+
+-- The machine that the caller's token names ('vyx-63eea370'), null for anyone else.
+create function private.caller_machine() returns text
+language sql stable parallel safe
+set search_path = ''
+as $$
+  select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'machine_id';
+$$;
+
+-- What the trail calls the caller: a machine by its name, anyone else by the role.
+create function private.caller_name() returns text
+language sql stable parallel safe
+set search_path = ''
+as $$
+  select coalesce(private.caller_machine(), private.caller_role());
+$$;
+
+-- Whether the caller operates the platform: the service key, or a direct connection of the owner.
+create function private.is_operator() returns boolean
+language sql stable parallel safe
+set search_path = ''
+as $$
+  select private.caller_role() not in ('anon', 'authenticated', 'signal_worker', 'analyst', 'trading_bridge');
+$$;
+
+-- A decimal out of JSON text, or null where it is none: never an error, never NaN or infinity.
+create function private.decimal(value text) returns numeric
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case when value ~ '^[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?$' then value::numeric end;
+$$;
+
+-- A point in time out of JSON text, or null where it is none.
+create function private.moment(value text) returns timestamptz
+language plpgsql stable parallel safe
+set search_path = ''
+as $$
+begin
+  return case when isfinite(value::timestamptz) then value::timestamptz end;
+exception
+  when data_exception then
+    return null;
+end;
+$$;
+
+-- A uuid out of JSON text, or null where it is none.
+create function private.uuid_of(value text) returns uuid
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case when value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then value::uuid end;
+$$;
+
+-- Refuses a batch that is not an array, or holds more than one call may do.
+create function private.check_batch(batch jsonb, noun text, most integer default 1000) returns void
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  if batch is null or jsonb_typeof(batch) <> 'array' then
+    raise exception '% must be a JSON array', noun using errcode = 'invalid_parameter_value';
+  end if;
+  if jsonb_array_length(batch) > most then
+    raise exception '% holds % items, a call takes at most %', noun, jsonb_array_length(batch), most
+      using errcode = 'invalid_parameter_value', hint = 'send them in several calls';
+  end if;
+end;
+$$;
