@@ -11,6 +11,7 @@ import pytest
 from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.settings import Settings
 from tests.ports import free_ports
+from tests.stacks import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,10 @@ def cluster(state_folder: Path) -> Iterator[Cluster]:
     database = Cluster(Settings(root=state_folder / "cluster").at_port(free_ports()))
     with database.running():
         yield database
+
+
+@pytest.fixture(scope="session")
+def stack(state_folder: Path) -> Iterator[Stack]:
+    """A running local Supabase with the project's migrations, shared by all tests: make rows of your own."""
+    with running_stack(state_folder / "stack") as running:
+        yield running

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scripts.local_supabase import migrations, stack
 from scripts.local_supabase.errors import StackError
+from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import Settings
 from scripts.local_supabase.supervisor import supervise
 
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 def _start(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    stack.start(settings, push=options.push)
+    stack.start(settings, push=options.push, owner=options.owner)
     print(f"The local Supabase runs at {settings.url}", file=sys.stderr)
     print(f"  database  postgresql://postgres@127.0.0.1:{settings.db_port}/postgres", file=sys.stderr)
     print(f"  settings  {settings.root / 'env'}", file=sys.stderr)
@@ -70,8 +71,9 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _supervise(options: argparse.Namespace) -> int:
+    owner = Process.of(options.owner) if options.owner else None
     with os.fdopen(options.tell, "w") as tell:
-        return supervise(Settings.load(options.root), tell)
+        return supervise(Settings.load(options.root), tell, owner)
 
 
 def _supabase(options: argparse.Namespace) -> int:
@@ -106,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--no-push", dest="push", action="store_false", help="leave the migrations to somebody else"
             )
+        if name in ("start", "supervise"):
+            command.add_argument("--owner", type=int, help="process id: stop when that process ends")
         if name == "status":
             command.add_argument("--json", action="store_true", help="one JSON document")
         if name == "supervise":

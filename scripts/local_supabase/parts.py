@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from scripts.local_supabase import functions
 from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.settings import CHECKOUT, HOST, Settings
 
@@ -35,22 +36,11 @@ class Part:
 def parts_of(settings: Settings) -> list[Part]:
     """The database comes first: the others need it to start."""
     cluster = Cluster(settings)
-    from importlib import import_module
-    from importlib.util import find_spec
-    from types import SimpleNamespace
-
-    interim = find_spec("scripts.local_supabase.functions")
-    functions = (
-        import_module("scripts.local_supabase.functions")
-        if interim
-        else SimpleNamespace(command=lambda s: ["false"], environment=lambda s: {})
-    )
-    have = (
-        {"postgres"}
-        | ({"api"} if (CHECKOUT / "scripts/local_supabase/gateway/app.py").exists() else set())
-        | ({"realtime"} if (CHECKOUT / "scripts/local_supabase/realtime/app.py").exists() else set())
-        | ({"functions"} if interim else set())
-    )
+    have = {"postgres", "functions"} | {
+        name
+        for name, needs in {"api": "rest", "realtime": "realtime"}.items()
+        if (CHECKOUT / "scripts" / "local_supabase" / needs / "app.py").exists()
+    }
     python = {"cwd": CHECKOUT, "env": os.environ | {"PYTHONUNBUFFERED": "1"}}
     return [
         part

@@ -34,10 +34,11 @@ class PartState:
     answers: bool
 
 
-def start(settings: Settings, push: bool = True) -> None:
+def start(settings: Settings, push: bool = True, owner: int | None = None) -> None:
     """Have this stack running, with the project's migrations applied. Does nothing twice.
 
-    A stack that this call started and that does not come up whole is stopped again. Raises StackError.
+    A stack that this call started and that does not come up whole is stopped again. With an owner (a process
+    id) it stops by itself when that process ends, however it does. Raises StackError.
     """
     settings.root.mkdir(parents=True, exist_ok=True)
     with lock(settings.root / "start.lock", wait=True):
@@ -52,7 +53,7 @@ def start(settings: Settings, push: bool = True) -> None:
         settings.save()
         write_environment(settings)
         Cluster(settings).prepare()
-        started = _spawn(settings)
+        started = _spawn(settings, owner)
         try:
             started.hear("database")
             if push:
@@ -90,7 +91,6 @@ def status(settings: Settings) -> list[PartState]:
 class _Started:
     """A supervisor that was just started, and the pipe it reports through."""
 
-    process: subprocess.Popen[bytes]
     pipe: int
     log: Path
     deadline: float
@@ -116,13 +116,15 @@ class _Started:
         os.close(self.pipe)
 
 
-def _spawn(settings: Settings) -> _Started:
+def _spawn(settings: Settings, owner: int | None) -> _Started:
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "supervisor.log"
     reading, writing = os.pipe()
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603
+        # A session of its own: Ctrl-C in the terminal ends what the user runs there, and not their database.
+        subprocess.run(  # noqa: S603
             [
+                *("/usr/bin/setsid", "--fork"),
                 sys.executable,
                 "-m",
                 "scripts.local_supabase",
@@ -131,17 +133,17 @@ def _spawn(settings: Settings) -> _Started:
                 str(settings.root),
                 "--tell",
                 str(writing),
+                *([] if owner is None else ["--owner", str(owner)]),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             cwd=CHECKOUT,
             pass_fds=[writing],
-            # Not the terminal's: Ctrl-C there ends what the user runs, and not their database.
-            start_new_session=True,
+            check=True,
         )
     os.close(writing)
-    return _Started(process, reading, log, time.monotonic() + PATIENCE)
+    return _Started(reading, log, time.monotonic() + PATIENCE)
 
 
 def _wait_until_healthy(settings: Settings) -> None:

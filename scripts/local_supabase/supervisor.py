@@ -30,10 +30,12 @@ class Supervisor:
 
     tell: hears "database" when the database takes connections, "ready" when all parts answer, or
     "failed: " and why
+    owner: the stack stops when this process ends; without one it runs until it is told
     """
 
-    def __init__(self, settings: Settings, tell: IO[str]) -> None:
+    def __init__(self, settings: Settings, tell: IO[str], owner: Process | None = None) -> None:
         self._settings = settings
+        self._owner = owner
         self._tell = tell
         self._parts = parts_of(settings)
         self._running: dict[str, asyncio.subprocess.Process] = {}
@@ -55,7 +57,7 @@ class Supervisor:
             if self._stopping.is_set():
                 break
             self._say(news)
-        await self._watch_folder()
+        await self._watch()
         for group in (services, [database]):
             await asyncio.gather(*(self._stop(part, keepers.get(part.name)) for part in group))
         if self._failure:
@@ -86,13 +88,14 @@ class Supervisor:
         file = self._log_of(part)
         if file.exists() and file.stat().st_size > LARGEST_LOG:
             file.replace(file.with_suffix(".log.old"))
+        defaults = {"stdin": asyncio.subprocess.DEVNULL, "start_new_session": True}
         with file.open("ab") as log:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *part.command,
                     stdout=log,
                     stderr=log,
-                    **{"stdin": asyncio.subprocess.DEVNULL} | part.options,
+                    **defaults | part.options,
                 )
             except OSError as error:
                 return f"could not be run ({error})"
@@ -103,6 +106,10 @@ class Supervisor:
             recorded.record(self._settings.pids / f"{part.name}.json")
         status = await process.wait()
         del self._running[part.name]
+        # What the part itself started goes with it. Only PostgreSQL's children are in groups of their own:
+        # they must see for themselves that their parent has gone.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
     async def _wait_for(self, part: Part) -> None:
@@ -112,8 +119,8 @@ class Supervisor:
                 return
             await asyncio.sleep(0.03)
 
-    async def _watch_folder(self) -> None:
-        """Return when the stack is to stop: it was told so, or somebody deleted its folder."""
+    async def _watch(self) -> None:
+        """Return when the stack is to stop: it was told so, its owner ended, or its folder was deleted."""
         folder = self._settings.root.stat()
         while not self._stopping.is_set():
             with suppress(TimeoutError):
@@ -122,7 +129,7 @@ class Supervisor:
                 gone = not os.path.samestat(self._settings.root.stat(), folder)
             except FileNotFoundError:
                 gone = True
-            if gone:
+            if gone or (self._owner and Process.of(self._owner.pid) != self._owner):
                 self._stopping.set()
 
     async def _stop(self, part: Part, keeper: asyncio.Task[None] | None) -> None:
@@ -148,13 +155,13 @@ class Supervisor:
                 self._tell.close()
 
 
-def supervise(settings: Settings, tell: IO[str]) -> int:
+def supervise(settings: Settings, tell: IO[str], owner: Process | None = None) -> int:
     """Run the stack in this process. Raises Locked if another process does so already."""
     with lock(settings.pids / "supervisor.lock"):
         Process.this().record(settings.pids / "supervisor.json")
         print(f"{_now()} started", flush=True)
         try:
-            return asyncio.run(Supervisor(settings, tell).run())
+            return asyncio.run(Supervisor(settings, tell, owner).run())
         finally:
             (settings.pids / "supervisor.json").unlink(missing_ok=True)
             print(f"{_now()} stopped", flush=True)
