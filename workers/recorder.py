@@ -42,6 +42,8 @@ class Recorder:
         self._latencies = latencies
         self._wall = wall
         self._fired: dict[UUID, float] = {}
+        self._all_arrived = asyncio.Event()
+        self._all_arrived.set()
         self._connections: list[Connection] = []
         self._subscriptions: list[Realtime] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -54,6 +56,7 @@ class Recorder:
     def fired(self, signal_id: UUID) -> None:
         """A signal fired just now on this machine."""
         self._fired.setdefault(signal_id, self._wall())
+        self._all_arrived.clear()
 
     async def start(self) -> None:
         """Subscribe as each user, in the background."""
@@ -73,6 +76,15 @@ class Recorder:
             async with asyncio.timeout(seconds):
                 for realtime in self._subscriptions:
                     await realtime.subscribed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until everything that fired has arrived, at most `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._all_arrived.wait()
         except TimeoutError:
             return False
         return True
@@ -100,6 +112,8 @@ class Recorder:
             for signal_id in [one for one in self._fired if first <= one <= last]:
                 self._arrived(signal_id, arrival.at)
         self._give_up(arrival.at)
+        if not self._fired:
+            self._all_arrived.set()
 
     def _arrived(self, signal_id: UUID, at: float) -> None:
         fired = self._fired.get(signal_id)

@@ -1,0 +1,243 @@
+"""A machine's life: it registers, runs its roles, tells that it is alive, and stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+
+from shared.clock import Clock, MarketClock
+from shared.errors import SigtrailError, Unavailable
+from shared.identity import from_ms
+from shared.market import Candle, Market
+from shared.realtime import Arrival, Realtime
+from shared.role import Call, Role
+from shared.wakes import Wakes
+from workers.live import live
+from workers.recorder import Recorder
+from workers.replay import replay
+from workers.signals.feeds.feed import Feed
+from workers.status import Status
+from workers.stepping import FIRST_PAUSE, LONGEST_PAUSE, Stepping, Stopped
+
+log = structlog.get_logger(__name__)
+
+VERSION = "0.1.0"
+HEARTBEAT_SECONDS = 15.0
+FLUSH_SECONDS = 1.0
+FLUSH_SOON_SECONDS = 0.1
+# What the last signals' way to their subscribers may take at the end of a run.
+LAST_ARRIVALS_SECONDS = 2.0
+
+
+class Machine:
+    """Runs roles on one feed of candles until the feed ends or `stop` is called; `status` shows how it goes.
+
+    `call` is a connection of any machine role, for registering, heartbeats and flushing broadcasts. `closers`
+    are called last, in reverse order.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        roles: Sequence[Role],
+        feed: Feed,
+        clock: Clock,
+        market: Market,
+        wakes: Wakes,
+        call: Call,
+        *,
+        region: str = "local",
+        realtime: Realtime | None = None,
+        recorder: Recorder | None = None,
+        closers: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        self.status = status
+        self._roles = tuple(roles)
+        self._feed = feed
+        self._clock = clock
+        self._market = market
+        self._wakes = wakes
+        self._call = call
+        self._region = region
+        self._realtime = realtime
+        self._recorder = recorder
+        self._closers = tuple(closers)
+        self._stopping = asyncio.Event()
+        self._stepping = Stepping(status, self._stopping)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started: list[Role] = []
+
+    def stop(self) -> None:
+        """Finish the step under way, release what is held, and end `run`. May be called at any time."""
+        self._stopping.set()
+
+    async def run(self) -> Status:
+        """The machine's whole life. Raises what no waiting heals, after everything was released."""
+        try:
+            await self._start()
+            if isinstance(self._clock, MarketClock):
+                await replay(
+                    self._feed.batches(),
+                    self._clock,
+                    self._market,
+                    self._roles,
+                    self._stepping,
+                    self._stopping,
+                    on_batch=self._see,
+                )
+            else:
+                self._spawn(self._pump(), "feed")
+                await live(self._roles, self._wakes, self._stepping, self._stopping)
+        except Stopped as stopped:
+            log.info("stopped", reason=str(stopped))
+        except Exception as error:
+            self.status.note_error("machine", error)
+            raise
+        finally:
+            await self._finish()
+        return self.status
+
+    # The beginning
+
+    async def _start(self) -> None:
+        names = [role.name for role in self._roles]
+        body = {"machine_id": self.status.machine_id, "region": self._region, "roles": names}
+        await self._insist(lambda: self._call("register_machine", {**body, "version": VERSION}))
+        for role in self._roles:
+            self._started.append(role)
+            await self._insist(role.start)
+        self._spawn(self._beat(), "heartbeat")
+        self._spawn(self._flush(), "flush")
+        if self._recorder is not None:
+            await self._recorder.start()
+            await self._recorder.ready(LAST_ARRIVALS_SECONDS)
+        if self._realtime is not None:
+            self._realtime.subscribe("machines", self._hear, self._wake_all)
+            await self._realtime.start()
+        self.status.state = "running"
+        log.info("machine_running", machine_id=self.status.machine_id, roles=names, replay=self.status.replay)
+
+    async def _insist(self, action: Callable[[], Awaitable[Any]]) -> None:
+        """Do it, waiting for the database as long as it takes. Raises Stopped when told to stop meanwhile."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await action()
+            except Unavailable as error:
+                self.status.waits["machine"] += 1
+                log.warning("waiting_for_database", error=str(error))
+            else:
+                return
+            try:
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                raise Stopped("told to stop while the database was away")
+
+    # What runs beside the roles
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # Nothing dies in silence: without its feed or its heartbeat a machine only seems to work.
+            self.status.note_error(task.get_name(), error)
+            log.error("task_failed", task=task.get_name(), error=str(error), exc_info=error)
+            self.stop()
+
+    async def _pump(self) -> None:
+        async for batch in self._feed.batches():
+            for candle in batch:
+                self._market.publish(candle)
+            self._see(batch)
+        self.stop()
+
+    async def _beat(self) -> None:
+        while True:
+            await self._tell()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _flush(self) -> None:
+        """Send what the throttle of the broadcasts held back, so that the last message is never missing."""
+        while True:
+            held_back = any(getattr(role, "held_back", False) for role in self._roles)
+            await asyncio.sleep(FLUSH_SOON_SECONDS if held_back else FLUSH_SECONDS)
+            try:
+                await self._call("flush_broadcasts", {})
+            except Unavailable as error:
+                log.debug("flush_postponed", error=str(error))
+
+    async def _tell(self) -> None:
+        details = {"candles": self.status.candles, "done": dict(self.status.done)}
+        details["errors"] = self.status.error_count
+        try:
+            await self._call("machine_heartbeat", {"status": self.status.state, "details": details})
+        except Unavailable as error:
+            log.warning("heartbeat_lost", error=str(error))
+
+    def _see(self, batch: list[Candle]) -> None:
+        self.status.candles += len(batch)
+        self.status.market_time = from_ms(batch[-1].close_ms)
+
+    def _hear(self, arrival: Arrival) -> None:
+        if arrival.event == "work":
+            self._wakes.wake(str(arrival.payload.get("stage")))
+        elif arrival.event == "traders":
+            self._wakes.wake("signals")
+
+    async def _wake_all(self) -> None:
+        for role in self._roles:
+            self._wakes.wake(role.name)
+
+    # The end
+
+    async def _finish(self) -> None:
+        self.status.state = "draining"
+        self._stopping.set()
+        # A stack runs every part of the end even when one of them raises; what is pushed last comes first.
+        async with AsyncExitStack() as end:
+            for close in self._closers:
+                end.push_async_callback(close)
+            end.push_async_callback(self._feed.close)
+            for subscription in (self._recorder, self._realtime):
+                if subscription is not None:
+                    end.push_async_callback(subscription.stop)
+            end.push_async_callback(self._say_goodbye)
+            end.push_async_callback(self._await_last_arrivals)
+            for role in reversed(self._started):
+                end.push_async_callback(self._release, role)
+        log.info("machine_stopped", machine_id=self.status.machine_id, errors=self.status.error_count)
+
+    async def _release(self, role: Role) -> None:
+        try:
+            await role.stop()
+        except Unavailable as error:
+            # What it holds returns to the queue when its leases run out.
+            log.warning("release_postponed", role=role.name, error=str(error))
+        except SigtrailError as error:
+            self.status.note_error(role.name, error)
+            log.exception("stop_failed", role=role.name)
+
+    async def _say_goodbye(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.status.state = "stopped"
+        if self._started:
+            await self._tell()
+
+    async def _await_last_arrivals(self) -> None:
+        if self._recorder is None or self.status.latency.count == 0:
+            return
+        if not await self._recorder.drained(LAST_ARRIVALS_SECONDS):
+            log.debug("signals_not_arrived", count=self._recorder.pending)

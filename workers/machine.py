@@ -1,0 +1,150 @@
+"""The machine, put together: one process that runs one or more roles.
+
+    feed ─▶ market ─▶ signals ─▶ [database] ─▶ analysis ─▶ monitoring ─▶ trading ─▶ venue
+              │                       │
+              └── clock               └── Realtime `machines` ─▶ wakes ─▶ the roles
+
+Live, each role takes a step when it is woken, and every few seconds without. In a replay the machine moves
+the market's clock from candle close to candle close and lets all roles finish in between.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+
+from shared.client import Connection, connect
+from shared.clock import Clock, MarketClock, WallClock
+from shared.errors import ConfigurationError
+from shared.identity import from_ms
+from shared.market import Market
+from shared.realtime import Realtime
+from shared.role import Role
+from shared.settings import Settings
+from shared.wakes import Wakes
+from workers.analysis.role import AnalysisRole
+from workers.analysis.rules import RuleBasedAnalyst
+from workers.life import Machine
+from workers.monitoring.role import MonitoringRole
+from workers.recorder import Recorder
+from workers.signals.feeds.feed import Feed
+from workers.signals.role import SignalsRole
+from workers.status import Status
+from workers.trading.role import TradingRole
+
+__all__ = ["ROLES", "Machine", "build"]
+
+ROLES = ("signals", "analysis", "monitoring", "trading")
+# Each role reaches what its database role was granted, and nothing else.
+DATABASE_ROLES = {
+    "signals": "signal_worker",
+    "analysis": "analyst",
+    "monitoring": "analyst",
+    "trading": "trading_bridge",
+}
+
+
+async def build(
+    settings: Settings,
+    *,
+    feed: Feed,
+    replaying: bool,
+    state: Path,
+    roles: Sequence[str] = ROLES,
+    machine_id: str | None = None,
+    region: str = "local",
+    watch: Sequence[str] = (),
+) -> Machine:
+    """Put a machine together: `roles` of it, on `feed`, which is opened here.
+
+    `state` is a folder of this machine's own (its name, its spool). `watch` are the ids of users whose
+    subscriptions are measured. Raises ConfigurationError for an unknown role, what the feed's `open` raises.
+    """
+    unknown = [name for name in roles if name not in ROLES]
+    if unknown or not roles:
+        raise ConfigurationError(
+            f"unknown role {', '.join(unknown) or '(none)'}: choose from {', '.join(ROLES)}"
+        )
+    name = machine_id or find_machine_id(state)
+    async with AsyncExitStack() as opened:
+        warm = await feed.open()
+        opened.push_async_callback(feed.close)
+        clock: Clock = MarketClock(_first_moment(feed)) if replaying else WallClock()
+        market = Market(feed.market)
+        market.seed(warm)
+        connections: dict[str, Connection] = {}
+        for role in roles:
+            database_role = DATABASE_ROLES[role]
+            if database_role not in connections:
+                connection = await connect(settings, database_role, name)
+                opened.push_async_callback(connection.close)
+                connections[database_role] = connection
+        first = connections[DATABASE_ROLES[roles[0]]]
+        wakes, status = Wakes(), Status(name, replaying)
+        recorder = Recorder(settings, watch, status.latency) if watch else None
+        makers: dict[str, Callable[[Connection], Role]] = {
+            "signals": lambda connection: SignalsRole(
+                connection=connection,
+                clock=clock,
+                market=market,
+                wakes=wakes,
+                spool=state / "spool",
+                on_fired=None if recorder is None else recorder.fired,
+            ),
+            "analysis": lambda connection: AnalysisRole(
+                connection.call, clock, market, wakes, RuleBasedAnalyst()
+            ),
+            "monitoring": lambda connection: MonitoringRole(connection.call, clock, market, wakes),
+            "trading": lambda connection: TradingRole(
+                connection=connection,
+                clock=clock,
+                market=market,
+                wakes=wakes,
+                machine_id=name,
+                settings=settings,
+            ),
+        }
+        made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
+        for one in made:
+            status.counts[one.name] = getattr(one, "counts", Counter())
+        key = settings.supabase_publishable_key.get_secret_value()
+        # A replay is woken by its own process alone: what it does must not depend on when a message arrives.
+        realtime = None if replaying else Realtime(settings.supabase_url, key, first.token)
+        opened.pop_all()
+        return Machine(
+            status,
+            made,
+            feed,
+            clock,
+            market,
+            wakes,
+            first.call,
+            region=region,
+            realtime=realtime,
+            recorder=recorder,
+            closers=[connection.close for connection in connections.values()],
+        )
+
+
+def find_machine_id(state: Path) -> str:
+    """This machine's name, made once and kept in its folder: after a restart it takes up its own leases."""
+    state.mkdir(parents=True, exist_ok=True)
+    path = state / "machine_id"
+    if path.is_file():
+        name = path.read_text().strip()
+        if name:
+            return name
+    name = f"sig-{secrets.token_hex(4)}"
+    path.write_text(f"{name}\n")
+    return name
+
+
+def _first_moment(feed: Feed) -> datetime:
+    span = getattr(feed, "span", None)
+    if span is None:
+        raise ConfigurationError(f"a replay needs recorded candles, and {feed.description} has none")
+    return from_ms(span[0])
