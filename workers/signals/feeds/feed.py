@@ -58,8 +58,7 @@ class Feed(Protocol):
 
 
 async def pump(feed: Feed, market: Market) -> None:
-    """Publish a live feed into the market until it ends. A replay moves its clock between batches instead."""
-    market.seed(await feed.open())
+    """Publish an opened feed into the market until it ends. A replay moves its clock between batches."""
     async for batch in feed.batches():
         for candle in batch:
             market.publish(candle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from shared.candles import INTERVALS, Candle, Gate, Refusal
 from shared.errors import InputError
 from shared.models import MarketKind
 from workers.signals.feeds.feed import FeedKind, by_close
+from workers.signals.feeds.pace import Pace
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume")
 SUFFIXES = (".parquet", ".csv")
@@ -49,7 +49,7 @@ class RecordedFeed:
         self.folder = Path(folder)
         self.market: MarketKind = market or ("spot" if "spot" in self.folder.name.lower() else "usdm")
         self.gate = Gate() if gate is None else gate
-        self._speed = speed
+        self._pace = None if speed is None else Pace(speed)
         self._since = since_ms
         self._until = until_ms
         self._files = find_files(self.folder, symbols)
@@ -90,12 +90,11 @@ class RecordedFeed:
         return []
 
     async def batches(self) -> AsyncIterator[list[Candle]]:
-        pace = None if self._speed is None else _Pace(self._speed)
         for turn, (close_ms, batch) in enumerate(by_close(self._merge())):
             if self._closed.is_set():
                 return
-            if pace is not None:
-                await pace.wait(close_ms, self._closed)
+            if self._pace is not None:
+                await self._pace.wait(close_ms, self._closed)
             elif turn % _TURN == 0:
                 await asyncio.sleep(0)
             yield batch
@@ -125,27 +124,6 @@ class RecordedFeed:
             candle = Candle(symbol, interval, ts, close_ms, opened, high, low, close, volume)
             if admit(candle):
                 yield close_ms, symbol, candle
-
-
-class _Pace:
-    """Holds market time to a multiple of the wall's."""
-
-    def __init__(self, speed: float) -> None:
-        if not speed > 0:
-            raise InputError(f"the speed is {speed}; it must be above zero")
-        self._speed = speed
-        self._begin: tuple[int, float] | None = None
-
-    async def wait(self, market_ms: int, closed: asyncio.Event) -> None:
-        now = time.monotonic()
-        if self._begin is None:
-            self._begin = (market_ms, now)
-        due = self._begin[1] + (market_ms - self._begin[0]) / 1000 / self._speed
-        try:
-            async with asyncio.timeout(max(0.0, due - now)):
-                await closed.wait()
-        except TimeoutError:
-            return
 
 
 def find_files(folder: Path, symbols: Sequence[str] | None = None) -> dict[str, tuple[Path, str]]:

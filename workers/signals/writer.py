@@ -1,0 +1,172 @@
+"""From the spool to the database: batches through `ingest_signals`, until everything was answered.
+
+A row leaves the spool when the database has answered for it: inserted, a duplicate, or rejected and why.
+Sending a row twice is harmless, because its id is its identity; every doubt is answered by sending again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+
+from shared.errors import DatabaseError, NotAllowed, NotFound, OutcomeUnknown, SigtrailError, Unavailable
+from shared.role import Call
+from workers.signals.dead_letters import DeadLetter, DeadLetters
+from workers.signals.spool import Entry, Spool
+
+log = structlog.get_logger(__name__)
+
+MOST_ROWS = 1000
+# Under load at most one batch in this time, unless a batch is full: few large calls cost less than many.
+PACE_SECONDS = 0.1
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+
+
+class Writer:
+    """Sends what is spooled, in the order in which it was spooled.
+
+    `counts` gets inserted, duplicates, rejected (also by code, as `rejected_<code>`), batches, retries and
+    pending. `now` is the clock's, for the record; pauses run on the wall's.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        dead_letters: DeadLetters,
+        call: Call,
+        now: Callable[[], datetime],
+        counts: Counter[str],
+        *,
+        most_rows: int = MOST_ROWS,
+        on_inserted: Callable[[int], None] | None = None,
+        on_held_back: Callable[[], None] | None = None,
+    ) -> None:
+        self.counts = counts
+        # The last error that no waiting heals; the writer keeps trying, whoever runs it may stop.
+        self.failure: SigtrailError | None = None
+        self._spool = spool
+        self._dead_letters = dead_letters
+        self._call = call
+        self._now = now
+        self._most_rows = most_rows
+        self._on_inserted = on_inserted
+        self._on_held_back = on_held_back
+        self._more = asyncio.Event()
+
+    def notice(self) -> None:
+        """There is more in the spool."""
+        self._more.set()
+
+    async def send(self) -> int:
+        """Send the oldest batch and answer how many rows left the spool; 0 when it is empty.
+
+        Raises `Unavailable` when no answer came: the rows stay, and sending them again is safe.
+        """
+        entries = self._spool.peek(self._most_rows)
+        if entries:
+            await self._deliver(entries)
+            self._spool.acknowledge(entries)
+            self.counts["pending"] = self._spool.pending
+        return len(entries)
+
+    async def drain(self) -> int:
+        """Send until the spool is empty; errors as `send`."""
+        sent = 0
+        while self._spool.pending:
+            sent += await self.send()
+        return sent
+
+    async def run(self) -> None:
+        """Send whatever is spooled, at once when idle, paced under load, for as long as it takes.
+
+        An absent database is waited for without end: the spool keeps the rows. Runs until it is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE
+        next_at = 0.0
+        self._more.set()
+        while True:
+            await self._more.wait()
+            if not self._spool.pending:
+                self._more.clear()
+                continue
+            if self._spool.pending < self._most_rows and (early := next_at - loop.time()) > 0:
+                await asyncio.sleep(early)
+            next_at = loop.time() + PACE_SECONDS
+            try:
+                await self.send()
+            except SigtrailError as error:
+                self._note(error)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                if pause > FIRST_PAUSE:
+                    log.info("writer_recovered", pending=self._spool.pending)
+                pause, self.failure = FIRST_PAUSE, None
+
+    async def _deliver(self, entries: Sequence[Entry]) -> None:
+        """Have these rows answered, together or, when the call as a whole is refused, in halves."""
+        rows = [orjson.loads(entry.payload) for entry in entries]
+        try:
+            answer = await self._call(
+                "ingest_signals", {"signals": rows, "request_id": str(name_request(rows))}
+            )
+        except (NotAllowed, NotFound):
+            # About the machine, not about the rows.
+            raise
+        except DatabaseError as error:
+            if len(entries) > 1:
+                middle = len(entries) // 2
+                await self._deliver(entries[:middle])
+                await self._deliver(entries[middle:])
+                return
+            self._reject([DeadLetter(rows[0], error.code or "refused", str(error))])
+            return
+        self._settle(rows, answer)
+
+    def _settle(self, rows: Sequence[dict[str, Any]], answer: Any) -> None:
+        try:
+            inserted, duplicates = int(answer["inserted"]), int(answer["duplicates"])
+            letters = [
+                DeadLetter(rows[one["index"]], one["code"], one["message"]) for one in answer["rejected"]
+            ]
+        except (TypeError, KeyError, IndexError, ValueError) as error:
+            raise OutcomeUnknown(f"ingest_signals answered what it never should: {answer!r:.200}") from error
+        self._reject(letters)
+        self.counts["batches"] += 1
+        self.counts["inserted"] += inserted
+        self.counts["duplicates"] += duplicates
+        if inserted and self._on_inserted is not None:
+            self._on_inserted(inserted)
+        if answer.get("held_back") and self._on_held_back is not None:
+            self._on_held_back()
+
+    def _reject(self, letters: Sequence[DeadLetter]) -> None:
+        self._dead_letters.add(letters, self._now())
+        for code, count in Counter(one.code for one in letters).items():
+            self.counts["rejected"] += count
+            self.counts[f"rejected_{code}"] += count
+            example = next(one for one in letters if one.code == code)
+            log.warning("signals_rejected", code=code, count=count, message=example.message)
+
+    def _note(self, error: SigtrailError) -> None:
+        self.counts["retries"] += 1
+        if not isinstance(error, Unavailable):
+            self.failure = error
+        log.warning("writer_waits", error=str(error), pending=self._spool.pending)
+
+
+def name_request(rows: Sequence[dict[str, Any]]) -> UUID:
+    """The id of a batch: the same rows have the same one, also after a restart."""
+    digest = hashlib.sha256("\n".join(str(row["id"]) for row in rows).encode()).digest()
+    return UUID(bytes=digest[:16], version=5)
