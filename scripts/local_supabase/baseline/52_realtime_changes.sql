@@ -58,7 +58,8 @@ returns setof realtime.wal_rls
 language plpgsql set search_path = '' as $$
 #variable_conflict use_variable
 declare
-  entity constant regclass := format('%I.%I', wal ->> 'schema', wal ->> 'table')::regclass;
+  -- Null when the table was dropped since.
+  entity constant regclass := to_regclass(format('%I.%I', wal ->> 'schema', wal ->> 'table'));
   action constant text :=
     case wal ->> 'action' when 'I' then 'INSERT' when 'U' then 'UPDATE' when 'D' then 'DELETE' end;
   key constant text[] := array(select part ->> 'name' from jsonb_array_elements(wal -> 'pk') as part);
@@ -75,7 +76,7 @@ declare
   is_visible boolean;
   change jsonb;
 begin
-  if action is null or not exists (
+  if entity is null or action is null or not exists (
     select from realtime.subscription as s where s.entity = entity and s.action_filter in ('*', action)
   ) then
     return;

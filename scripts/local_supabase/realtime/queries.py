@@ -1,0 +1,13 @@
+"""The server's SQL, each statement in a file of its own beside this one."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "queries"
+
+
+@cache
+def query(name: str) -> bytes:
+    return (FOLDER / f"{name}.sql").read_bytes()

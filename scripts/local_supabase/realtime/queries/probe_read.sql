@@ -1,0 +1,1 @@
+select extension from realtime.messages where id = any (%(ids)s)

@@ -1,0 +1,1 @@
+insert into realtime.messages (topic, extension) values (%(topic)s, %(extension)s)

@@ -1,0 +1,1 @@
+delete from realtime.subscription where subscription_id = any (%(ids)s)
