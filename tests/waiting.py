@@ -6,16 +6,24 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
+async def until(predicate: Callable[[], Awaitable[T]], timeout: float = 30, every: float = 0.02) -> T: ...  # noqa: ASYNC109
+
+
+@overload
+async def until(predicate: Callable[[], T], timeout: float = 30, every: float = 0.02) -> T: ...  # noqa: ASYNC109
+
+
 async def until(
-    predicate: Callable[[], T | Awaitable[T]],
+    predicate: Callable[[], Any],
     timeout: float = 30,  # noqa: ASYNC109 - a failure must name the predicate
     every: float = 0.02,
-) -> T:
+) -> Any:
     """The first true value of `predicate`, which may be a function or a coroutine function.
 
     An AssertionError inside the predicate counts as "not yet" and is raised when the time (seconds) is up;
@@ -24,7 +32,7 @@ async def until(
     deadline = time.monotonic() + timeout
     while True:
         failure: AssertionError | None = None
-        value: T | None = None
+        value = None
         try:
             found = predicate()
             value = await found if inspect.isawaitable(found) else found

@@ -1,0 +1,3 @@
+import { word } from "words";
+
+export default { fetch: () => new Response(word) };
