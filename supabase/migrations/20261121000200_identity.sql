@@ -26,15 +26,15 @@ begin
     int8send(unix_ms << 16 | 32768 | (get_byte(hash, 0) << 4) | (get_byte(hash, 1) >> 4))
     || int8send(
       (-9223372036854775808)::bigint
-      | (get_byte(hash, 1) & 15)::bigint << 58
-      | get_byte(hash, 2)::bigint << 50
-      | get_byte(hash, 3)::bigint << 42
-      | get_byte(hash, 4)::bigint << 34
-      | get_byte(hash, 5)::bigint << 26
-      | get_byte(hash, 6)::bigint << 18
-      | get_byte(hash, 7)::bigint << 10
-      | get_byte(hash, 8)::bigint << 2
-      | get_byte(hash, 9)::bigint >> 6
+      | ((get_byte(hash, 1) & 15)::bigint << 58)
+      | (get_byte(hash, 2)::bigint << 50)
+      | (get_byte(hash, 3)::bigint << 42)
+      | (get_byte(hash, 4)::bigint << 34)
+      | (get_byte(hash, 5)::bigint << 26)
+      | (get_byte(hash, 6)::bigint << 18)
+      | (get_byte(hash, 7)::bigint << 10)
+      | (get_byte(hash, 8)::bigint << 2)
+      | (get_byte(hash, 9)::bigint >> 6)
     ),
     'hex'
   )::uuid;
@@ -55,9 +55,9 @@ language sql immutable strict parallel safe
 set search_path = ''
 as $$
   select timestamptz 'epoch' + interval '1 millisecond' * (
-    get_byte(uuid_send(id), 0)::bigint << 40 | get_byte(uuid_send(id), 1)::bigint << 32
-    | get_byte(uuid_send(id), 2)::bigint << 24 | get_byte(uuid_send(id), 3)::bigint << 16
-    | get_byte(uuid_send(id), 4)::bigint << 8 | get_byte(uuid_send(id), 5)::bigint);
+    (get_byte(uuid_send(id), 0)::bigint << 40) | (get_byte(uuid_send(id), 1)::bigint << 32)
+    | (get_byte(uuid_send(id), 2)::bigint << 24) | (get_byte(uuid_send(id), 3)::bigint << 16)
+    | (get_byte(uuid_send(id), 4)::bigint << 8) | get_byte(uuid_send(id), 5)::bigint);
 $$;
 
 -- The least id that a signal of this time can have: the bound that turns a question about time into one about ids.

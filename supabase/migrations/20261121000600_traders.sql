@@ -118,8 +118,10 @@ create index traders_user_id_idx on public.traders (user_id);
 
 -- Triggers ------------------------------------------------------------------------------------------------
 
+-- A roll-up of the counters is no change of the trader.
 create trigger traders_touch before update on public.traders
-  for each row execute function private.touch();
+  for each row when (old.counted_at is not distinct from new.counted_at)
+  execute function private.touch();
 
 -- A trader that is not the owner's any more would take its signals' history along.
 create function private.refuse_new_owner() returns trigger

@@ -83,7 +83,14 @@ set search_path = ''
 as $$
 begin
   new.updated_at := now();
-  if new.status is distinct from old.status then
+  if new.status <> old.status then
+    -- Before the checks of the table, which would speak of missing times instead.
+    if not exists (
+      select from public.status_transitions t where t.from_status = old.status and t.to_status = new.status
+    ) then
+      raise exception 'signal % cannot go from % to %', old.id, old.status, new.status
+        using errcode = 'check_violation', hint = 'the allowed changes are in status_transitions';
+    end if;
     if new.status_at is not distinct from old.status_at then
       new.status_at := now();
     end if;

@@ -58,7 +58,7 @@ begin
   if day < date '1970-01-01' or day > date '9999-01-01' then
     raise exception 'a day lies between 1970 and 9999, not %', day using errcode = 'invalid_parameter_value';
   end if;
-  loop
+  while missing is null loop
     tries := tries + 1;
     begin
       perform set_config('lock_timeout', '100ms', true);
@@ -78,16 +78,17 @@ begin
           private.partition_name('signal_events', day));
       end if;
       perform set_config('lock_timeout', usual_timeout, true);
-      return missing;
     exception
       when lock_not_available then
         if tries >= 50 then
           raise exception 'day % could not be opened: a lock on the history was held for more than % tries', day, tries
             using errcode = 'lock_not_available', hint = 'look for long transactions in pg_stat_activity';
         end if;
+        missing := null;
         perform pg_sleep(0.05 + random() * 0.1);
     end;
   end loop;
+  return missing;
 end;
 $$;
 

@@ -237,22 +237,38 @@ begin
 end;
 $$;
 
-create function private.wake_for_traders() returns trigger
+create function private.wake_for_new_traders() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
-  perform private.wake('traders', (select count(*)::integer from changed_traders));
+  perform private.wake('traders', (select count(*)::integer from new_traders));
+  return null;
+end;
+$$;
+
+create function private.wake_for_changed_traders() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  perform private.wake('traders', (
+    select count(*)::integer
+    from new_traders n
+    join old_traders o on o.id = n.id
+    -- A roll-up of the counters is no change of the trader.
+    where n.counted_at is not distinct from o.counted_at
+  ));
   return null;
 end;
 $$;
 
 create trigger traders_wake_on_insert after insert on public.traders
-  referencing new table as changed_traders
-  for each statement execute function private.wake_for_traders();
+  referencing new table as new_traders
+  for each statement execute function private.wake_for_new_traders();
 create trigger traders_wake_on_update after update on public.traders
-  referencing new table as changed_traders
-  for each statement execute function private.wake_for_traders();
+  referencing old table as old_traders new table as new_traders
+  for each statement execute function private.wake_for_changed_traders();
 
 -- Functions: the trailing flush ---------------------------------------------------------------------------
 

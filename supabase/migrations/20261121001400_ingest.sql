@@ -81,15 +81,15 @@ begin
     sent.problem := 'bad_row: a row must be an object, not ' || json_typeof(item);
     return sent;
   end if;
-  field := 'trader_id'; sent.trader_id := item ->> 'trader_id';
+  field := 'trader_id'; sent.trader_id := (item ->> 'trader_id')::uuid;
   field := 'symbol'; sent.symbol := item ->> 'symbol';
   field := 'normalised_symbol'; sent.normalised_symbol := item ->> 'normalised_symbol';
   field := 'interval'; sent."interval" := item ->> 'interval';
   field := 'triggered_at'; sent.unix_ms := private.sent_ms(item ->> 'triggered_at');
   field := 'side'; sent.side := item ->> 'side';
-  field := 'price'; sent.price := item ->> 'price';
+  field := 'price'; sent.price := (item ->> 'price')::numeric;
   field := 'machine_id'; sent.machine_id := item ->> 'machine_id';
-  field := 'id'; sent.id := item ->> 'id';
+  field := 'id'; sent.id := (item ->> 'id')::uuid;
   field := 'matched_conditions'; sent.matched_conditions := item -> 'matched_conditions';
   field := 'original_signal'; sent.original_signal := item -> 'original_signal';
   field := 'tags';
@@ -271,14 +271,14 @@ declare
   -- Users write for themselves, machines as themselves, operators for anyone.
   owner uuid := case when caller_role = 'authenticated' then (select auth.uid()) end;
   token_machine text := case when caller_role <> 'authenticated' then private.caller_machine() end;
-  caller text := concat_ws(':', caller_role, owner, token_machine);
-  row_count integer;
+  caller_key text := concat_ws(':', caller_role, owner, token_machine);
+  signal_count integer;
   known record;
   judged private.ingest_row[];
   inserted integer := 0;
   rejected jsonb;
   rejected_count integer;
-  answer jsonb;
+  result jsonb;
 begin
   if caller_role = 'authenticated' and owner is null then
     raise exception 'the token names no user' using errcode = 'insufficient_privilege';
@@ -286,22 +286,22 @@ begin
   if signals is null or json_typeof(signals) <> 'array' then
     raise exception 'signals must be a JSON array' using errcode = 'invalid_parameter_value';
   end if;
-  row_count := json_array_length(signals);
-  if row_count > most then
-    raise exception 'a batch holds at most % signals, this one has %', most, row_count
+  signal_count := json_array_length(signals);
+  if signal_count > most then
+    raise exception 'a batch holds at most % signals, this one has %', most, signal_count
       using errcode = 'invalid_parameter_value', hint = 'send it in several calls';
   end if;
 
   if request_id is not null then
     insert into private.ingest_requests (caller, request_id, row_count)
-    values (caller, ingest_signals.request_id, row_count)
+    values (caller_key, ingest_signals.request_id, signal_count)
     on conflict do nothing;
     if not found then
       select r.row_count, r.answer into known
       from private.ingest_requests r
-      where r.caller = ingest_signals.caller and r.request_id = ingest_signals.request_id;
-      if known.row_count <> row_count then
-        raise exception 'request % was a batch of % signals, not of %', request_id, known.row_count, row_count
+      where r.caller = caller_key and r.request_id = ingest_signals.request_id;
+      if known.row_count <> signal_count then
+        raise exception 'request % was a batch of % signals, not of %', request_id, known.row_count, signal_count
           using errcode = 'invalid_parameter_value', hint = 'a new batch needs a new request_id';
       end if;
       return known.answer;
@@ -339,14 +339,14 @@ begin
   from unnest(judged) r
   where r.problem is not null;
 
-  answer := jsonb_build_object(
-    'inserted', inserted, 'duplicates', ingest_signals.row_count - rejected_count - inserted, 'rejected', rejected,
+  result := jsonb_build_object(
+    'inserted', inserted, 'duplicates', signal_count - rejected_count - inserted, 'rejected', rejected,
     'held_back', coalesce(current_setting('sigtrail.held_back', true), '') = 'on');
   if request_id is not null then
-    update private.ingest_requests r set answer = ingest_signals.answer
-    where r.caller = ingest_signals.caller and r.request_id = ingest_signals.request_id;
+    update private.ingest_requests r set answer = result
+    where r.caller = caller_key and r.request_id = ingest_signals.request_id;
   end if;
-  return answer;
+  return result;
 end;
 $$;
 
