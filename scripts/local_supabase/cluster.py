@@ -30,6 +30,15 @@ from scripts.local_supabase.settings import Settings
 
 HERE = Path(__file__).parent
 BIN = Path("/usr/lib/postgresql/15/bin")
+SHARE = Path("/usr/share/postgresql/15/extension")
+# What each Debian package brings that the cluster cannot run without.
+PACKAGES = {
+    "postgresql-15": BIN / "postgres",
+    "postgresql-15-cron": SHARE / "pg_cron.control",
+    "postgresql-15-plpgsql-check": SHARE / "plpgsql_check.control",
+    "postgresql-15-pgtap": SHARE / "pgtap.control",
+    "postgresql-15-wal2json": Path("/usr/lib/postgresql/15/lib/wal2json.so"),
+}
 SYSTEM_USER = "postgres"
 ELSEWHERE = Path("/var/lib/sigtrail")
 LOGINS = ("postgres", "authenticator", "supabase_auth_admin", "supabase_storage_admin")
@@ -59,12 +68,13 @@ class Cluster:
 
         Raises StackError when PostgreSQL is not installed or the baseline cannot be applied.
         """
-        if not (BIN / "postgres").exists():
+        if missing := [package for package, file in PACKAGES.items() if not file.exists()]:
             raise StackError(
-                "PostgreSQL 15 is not installed: run `./scripts/install` as root, or have the package"
-                " postgresql-15 installed."
+                f"Debian packages are missing: run `./scripts/install` as root, or ask root to run"
+                f" `apt-get install {' '.join(missing)}`."
             )
         if (self.data / "PG_VERSION").exists():
+            self._check_home()
             self._configure(self.data)
             return
         self.settings.root.mkdir(parents=True, exist_ok=True)
@@ -153,8 +163,23 @@ class Cluster:
         """Where the data goes: the state folder, unless the user who runs the server cannot get there."""
         if os.geteuid() != 0 or _reachable(self.settings.root):
             return self.link
-        ELSEWHERE.mkdir(parents=True, exist_ok=True)
+        elsewhere = self._home_elsewhere()
+        elsewhere.parent.mkdir(parents=True, exist_ok=True)
+        elsewhere.parent.chmod(0o755)  # whatever the umask, the server's user must get through
+        return elsewhere
+
+    def _home_elsewhere(self) -> Path:
         return ELSEWHERE / hashlib.sha256(bytes(self.link.absolute())).hexdigest()[:16]
+
+    def _check_home(self) -> None:
+        """Raise StackError when the state folder has been copied or moved away from its data."""
+        if self.data == self._home_elsewhere():
+            return
+        if self.link.is_symlink() or (os.geteuid() == 0 and not _reachable(self.settings.root)):
+            raise StackError(
+                f"{self.settings.root} was copied or moved since its database was made:"
+                " delete it to begin with an empty one."
+            )
 
     def _initdb(self, data: Path) -> None:
         # initdb reads the password from a file, which it opens as the other user.

@@ -16,8 +16,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from scripts.local_supabase.errors import StackError
+
 # The one that every local Supabase uses, so that tokens made for one work on the next.
 DEFAULT_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105
+SHORTEST_JWT_SECRET = 32
 ISSUER = "supabase-local"
 
 
@@ -32,11 +35,14 @@ class Keys:
 
     @classmethod
     def create(cls) -> Self:
+        jwt_secret = os.environ.get("SUPABASE_JWT_SECRET") or DEFAULT_JWT_SECRET
+        if len(jwt_secret) < SHORTEST_JWT_SECRET:
+            raise StackError(f"SUPABASE_JWT_SECRET is too short: it needs {SHORTEST_JWT_SECRET} characters.")
         jwk: dict[str, Any] = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
         return cls(
             publishable=f"sb_publishable_{_random_text()}",
             secret=f"sb_secret_{_random_text()}",
-            jwt_secret=os.environ.get("SUPABASE_JWT_SECRET") or DEFAULT_JWT_SECRET,
+            jwt_secret=jwt_secret,
             signing_key=jwk | {"kid": str(uuid.uuid4()), "alg": "ES256", "use": "sig"},
         )
 

@@ -12,7 +12,6 @@ from scripts.local_supabase.errors import StackError
 from scripts.local_supabase.settings import CHECKOUT, Settings
 
 CLI = CHECKOUT / "node_modules" / ".bin" / "supabase"
-MIGRATION = re.compile(r"\d{14}_\w+\.sql")
 
 
 def push(settings: Settings) -> None:
@@ -20,17 +19,25 @@ def push(settings: Settings) -> None:
     if not any((settings.project / "supabase" / "migrations").glob("*.sql")):
         return
     done = supabase(settings, "db", "push", "--yes")
-    if done.returncode == 0:
-        return
-    report = done.stdout + done.stderr
+    report = done.stderr + done.stdout
+    if skipped := re.findall(r"Skipping migration (.+?)\.\.\.", report):
+        raise StackError(
+            f"{skipped[0]} is no name for a migration: call it `<14 digits>_name.sql`, and start again."
+        )
+    if done.returncode:
+        raise StackError(_explain(report))
+
+
+def _explain(report: str) -> str:
+    """One sentence out of what the CLI printed when a push failed."""
     lines = [line.strip() for line in report.splitlines() if line.strip()]
-    why = next(
-        (line for line in lines if "ERROR" in line or "error" in line.lower()), lines[-1] if lines else ""
-    )
+    wrong = [line for line in lines if "error" in line.lower() and "--debug" not in line]
+    why = (wrong or lines or ["it did not say why"])[0].removeprefix("ERROR: ").rstrip(".")
     # The CLI names each file when it begins with it, so the last one named is the one that failed.
-    names = MIGRATION.findall(report)
-    what = f"The migration {names[-1]}" if names else "Pushing the migrations"
-    raise StackError(f"{what} failed, and nothing of it was applied: {why} Correct it and start again.")
+    begun = re.findall(r"Applying migration (.+?)\.\.\.", report)
+    if begun:
+        return f"The migration {begun[-1]} failed: {why}. Nothing of it was applied: mend it and start again."
+    return f"The migrations could not be pushed: {why}. `supabase db push --debug` says more."
 
 
 def supabase(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:

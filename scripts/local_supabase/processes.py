@@ -47,11 +47,16 @@ class Process:
     @classmethod
     def read(cls, file: Path) -> Self | None:
         """The process recorded in this file, if it still lives."""
+        recorded = cls.recorded(file)
+        return recorded if recorded and cls.of(recorded.pid) == recorded else None
+
+    @classmethod
+    def recorded(cls, file: Path) -> Self | None:
+        """The process recorded in this file, dead or alive."""
         try:
-            recorded = cls(**json.loads(file.read_text()))
+            return cls(**json.loads(file.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        return recorded if cls.of(recorded.pid) == recorded else None
 
     def record(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -183,9 +183,15 @@ def _check_ports(settings: Settings) -> None:
 
 def _end_leftovers(settings: Settings) -> None:
     """End the parts of a supervisor that was killed."""
+    data = Cluster(settings).data
+    database = Process.recorded(settings.pids / "postgres.json")
     for part in reversed(parts_of(settings)):
         file = settings.pids / f"{part.name}.json"
         if process := Process.read(file):
             process.end(*part.stop)
         file.unlink(missing_ok=True)
-    end_postmaster(Cluster(settings).data)
+    end_postmaster(data)
+    if database and database.boot != Process.this().boot:
+        # PostgreSQL's own note is a bare number, which may be somebody else's since the reboot: it would not
+        # start then. Nothing of before a reboot runs any more.
+        (data / "postmaster.pid").unlink(missing_ok=True)

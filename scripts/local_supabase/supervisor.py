@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -85,11 +86,8 @@ class Supervisor:
 
     async def _run_once(self, part: Part) -> str:
         """Run the part until it ends, and say how it did."""
-        file = self._log_of(part)
-        if file.exists() and file.stat().st_size > LARGEST_LOG:
-            file.replace(file.with_suffix(".log.old"))
         defaults = {"stdin": asyncio.subprocess.DEVNULL, "start_new_session": True}
-        with file.open("ab") as log:
+        with self._log_of(part).open("ab") as log:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *part.command,
@@ -125,6 +123,7 @@ class Supervisor:
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 2)
+            self._trim_logs()
             try:
                 gone = not os.path.samestat(self._settings.root.stat(), folder)
             except FileNotFoundError:
@@ -143,6 +142,13 @@ class Supervisor:
             if done:
                 break
         (self._settings.pids / f"{part.name}.json").unlink(missing_ok=True)
+
+    def _trim_logs(self) -> None:
+        # The writers append, so a file may be emptied under them.
+        for log in self._settings.logs.glob("*.log"):
+            if log.stat().st_size > LARGEST_LOG:
+                shutil.copyfile(log, log.with_suffix(".log.old"))
+                os.truncate(log, 0)
 
     def _log_of(self, part: Part) -> Path:
         return self._settings.logs / f"{part.name}.log"
