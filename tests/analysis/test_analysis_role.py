@@ -1,0 +1,198 @@
+"""The analysis role claims in batches, answers every claim exactly once, and loses nothing in an outage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal as D
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+
+from shared.candles import Candle
+from shared.clock import MarketClock
+from shared.errors import InputError, NotSent
+from shared.identity import from_ms, signal_id
+from shared.market import Market
+from shared.wakes import Wakes
+from tests.charts import draw
+from tests.fake_database import FakeDatabase
+from workers.analysis.readings import WINDOW
+from workers.analysis.role import BATCH, STALE_CANDLES, AnalysisRole
+from workers.analysis.rules import RuleBasedAnalyst
+from workers.analysis.verdict import Verdict
+
+TRADER = {"status": "active", "min_confidence": "0", "stop_loss_type": "percentage", "stop_loss_value": "1"}
+TRADER |= {"take_profit_type": "percentage", "take_profit_value": "3"}
+
+
+def trader_id(number: int) -> UUID:
+    return uuid5(UUID(int=7), str(number))
+
+
+class Desk:
+    """A role with a market of its own, at the close of `candles`' last."""
+
+    def __init__(self, candles: Sequence[Candle], analyst: Any = None) -> None:
+        self.database = FakeDatabase()
+        self.clock = MarketClock(from_ms(candles[-1].close_ms))
+        self.market = Market()
+        self.wakes = Wakes()
+        for candle in candles:
+            self.market.publish(candle)
+        self.fired_ms = candles[-1].close_ms
+        self.role = AnalysisRole(
+            self.database, self.clock, self.market, self.wakes, analyst or RuleBasedAnalyst()
+        )
+
+    def fire(self, number: int = 1, **trader: Any) -> str:
+        one = signal_id(trader_id(number), "BTCUSDT", "1m", self.fired_ms)
+        signal = {"id": str(one), "symbol": "BTCUSDT", "interval": "1m", "side": "long"}
+        self.database.put("analysis", signal, {**TRADER, **trader})
+        self.wakes.wake("analysis")
+        return str(one)
+
+    def after(self, candles: int) -> datetime:
+        return from_ms(self.fired_ms) + timedelta(minutes=candles)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(draw(WINDOW, noise=0.0006))
+
+
+async def test_a_batch_is_one_claim_and_one_answer_ordered_by_signal(desk: Desk) -> None:
+    fired = [desk.fire(number) for number in range(5)]
+    assert await desk.role.step() == 5
+    assert [name for name, _ in desk.database.calls] == ["claim_work", "complete_analysis"]
+    results = desk.database.named("complete_analysis")[0]["results"]
+    assert [item["signal_id"] for item in results] == sorted(fired)
+    assert {item["verdict"] for item in results} == {"approved"}
+    assert results[0]["result"]["analyst"] == "rules"
+    assert desk.role.counts["approved"] == 5
+    assert desk.wakes.pending("monitoring")
+
+
+async def test_without_a_wake_the_database_is_not_asked(desk: Desk) -> None:
+    assert await desk.role.step() == 0
+    assert desk.database.calls == []
+
+
+async def test_a_start_looks_for_what_waited(desk: Desk) -> None:
+    await desk.role.start()
+    await desk.role.step()
+    assert desk.database.named("claim_work")[0]["at"] == desk.clock.now().isoformat()
+
+
+async def test_more_than_one_batch_is_taken_until_none_is_left(desk: Desk) -> None:
+    for number in range(BATCH + 3):
+        desk.fire(number)
+    assert await desk.role.step() == BATCH + 3
+    assert [len(call["results"]) for call in desk.database.named("complete_analysis")] == [BATCH, 3]
+
+
+async def test_too_little_history_defers_until_there_is_enough() -> None:
+    desk = Desk(draw(WINDOW - 4, noise=0.0006))
+    desk.fire()
+    await desk.role.step()
+    failed = desk.database.named("fail_analysis")[0]["results"][0]
+    assert failed["error"] == "not_enough_history: 116 of 120 candles of 1m"
+    assert failed["retry_at"] == desk.after(4).isoformat()
+    desk.clock.advance(desk.after(3))
+    await desk.role.step()
+    assert len(desk.database.named("claim_work")) == 1
+    desk.clock.advance(desk.after(4))
+    await desk.role.step()
+    assert len(desk.database.named("claim_work")) == 2
+
+
+async def test_a_signal_too_old_to_matter_expires(desk: Desk) -> None:
+    one = desk.fire()
+    desk.clock.advance(desk.after(STALE_CANDLES) + timedelta(milliseconds=1))
+    await desk.role.step()
+    expired = desk.database.named("expire_signals")[0]["items"]
+    assert expired == [{"signal_id": one, "fence": 1, "outcome_code": "signal_stale"}]
+    assert not desk.database.named("complete_analysis")
+
+
+async def test_history_that_comes_too_late_ends_in_stale_and_not_in_a_loop() -> None:
+    desk = Desk(draw(WINDOW - 50, noise=0.0006))
+    desk.fire()
+    await desk.role.step()
+    retry_at = datetime.fromisoformat(desk.database.named("fail_analysis")[0]["results"][0]["retry_at"])
+    assert desk.after(STALE_CANDLES) < retry_at < desk.after(STALE_CANDLES + 1)
+
+
+async def test_the_signals_of_a_paused_trader_are_rejected(desk: Desk) -> None:
+    desk.fire(status="paused")
+    await desk.role.step()
+    result = desk.database.named("complete_analysis")[0]["results"][0]
+    assert (result["verdict"], result["outcome_code"]) == ("rejected", "trader_inactive")
+    assert not desk.wakes.pending("monitoring")
+
+
+class Moody:
+    """An analyst that raises what it is told, and approves nothing."""
+
+    name = "moody"
+    candles_needed = 1
+
+    def __init__(self) -> None:
+        self.moods: dict[str, Exception] = {}
+
+    async def analyse(
+        self, signal: Mapping[str, Any], trader: Mapping[str, Any], candles: Sequence[Candle]
+    ) -> Verdict:
+        if signal["id"] in self.moods:
+            raise self.moods[signal["id"]]
+        return Verdict(False, D("0.1"), outcome_code="low_confidence")
+
+
+async def test_one_failing_analysis_fails_alone_and_at_last_for_good() -> None:
+    analyst = Moody()
+    desk = Desk(draw(3), analyst)
+    bad, good = desk.fire(1), desk.fire(2)
+    analyst.moods[bad] = InputError("the model answered nonsense")
+    await desk.role.step()
+    assert [item["signal_id"] for item in desk.database.named("complete_analysis")[0]["results"]] == [good]
+    failed = desk.database.named("fail_analysis")[0]["results"]
+    assert [(item["signal_id"], item["error"]) for item in failed] == [(bad, "the model answered nonsense")]
+    assert failed[0]["retry_at"] == desk.after(1).isoformat()
+    desk.fire(1)
+    desk.database.queue["analysis"][0]["attempts"] = 2
+    await desk.role.step()
+    assert desk.database.named("fail_analysis")[1]["results"][0]["retry_at"] is None
+
+
+async def test_verdicts_survive_an_outage_and_are_handed_over_once(desk: Desk) -> None:
+    desk.fire()
+    claim = desk.database.__call__
+
+    async def fail_after_claim(name: str, params: Mapping[str, Any], /) -> Any:
+        if name == "complete_analysis":
+            raise NotSent("the database went away")
+        return await claim(name, params)
+
+    desk.role._call = fail_after_claim
+    with pytest.raises(NotSent):
+        await desk.role.step()
+    desk.role._call = desk.database
+    assert await desk.role.step() == 1
+    assert len(desk.database.named("complete_analysis")) == 1
+
+
+async def test_an_outage_before_the_claim_keeps_the_wake(desk: Desk) -> None:
+    desk.fire()
+    desk.database.away = 1
+    with pytest.raises(NotSent):
+        await desk.role.step()
+    assert await desk.role.step() == 1
+
+
+async def test_a_refused_verdict_is_counted_and_not_repeated(desk: Desk) -> None:
+    desk.database.refuse[desk.fire()] = "lease_lost"
+    await desk.role.step()
+    assert (desk.role.counts["refused"], desk.role.counts["approved"]) == (1, 0)
+    await desk.role.step()
+    assert len(desk.database.named("complete_analysis")) == 1
