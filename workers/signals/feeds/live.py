@@ -60,6 +60,7 @@ class LiveFeed:
         market: MarketKind = "usdm",
         interval: str = "1m",
         history: int = HISTORY,
+        stale_seconds: float | None = None,
         gate: Gate | None = None,
     ) -> None:
         self.symbols = tuple(sorted(set(symbols)))
@@ -70,6 +71,9 @@ class LiveFeed:
         self._interval = interval
         self._step = interval_ms(interval)
         self._history = history
+        # A stream that says nothing for so long has died in silence: an error inside ccxt's receive loop does
+        # that to it.
+        self._stale_seconds = stale_seconds or 1.5 * self._step / 1000 + 30.0
         self._tracks: list[_Track] = []
         self._ready: list[Candle] = []
         self._more = asyncio.Event()
@@ -130,21 +134,27 @@ class LiveFeed:
         while True:
             try:
                 # Only wakes: a frame can come while nobody waits, so what is new is read from the cache.
-                await self._exchange.watch_ohlcv_for_symbols(wanted)
+                async with asyncio.timeout(self._stale_seconds):
+                    await self._exchange.watch_ohlcv_for_symbols(wanted)
                 for track in self._tracks:
                     await self._advance(track)
                 pause = FIRST_PAUSE
-            except ccxt.NetworkError as error:
-                self.counts["reconnects"] += 1
-                for track in self._tracks:
-                    track.trusted = False
-                log.warning("feed_away", venue=self._exchange.id, error=f"{error!s:.200}")
+            except (ccxt.NetworkError, TimeoutError) as error:
+                self._lose_trust(error)
+                if isinstance(error, TimeoutError):
+                    await self._exchange.close()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(pause * 2, LONGEST_PAUSE)
             except ccxt.BaseError as error:
                 raise FeedUnavailable(
                     f"{self._exchange.id} delivers no more candles: {error!s:.200}"
                 ) from error
+
+    def _lose_trust(self, error: Exception) -> None:
+        self.counts["reconnects"] += 1
+        for track in self._tracks:
+            track.trusted = False
+        log.warning("feed_away", venue=self._exchange.id, error=f"{error!s:.200}" or "the stream went silent")
 
     async def _advance(self, track: _Track) -> None:
         """Deliver what closed of one symbol since the last time."""
