@@ -1,0 +1,328 @@
+-- Orders: intended before they are sent, known by an id that derives from the signal, and never given up for
+-- lost. Statement triggers keep their trail, in order_events and in the trail of the signal.
+
+-- Types ---------------------------------------------------------------------------------------------------
+
+create type public.order_leg as enum ('entry', 'stop_loss', 'take_profit', 'exit');
+
+create type public.order_status as enum (
+  'intended',         -- committed here, perhaps sent
+  'submitted',        -- sent along with its entry, the venue places it when that fills
+  'open',             -- the venue has it
+  'partially_filled', -- the venue has it and filled a part
+  'filled', 'canceled', 'rejected',
+  'denied',           -- our own checks refused it before it was sent
+  'unresolved'        -- sent, and nobody knows yet whether the venue has it
+);
+
+-- Functions -----------------------------------------------------------------------------------------------
+
+-- The id under which the venue knows an order: 32 hex digits, which the major venues take. Python computes the
+-- same one; tests/vectors/client_order_ids.json holds the two together.
+create function private.client_order_id(signal_id uuid, leg text, attempt integer) returns text
+language sql immutable strict parallel safe
+set search_path = ''
+as $$
+  select left(encode(sha256(convert_to(signal_id::text || '|' || leg || '|' || attempt, 'UTF8')), 'hex'), 32);
+$$;
+
+-- A UUIDv8 out of a name: what derives from a signal has the same id in every replay.
+create function private.derived_id(name text) returns uuid
+language sql immutable strict parallel safe
+set search_path = ''
+as $$
+  select encode(set_byte(set_byte(h.bytes, 6, get_byte(h.bytes, 6) & 15 | 128), 8, get_byte(h.bytes, 8) & 63 | 128),
+    'hex')::uuid
+  from (select substring(sha256(convert_to(name, 'UTF8')) from 1 for 16) as bytes) h;
+$$;
+
+create function private.is_final(status public.order_status) returns boolean
+language sql immutable strict parallel safe
+set search_path = ''
+as $$ select status in ('filled', 'canceled', 'rejected', 'denied'); $$;
+
+-- Tables --------------------------------------------------------------------------------------------------
+
+create table public.orders (
+  id uuid primary key,
+  user_id uuid not null,
+  account_id uuid not null references public.exchange_accounts (id),
+  trader_id uuid not null,
+  signal_id uuid not null,
+  client_order_id text not null unique,
+  venue_order_id text,
+
+  leg public.order_leg not null,
+  attempt integer not null default 1,
+  status public.order_status not null default 'intended',
+  symbol text not null,
+  normalised_symbol text not null,
+  side text not null,
+  kind text not null,
+  managed_by text not null default 'venue',
+  reduce_only boolean not null default false,
+  -- Sent with the entry and placed by the venue when that fills; its amount follows the filled one.
+  attached boolean not null default false,
+
+  amount numeric not null,
+  price numeric,
+  trigger_price numeric,
+  -- Derived from trade_executions, like everything about fills.
+  filled numeric not null default 0,
+  cost numeric not null default 0,
+  average numeric,
+  fees numeric not null default 0,
+
+  -- What an entry's position will be protected by: known before the entry is sent.
+  lot numeric,
+  stop_loss numeric,
+  take_profit numeric,
+  trailing_percent numeric,
+
+  code text,
+  message text,
+  expires_at timestamptz,
+  intended_at timestamptz not null,
+  sent_at timestamptz,
+  confirmed_at timestamptz,
+  closed_at timestamptz,
+  status_at timestamptz not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+
+  constraint "a client order id derives from signal, leg and attempt"
+    check (client_order_id = private.client_order_id(signal_id,
+      case leg when 'entry' then 'entry' when 'stop_loss' then 'stop_loss' when 'take_profit' then 'take_profit'
+        else 'exit' end, attempt)),
+  constraint "attempts count from 1" check (attempt >= 1),
+  constraint "an order buys or sells" check (side in ('buy', 'sell')),
+  constraint "an order is market, limit, stop or take_profit"
+    check (kind in ('market', 'limit', 'stop', 'take_profit')),
+  constraint "an order is managed by the venue or by the bridge" check (managed_by in ('venue', 'bridge')),
+  constraint "an amount is above zero and finite" check (amount > 0 and amount < 'infinity'),
+  constraint "a limit order has a price, and no other" check ((kind = 'limit') = (price is not null)),
+  constraint "a trigger order has a trigger price, and no other"
+    check ((kind in ('stop', 'take_profit')) = (trigger_price is not null)),
+  constraint "prices are above zero and finite"
+    check (price > 0 and price < 'infinity' and trigger_price > 0 and trigger_price < 'infinity'
+      and stop_loss > 0 and take_profit > 0 and trailing_percent > 0 and trailing_percent < 100),
+  constraint "an entry knows its stop loss and its lot before it is sent, and nothing else does"
+    check ((leg = 'entry') = (stop_loss is not null) and (leg = 'entry') = (lot is not null)
+      and (leg = 'entry' or num_nulls(take_profit, trailing_percent, expires_at) = 3)),
+  constraint "only an entry opens" check ((leg = 'entry') <> reduce_only),
+  constraint "an entry is not attached" check (leg <> 'entry' or not attached),
+  constraint "filled lies between zero and the amount" check (filled between 0 and amount),
+  constraint "fills have a cost and an average" check ((filled > 0) = (average is not null) and (filled > 0 or cost = 0)),
+  constraint "an order that is filled is filled whole" check ((status = 'filled') = (filled = amount)),
+  constraint "an order that is partially filled is filled in part"
+    check (status <> 'partially_filled' or filled > 0),
+  constraint "what was never in the book has no fills"
+    check (status not in ('intended', 'submitted', 'open', 'rejected', 'denied', 'unresolved') or filled = 0),
+  constraint "what the venue has, it has under its own id"
+    check (status not in ('open', 'partially_filled', 'filled') or managed_by = 'bridge' or venue_order_id is not null),
+  constraint "what was denied never reached the venue" check (status <> 'denied' or venue_order_id is null),
+  constraint "a refusal has a reason" check (status not in ('rejected', 'denied') or code is not null),
+  constraint "an end has its time, and nothing else has"
+    check ((status in ('filled', 'canceled', 'rejected', 'denied')) = (closed_at is not null)),
+  constraint "what the venue confirmed has the time of it"
+    check (status not in ('open', 'partially_filled', 'filled') or confirmed_at is not null)
+);
+comment on column public.orders.status_at is 'The domain''s time of the last change; created_at and updated_at are the database''s.';
+
+create index orders_by_signal on public.orders (signal_id);
+create index orders_by_user on public.orders (user_id, intended_at desc);
+create index orders_by_account on public.orders (account_id, status);
+create index orders_by_trader on public.orders (trader_id, status);
+
+create trigger orders_touch before update on public.orders
+  for each row execute function private.touch();
+
+create table public.order_events (
+  order_id uuid not null references public.orders (id),
+  number integer not null,
+  user_id uuid not null,
+  signal_id uuid not null,
+  event_type text not null,
+  from_status public.order_status,
+  to_status public.order_status not null,
+  event_data jsonb not null default '{}',
+  worker text,
+  occurred_at timestamptz not null,
+  created_at timestamptz not null default now(),
+  tx bigint not null default (pg_current_xact_id()::text::bigint),
+  primary key (order_id, number)
+);
+create index order_events_by_user on public.order_events (user_id, occurred_at desc);
+
+create trigger order_events_append_only before update or delete on public.order_events
+  for each row execute function private.refuse_to_rewrite();
+create trigger order_events_no_truncate before truncate on public.order_events
+  for each statement execute function private.refuse_to_rewrite();
+
+-- The link of the seeds: which orders a signal has, without reading the orders themselves.
+create table public.signal_orders (
+  signal_id uuid not null,
+  order_id uuid not null references public.orders (id),
+  user_id uuid not null,
+  order_type public.order_leg not null,
+  created_at timestamptz not null default now(),
+  primary key (signal_id, order_id)
+);
+create index signal_orders_by_order on public.signal_orders (order_id);
+create index signal_orders_by_user on public.signal_orders (user_id);
+
+-- The trail -----------------------------------------------------------------------------------------------
+
+-- What changed of an order, for both trails: null when nothing did that a reader cares for.
+create function private.order_event(before public.orders, after public.orders) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when before.id is null then after.status::text
+    when before.status <> after.status then after.status::text
+    when before.filled <> after.filled then 'partially_filled'
+    when before.amount <> after.amount or before.trigger_price <> after.trigger_price then 'amended'
+  end;
+$$;
+
+-- What an event says: everything about a new order, about a later one what may have changed.
+create function private.order_event_data(o public.orders, is_new boolean) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select jsonb_strip_nulls(jsonb_build_object('leg', o.leg, 'amount', trim_scale(o.amount)::text,
+      'venue_order_id', o.venue_order_id, 'code', o.code, 'message', o.message)
+    || case when not is_new then '{}' else jsonb_build_object(
+      'client_order_id', o.client_order_id, 'attempt', o.attempt, 'symbol', o.symbol, 'side', o.side, 'kind', o.kind,
+      'price', trim_scale(o.price)::text, 'trigger_price', trim_scale(o.trigger_price)::text,
+      'managed_by', nullif(o.managed_by, 'venue'), 'attached', nullif(o.attached, false)) end
+    || case when o.filled = 0 then '{}' else jsonb_build_object(
+      'filled', trim_scale(o.filled)::text, 'average', trim_scale(o.average)::text,
+      'fees', trim_scale(o.fees)::text) end);
+$$;
+
+-- The events that a change of an order leaves in its signal's trail, in order.
+create function private.signal_event_types(before public.orders, after public.orders)
+returns setof public.signal_event_type
+language sql immutable
+set search_path = ''
+as $$
+  select t.event_type from (values
+    (1, 'order_created'::public.signal_event_type, before.id is null and after.status in ('intended', 'denied')),
+    (2, 'stop_loss_triggered', after.leg = 'stop_loss' and after.filled > 0 and coalesce(before.filled, 0) = 0),
+    (3, 'take_profit_triggered', after.leg = 'take_profit' and after.filled > 0 and coalesce(before.filled, 0) = 0),
+    (4, 'order_partially_filled', after.filled > coalesce(before.filled, 0) and after.status <> 'filled'),
+    (5, 'order_filled', after.status = 'filled' and before.status is distinct from after.status),
+    (6, 'order_canceled', after.status = 'canceled' and before.status is distinct from after.status),
+    (7, 'order_rejected', after.status = 'rejected' and before.status is distinct from after.status),
+    (8, 'order_denied', after.status = 'denied' and before.status is distinct from after.status),
+    (9, 'order_unresolved', after.status = 'unresolved' and before.status is distinct from after.status),
+    (10, 'protection_confirmed',
+      after.leg = 'stop_loss' and after.status = 'open'
+      and (before.status is distinct from after.status or before.amount <> after.amount))
+  ) t (place, event_type, applies)
+  where t.applies
+  order by t.place;
+$$;
+
+create function private.record_new_orders() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  insert into public.signal_orders (signal_id, order_id, user_id, order_type)
+  select o.signal_id, o.id, o.user_id, o.leg from new_orders o;
+
+  insert into public.order_events
+    (order_id, number, user_id, signal_id, event_type, to_status, event_data, worker, occurred_at)
+  select o.id, 1, o.user_id, o.signal_id, private.order_event(null, o), o.status, private.order_event_data(o, true),
+    private.caller_name(), o.status_at
+  from new_orders o;
+
+  perform private.append_signal_events(
+    jsonb_agg(jsonb_build_object('signal_id', o.signal_id, 'event_type', t.event_type, 'order_id', o.id,
+      'event_data', private.order_event_data(o, true)) order by o.signal_id, o.leg, o.attempt, t.place),
+    max(o.status_at))
+  from new_orders o
+  cross join lateral private.signal_event_types(null, o) with ordinality t (event_type, place);
+  return null;
+end;
+$$;
+
+create trigger orders_events_of_new after insert on public.orders
+  referencing new table as new_orders
+  for each statement execute function private.record_new_orders();
+
+create function private.record_changed_orders() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  insert into public.order_events
+    (order_id, number, user_id, signal_id, event_type, from_status, to_status, event_data, worker, occurred_at)
+  select n.id, last.number + 1, n.user_id, n.signal_id, private.order_event(o, n), o.status, n.status,
+    private.order_event_data(n, false), private.caller_name(), n.status_at
+  from new_orders n
+  join old_orders o on o.id = n.id
+  cross join lateral (
+    select e.number from public.order_events e where e.order_id = n.id order by e.number desc limit 1
+  ) last
+  where private.order_event(o, n) is not null;
+
+  perform private.append_signal_events(
+    jsonb_agg(jsonb_build_object('signal_id', n.signal_id, 'event_type', t.event_type, 'order_id', n.id,
+      'event_data', private.order_event_data(n, false)) order by n.signal_id, n.leg, n.attempt, t.place),
+    max(n.status_at))
+  from new_orders n
+  join old_orders o on o.id = n.id
+  cross join lateral private.signal_event_types(o, n) with ordinality t (event_type, place);
+  return null;
+end;
+$$;
+
+create trigger orders_events_of_changed after update on public.orders
+  referencing old table as old_orders new table as new_orders
+  for each statement execute function private.record_changed_orders();
+
+create function private.keep_order() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if tg_op = 'DELETE' then
+    raise exception 'order % is kept for good', old.id using errcode = 'insufficient_privilege';
+  end if;
+  if (old.id, old.user_id, old.account_id, old.trader_id, old.signal_id, old.client_order_id, old.leg, old.attempt,
+      old.symbol, old.side, old.kind, old.intended_at)
+    is distinct from (new.id, new.user_id, new.account_id, new.trader_id, new.signal_id, new.client_order_id, new.leg,
+      new.attempt, new.symbol, new.side, new.kind, new.intended_at) then
+    raise exception 'order % keeps what it was intended to be', old.id using errcode = 'check_violation';
+  end if;
+  if private.is_final(old.status) and new.status <> old.status
+    -- A fill that is heard of late completes a cancelled order.
+    and not (old.status = 'canceled' and new.status = 'filled') then
+    raise exception 'order % cannot go from % to %', old.id, old.status, new.status using errcode = 'check_violation';
+  end if;
+  return new;
+end;
+$$;
+
+create trigger orders_keep before update or delete on public.orders
+  for each row execute function private.keep_order();
+
+-- Policies and grants -------------------------------------------------------------------------------------
+
+alter table public.orders enable row level security;
+alter table public.order_events enable row level security;
+alter table public.signal_orders enable row level security;
+
+create policy "Users read their orders" on public.orders
+  for select to authenticated using (user_id = (select auth.uid()));
+create policy "Users read their orders' events" on public.order_events
+  for select to authenticated using (user_id = (select auth.uid()));
+create policy "Users read their signals' orders" on public.signal_orders
+  for select to authenticated using (user_id = (select auth.uid()));
+
+-- Select only, for everyone: orders are changed by the functions of the bridge.
+grant select on public.orders, public.order_events, public.signal_orders to authenticated, service_role;
