@@ -234,9 +234,12 @@ begin
   where j.code is null
   order by j.signal_id;
 
-  -- What goes on waits for its next look, and any machine may take it then.
+  -- What goes on waits for its next look, and any machine may take it then; unless its monitor keeps it in memory
+  -- (hold): then the lease goes on as it is.
   update public.signal_queue q set
-    leased_until = null, leased_by = null, attempts = 0,
+    leased_until = case j.item -> 'hold' when 'true' then q.leased_until end,
+    leased_by = case j.item -> 'hold' when 'true' then q.leased_by end,
+    attempts = 0,
     available_at = coalesce(private.moment(j.item ->> 'next_at'),
       at + interval '1 second' * coalesce((
         select t.monitoring_interval_seconds from public.traders t

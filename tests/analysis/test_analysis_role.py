@@ -160,7 +160,7 @@ async def test_one_failing_analysis_fails_alone_and_at_last_for_good() -> None:
     assert [(item["signal_id"], item["error"]) for item in failed] == [(bad, "the model answered nonsense")]
     assert failed[0]["retry_at"] == desk.after(1).isoformat()
     desk.fire(1)
-    desk.database.queue["analysis"][0]["attempts"] = 2
+    desk.database.queue["analysis"][0]["signal"]["error_count"] = 2
     await desk.role.step()
     assert desk.database.named("fail_analysis")[1]["results"][0]["retry_at"] is None
 
@@ -188,6 +188,14 @@ async def test_an_outage_before_the_claim_keeps_the_wake(desk: Desk) -> None:
     with pytest.raises(NotSent):
         await desk.role.step()
     assert await desk.role.step() == 1
+
+
+async def test_a_verdict_that_the_database_cannot_use_fails_the_analysis_for_good(desk: Desk) -> None:
+    one = desk.fire()
+    desk.database.refuse[one] = "bad_result"
+    await desk.role.step()
+    failed = desk.database.named("fail_analysis")[0]["results"][0]
+    assert (failed["signal_id"], failed["fence"], failed["retry_at"]) == (one, 1, None)
 
 
 async def test_a_refused_verdict_is_counted_and_not_repeated(desk: Desk) -> None:

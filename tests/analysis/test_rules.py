@@ -42,7 +42,9 @@ def test_a_signal_with_the_trend_is_approved_to_enter_at_the_market() -> None:
     assert answer.plan is not None
     assert answer.plan.entry_type == "market"
     assert answer.plan.entry == D(repr(RISING[-1].close))
-    assert answer.plan.size == {"type": "fixed", "value": "250"}
+    assert answer.plan.sizing == {"type": "fixed", "value": "250"}
+    assert answer.plan.size is not None
+    assert D(0) <= D(250) - answer.plan.size * answer.plan.entry < D("0.0001")
     assert answer.to_json()["plan"]["valid_until"].endswith("+00:00")
 
 

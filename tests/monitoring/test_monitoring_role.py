@@ -58,7 +58,7 @@ class Desk:
         signal: dict[str, Any] = {
             "id": str(one),
             "symbol": "BTCUSDT",
-            "status_at": now.isoformat(),
+            "analyzed_at": now.isoformat(),
             "initial_price": "100",
         }
         signal = {**signal, "analysis_trade_plan": plan}

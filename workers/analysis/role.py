@@ -99,7 +99,7 @@ class AnalysisRole:
             self.counts["deferred"] += 1
         except SigtrailError as error:
             log.warning("analysis_failed", signal_id=str(one.signal_id), error=str(error))
-            again = one.attempts < MOST_ATTEMPTS
+            again = int(one.signal.get("error_count") or 0) + 1 < MOST_ATTEMPTS
             retry_at = now + timedelta(milliseconds=length)
             if again:
                 self._deferred_until.append(retry_at)
@@ -126,7 +126,11 @@ class AnalysisRole:
         refused = {int(one["index"]) for one in answer["refused"]}
         for one in answer["refused"]:
             self.counts["refused"] += 1
-            log.warning("analysis_refused", signal_id=one.get("signal_id"), code=one["code"])
+            message = str(one.get("message") or one["code"])
+            log.warning("analysis_refused", signal_id=one.get("signal_id"), code=one["code"], message=message)
+            if function == "complete_analysis" and one["code"] == "bad_result":
+                # Still ours, and no better the next time: the trail says what was wrong with the verdict.
+                self._results.give_up(items[int(one["index"])], message)
         for index, item in enumerate(items):
             if index in refused:
                 continue
@@ -165,6 +169,11 @@ class Results:
         """No verdict: try again at `retry_at` of the market's time, or never."""
         again = None if retry_at is None else retry_at.isoformat()
         self._waiting["fail_analysis"].append({**one.reference(), "error": error, "retry_at": again})
+
+    def give_up(self, item: dict[str, Any], error: str) -> None:
+        """The database could not use this verdict."""
+        body = {"signal_id": item["signal_id"], "fence": item["fence"]}
+        self._waiting["fail_analysis"].append({**body, "error": error, "retry_at": None})
 
     def expire(self, one: Work, code: str) -> None:
         """The signal is too old to be worth a verdict."""

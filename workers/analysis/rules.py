@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from math import log, sqrt, tanh
 from typing import Any, Literal
 
 from shared.candles import MINUTE_MS, Candle, exact, interval_ms
 from shared.errors import InputError
 from shared.identity import from_ms
-from shared.money import add, money, multiply, subtract, text
+from shared.money import add, divide, money, multiply, subtract, text
 from workers.analysis.analyst import NotEnoughHistory
 from workers.analysis.levels import Levels, find_tick, net_reward_to_risk, place, round_to
 from workers.analysis.readings import WINDOW, Readings, read
@@ -95,7 +95,8 @@ def judge(
         take_profit=levels.take_profit,
         reward_to_risk=reward,
         valid_until=from_ms(close_ms + rules.valid_candles * interval_ms(interval)),
-        size=_size_wish(trader),
+        size=_size(trader, levels.entry),
+        sizing=_sizing(trader),
     )
     return Verdict(True, confidence, plan=plan, result=seen)
 
@@ -132,6 +133,15 @@ def _confidence(toward: float, adx: float, calm: float, reward: Decimal) -> Deci
     return Decimal(repr(round(min(max(score, 0.0), 1.0), 4)))
 
 
-def _size_wish(trader: Mapping[str, Any]) -> dict[str, str] | None:
+def _size(trader: Mapping[str, Any], entry: Decimal) -> Decimal | None:
+    """The amount for a fixed value in quote currency; any other sizing needs the account's equity."""
+    if trader.get("position_size_type") != "fixed" or trader.get("position_size_value") is None:
+        return None
+    amount = divide(money(trader["position_size_value"]), entry)
+    amount = amount.quantize(Decimal("0.00000001"), rounding=ROUND_DOWN)
+    return amount if amount > 0 else None
+
+
+def _sizing(trader: Mapping[str, Any]) -> dict[str, str] | None:
     kind, value = trader.get("position_size_type"), trader.get("position_size_value")
     return None if kind is None or value is None else {"type": str(kind), "value": str(value)}

@@ -15,8 +15,8 @@ from shared.money import text
 class Plan:
     """A trade to make: exact prices in quote currency, valid until a time of the market.
 
-    `size` repeats the trader's wish, for people who read the plan; trading sizes the position itself, with
-    the account's equity at that time.
+    `size` is an amount of the base currency where it is known before the account is; `sizing` repeats the
+    trader's wish. Both are for people who read the plan: trading sizes the position with the equity it finds.
     """
 
     side: Literal["long", "short"]
@@ -26,7 +26,8 @@ class Plan:
     take_profit: Decimal
     reward_to_risk: Decimal
     valid_until: datetime
-    size: Mapping[str, str] | None = None
+    size: Decimal | None = None
+    sizing: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The plan as the database keeps it: numbers as strings."""
@@ -38,7 +39,8 @@ class Plan:
             "take_profit": text(self.take_profit),
             "reward_to_risk": text(self.reward_to_risk),
             "valid_until": self.valid_until.isoformat(),
-            "size": None if self.size is None else dict(self.size),
+            "size": None if self.size is None else text(self.size),
+            "sizing": None if self.sizing is None else dict(self.sizing),
         }
 
 

@@ -44,7 +44,7 @@ def open_watch(work: Work) -> Watch:
     plan = work.signal.get("analysis_trade_plan")
     if not isinstance(plan, dict):
         raise InputError("the signal has no trade plan")
-    approved = work.signal.get("status_at") or work.signal.get("analyzed_at")
+    approved = work.signal.get("analyzed_at")
     seen = triggered_ms(work.signal_id)
     if approved is not None:
         seen = max(seen, floor_ms(datetime.fromisoformat(str(approved))))
