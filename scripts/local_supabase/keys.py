@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -29,9 +30,9 @@ class Keys:
     """signing_key: a private JWK (ES256) with `kid`, `alg` and `use`."""
 
     publishable: str
-    secret: str
-    jwt_secret: str
-    signing_key: dict[str, Any]
+    secret: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    signing_key: dict[str, Any] = field(repr=False)
 
     @classmethod
     def create(cls) -> Self:
@@ -55,15 +56,13 @@ class Keys:
             keys = cls.create()
         file.parent.mkdir(parents=True, exist_ok=True)
         # Written beside and linked into place: two processes that come at once both get the first one's keys.
-        draft = file.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(keys.__dict__, indent=2) + "\n")
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            return cls(**json.loads(file.read_text()))
-        finally:
-            draft.unlink()
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=file.name) as draft:
+            json.dump(asdict(keys), draft, indent=2)
+            draft.flush()
+            try:
+                os.link(draft.name, file)
+            except FileExistsError:
+                return cls(**json.loads(file.read_text()))
         return keys
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
@@ -98,7 +97,7 @@ class Keys:
         options: Any = {"verify_aud": False}
         if jwt.get_unverified_header(token).get("alg") == "ES256":
             if jwt.get_unverified_header(token).get("kid") != self.signing_key["kid"]:
-                raise jwt.InvalidKeyError("No suitable key was found to decode the JWT")
+                raise jwt.InvalidTokenError("No suitable key was found to decode the JWT")
             return dict(jwt.decode(token, self._public_key, algorithms=["ES256"], options=options))
         return dict(jwt.decode(token, self.jwt_secret, algorithms=["HS256"], options=options))
 
