@@ -20,6 +20,7 @@ from workers.live import live
 from workers.recorder import Recorder
 from workers.replay import replay
 from workers.signals.feeds.feed import Feed
+from workers.signals.role import TRADERS
 from workers.status import Status
 from workers.stepping import FIRST_PAUSE, LONGEST_PAUSE, Stepping, Stopped
 
@@ -28,9 +29,8 @@ log = structlog.get_logger(__name__)
 VERSION = "0.1.0"
 HEARTBEAT_SECONDS = 15.0
 FLUSH_SECONDS = 1.0
-FLUSH_SOON_SECONDS = 0.1
-# What the last signals' way to their subscribers may take at the end of a run.
-LAST_ARRIVALS_SECONDS = 2.0
+# How long the measuring subscriptions may delay the start.
+READY_SECONDS = 2.0
 
 
 class Machine:
@@ -114,7 +114,7 @@ class Machine:
         self._spawn(self._flush(), "flush")
         if self._recorder is not None:
             await self._recorder.start()
-            await self._recorder.ready(LAST_ARRIVALS_SECONDS)
+            await self._recorder.ready(READY_SECONDS)
         if self._realtime is not None:
             self._realtime.subscribe("machines", self._hear, self._wake_all)
             await self._realtime.start()
@@ -170,8 +170,7 @@ class Machine:
     async def _flush(self) -> None:
         """Send what the throttle of the broadcasts held back, so that the last message is never missing."""
         while True:
-            held_back = any(getattr(role, "held_back", False) for role in self._roles)
-            await asyncio.sleep(FLUSH_SOON_SECONDS if held_back else FLUSH_SECONDS)
+            await asyncio.sleep(FLUSH_SECONDS)
             try:
                 await self._call("flush_broadcasts", {})
             except Unavailable as error:
@@ -193,11 +192,17 @@ class Machine:
         if arrival.event == "work":
             self._wakes.wake(str(arrival.payload.get("stage")))
         elif arrival.event == "traders":
-            self._wakes.wake("signals")
+            self._reread_traders()
 
     async def _wake_all(self) -> None:
         for role in self._roles:
             self._wakes.wake(role.name)
+        self._reread_traders()
+
+    def _reread_traders(self) -> None:
+        # The signals role reads its traders anew in its next step.
+        self._wakes.wake(TRADERS)
+        self._wakes.nudge("signals")
 
     # The end
 
@@ -213,7 +218,6 @@ class Machine:
                 if subscription is not None:
                     end.push_async_callback(subscription.stop)
             end.push_async_callback(self._say_goodbye)
-            end.push_async_callback(self._await_last_arrivals)
             for role in reversed(self._started):
                 end.push_async_callback(self._release, role)
         log.info("machine_stopped", machine_id=self.status.machine_id, errors=self.status.error_count)
@@ -235,9 +239,3 @@ class Machine:
         self.status.state = "stopped"
         if self._started:
             await self._tell()
-
-    async def _await_last_arrivals(self) -> None:
-        if self._recorder is None or self.status.latency.count == 0:
-            return
-        if not await self._recorder.drained(LAST_ARRIVALS_SECONDS):
-            log.debug("signals_not_arrived", count=self._recorder.pending)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from shared.client import Connection, connect
@@ -33,6 +34,7 @@ from workers.monitoring.role import MonitoringRole
 from workers.recorder import Recorder
 from workers.signals.feeds.feed import Feed
 from workers.signals.role import SignalsRole
+from workers.signals.traders import load_traders
 from workers.status import Status
 from workers.trading.role import TradingRole
 
@@ -85,15 +87,15 @@ async def build(
                 connections[database_role] = connection
         first = connections[DATABASE_ROLES[roles[0]]]
         wakes, status = Wakes(), Status(name, replaying)
-        recorder = Recorder(settings, watch, status.latency) if watch else None
         makers: dict[str, Callable[[Connection], Role]] = {
             "signals": lambda connection: SignalsRole(
-                connection=connection,
-                clock=clock,
-                market=market,
-                wakes=wakes,
-                spool=state / "spool",
-                on_fired=None if recorder is None else recorder.fired,
+                market,
+                clock,
+                wakes,
+                connection.call,
+                partial(load_traders, connection),
+                state / "spool",
+                replay=replaying,
             ),
             "analysis": lambda connection: AnalysisRole(
                 connection.call, clock, market, wakes, RuleBasedAnalyst()
@@ -106,11 +108,16 @@ async def build(
                 wakes=wakes,
                 machine_id=name,
                 settings=settings,
+                replay=replaying,
             ),
         }
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
         for one in made:
             status.counts[one.name] = getattr(one, "counts", Counter())
+        recorder = None
+        for one in made:
+            if watch and isinstance(one, SignalsRole):
+                recorder = Recorder(settings, watch, status.latency, one.fired_at)
         key = settings.supabase_publishable_key.get_secret_value()
         # A replay is woken by its own process alone: what it does must not depend on when a message arrives.
         realtime = None if replaying else Realtime(settings.supabase_url, key, first.token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -18,15 +18,14 @@ from workers.status import Latencies
 log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 60
-# What did not arrive by then is counted as missed: the client would have found it by its catch-up.
-GIVEN_UP_SECONDS = 60.0
+KEPT_ARRIVED = 100_000
 
 
 class Recorder:
     """Watches the signals of some users as their consoles would, and notes how long each took to arrive.
 
-    `wall` is Unix time in seconds. A message names at most 50 rows and the range of ids that it covers: every
-    signal that was fired before it came and lies in that range has arrived with it.
+    `fired_at` answers when this machine fired a signal, in Unix seconds of the wall, or None. A message names
+    its newest rows (at most 50): these are measured, at their first arrival.
     """
 
     def __init__(
@@ -34,29 +33,16 @@ class Recorder:
         settings: Settings,
         user_ids: Sequence[str],
         latencies: Latencies,
-        *,
-        wall: Callable[[], float] = time.time,
+        fired_at: Callable[[UUID], float | None],
     ) -> None:
         self._settings = settings
         self._user_ids = tuple(user_ids)
         self._latencies = latencies
-        self._wall = wall
-        self._fired: dict[UUID, float] = {}
-        self._all_arrived = asyncio.Event()
-        self._all_arrived.set()
+        self._fired_at = fired_at
+        self._arrived: OrderedDict[UUID, None] = OrderedDict()
         self._connections: list[Connection] = []
         self._subscriptions: list[Realtime] = []
         self._tasks: list[asyncio.Task[None]] = []
-
-    @property
-    def pending(self) -> int:
-        """How many signals fired and have not arrived yet."""
-        return len(self._fired)
-
-    def fired(self, signal_id: UUID) -> None:
-        """A signal fired just now on this machine."""
-        self._fired.setdefault(signal_id, self._wall())
-        self._all_arrived.clear()
 
     async def start(self) -> None:
         """Subscribe as each user, in the background."""
@@ -80,15 +66,6 @@ class Recorder:
             return False
         return True
 
-    async def drained(self, seconds: float) -> bool:
-        """Wait until everything that fired has arrived, at most `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._all_arrived.wait()
-        except TimeoutError:
-            return False
-        return True
-
     async def stop(self) -> None:
         """Unsubscribe and close."""
         for task in self._tasks:
@@ -103,32 +80,16 @@ class Recorder:
         """Take a message that a user's subscription got."""
         if arrival.event != "signals":
             return
-        body = arrival.payload
-        rows = body.get("rows") or ()
-        for row in rows:
-            self._arrived(UUID(str(row["id"])), arrival.at)
-        if int(body["count"]) > len(rows):
-            first, last = UUID(str(body["from_id"])), UUID(str(body["to_id"]))
-            for signal_id in [one for one in self._fired if first <= one <= last]:
-                self._arrived(signal_id, arrival.at)
-        self._give_up(arrival.at)
-        if not self._fired:
-            self._all_arrived.set()
-
-    def _arrived(self, signal_id: UUID, at: float) -> None:
-        fired = self._fired.get(signal_id)
-        if fired is not None and fired <= at:
-            del self._fired[signal_id]
-            self._latencies.add((at - fired) * 1000.0)
-
-    def _give_up(self, now: float) -> None:
-        # In the order of firing, so the first that is young enough ends the search.
-        while self._fired:
-            oldest = next(iter(self._fired))
-            if now - self._fired[oldest] < GIVEN_UP_SECONDS:
-                return
-            del self._fired[oldest]
-            self._latencies.missed += 1
+        for row in arrival.payload.get("rows") or ():
+            signal_id = UUID(str(row["id"]))
+            fired = self._fired_at(signal_id)
+            # A signal is in many messages in its life; only the first tells of its firing.
+            if fired is None or signal_id in self._arrived:
+                continue
+            self._arrived[signal_id] = None
+            if len(self._arrived) > KEPT_ARRIVED:
+                self._arrived.popitem(last=False)
+            self._latencies.add((arrival.at - fired) * 1000.0)
 
     async def _keep_watching(self, connection: Connection) -> None:
         while True:

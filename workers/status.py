@@ -19,7 +19,6 @@ class Latencies:
     def __init__(self) -> None:
         self._kept: deque[float] = deque(maxlen=KEPT_LATENCIES)
         self.count = 0
-        self.missed = 0
 
     def add(self, milliseconds: float) -> None:
         """Note one arrival."""
