@@ -1,0 +1,1 @@
+"""What the interface knows of the database: relations, relationships, functions, and the settings of roles."""
