@@ -101,7 +101,8 @@ def _read(text: str, start: int) -> ast.expr:
             warnings.simplefilter("ignore")
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        column = min(max(error.offset or 1, 1), len(text) + 1)
+        # No offset means that the text ended where something was still to come.
+        column = min(error.offset or len(text) + 1, len(text) + 1)
         raise ConditionError(f"this does not parse: {error.msg}", start + column) from None
     except (RecursionError, MemoryError):
         raise ConditionError("the condition is nested too deeply", start + 1) from None
