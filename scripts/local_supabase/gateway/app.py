@@ -14,6 +14,7 @@ from scripts.local_supabase.gateway.cors import is_preflight, preflight_headers,
 from scripts.local_supabase.gateway.http_proxy import Upstream, forward, open_client
 from scripts.local_supabase.gateway.lifespan import MountedLifespan
 from scripts.local_supabase.gateway.websocket_proxy import relay
+from scripts.local_supabase.rest.app import create_app as create_rest
 from scripts.local_supabase.settings import Settings
 
 _REALTIME_IDLE_SECONDS = 30.0
@@ -27,11 +28,7 @@ _INTERNAL_REALTIME_PATHS = (b"/api/tenants", b"/api/openapi")
 
 def create_app(settings: Settings, *, rest: App | None = None, auth: App | None = None) -> Gateway:
     """The gateway of a stack. rest and auth: other apps in their places, for tests."""
-    if rest is None:
-        from scripts.local_supabase.rest.app import create_app as create_rest
-
-        rest = create_rest(settings)
-    return Gateway(settings, rest, auth or create_auth(settings))
+    return Gateway(settings, rest or create_rest(settings), auth or create_auth(settings))
 
 
 class Gateway:
