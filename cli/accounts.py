@@ -1,0 +1,114 @@
+"""`sigtrail accounts`: where signals are traded."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import notes, print_json, print_rows
+from cli.project import ask, database, find_user, operator, run
+from cli.queries import query
+from shared.errors import InputError, NotFound
+from supabase import AsyncClient
+
+app = typer.Typer(name="accounts", help="Where signals are traded.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+STATUSES = ("active", "reducing", "halted")
+
+
+@app.command("list")
+def list_accounts(json: AsJson = False) -> None:
+    """Show accounts, who trades them now, and what they earned. Keys are never shown."""
+
+    async def read() -> list[dict[str, Any]]:
+        async with database() as connection:
+            return await (await connection.execute(query("accounts_list"))).fetchall()
+
+    columns = {
+        "name": "NAME",
+        "email": "USER",
+        "venue": "VENUE",
+        "market": "MARKET",
+        "status": "STATUS",
+        "permissions": "MAY",
+        "lease_machine": "TRADED BY",
+        "open_positions": "OPEN",
+        "realized_pnl": "P&L",
+        "fees": "FEES",
+        "id": "ID",
+    }
+    print_rows(run(read()), columns, json=json, empty="no accounts yet: `sigtrail accounts add-paper`")
+
+
+@app.command("add-paper")
+def add_paper(
+    user: Annotated[str, typer.Option(help="Whose account it is (email or id).")],
+    name: Annotated[str, typer.Option(help="What it is called.")] = "Paper",
+    balance: Annotated[str, typer.Option(help="What it starts with, in USDT.")] = "10000",
+    market: Annotated[str, typer.Option(help="usdm (perpetual futures) or spot.")] = "usdm",
+    json: AsJson = False,
+) -> None:
+    """Make an account on the paper exchange: real rules and fees, imagined money."""
+    if market not in ("usdm", "spot"):
+        raise InputError(f"{market!r} is no market: use usdm or spot")
+
+    async def make() -> dict[str, Any]:
+        async with operator() as client:
+            owner = await find_user(client, user)
+            return await create_paper_account(client, owner["id"], name, balance, market)
+
+    made = run(make())
+    if json:
+        print_json(made)
+    else:
+        notes.print(f"account {made['name']} is {made['id']}", soft_wrap=True)
+
+
+@app.command("status")
+def set_status(
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    status: Annotated[
+        str, typer.Argument(help="active, reducing (opens nothing new) or halted (closes all).")
+    ],
+) -> None:
+    """Let an account trade, only reduce, or halt it."""
+    if status not in STATUSES:
+        raise InputError(f"{status!r} is no status: use one of {', '.join(STATUSES)}")
+
+    async def change() -> None:
+        async with operator() as client:
+            update = client.table("exchange_accounts").update({"status": status}).eq("id", account)
+            if not await ask("accounts", update.execute):
+                raise NotFound(f"there is no account {account}: see `sigtrail accounts list`")
+
+    run(change())
+    notes.print(f"account {account} is {status} now")
+
+
+async def create_paper_account(
+    client: AsyncClient, user_id: str, name: str, balance: str, market: str = "usdm"
+) -> dict[str, Any]:
+    """The user's paper account of this name, made if it is not there. Raises InputError for a bad balance."""
+    try:
+        amount = Decimal(balance)
+    except InvalidOperation:
+        raise InputError(f"{balance!r} is no balance: write a number of USDT, such as 10000") from None
+    if not amount.is_finite() or amount <= 0:
+        raise InputError(f"a paper account starts with more than nothing, not {balance}")
+    row = {
+        "user_id": user_id,
+        "name": name,
+        "venue": "paper",
+        "market": market,
+        "permissions": "trade",
+        "settings": {"starting": {"USDT": balance}},
+    }
+    table = client.table("exchange_accounts")
+    columns = "id,user_id,name,venue,market,status,settings"
+    known = await ask("accounts", table.select(columns).eq("user_id", user_id).eq("name", name).execute)
+    if not known:
+        await ask("accounts", lambda: table.insert(row, returning="minimal").execute())  # type: ignore[arg-type]
+        known = await ask("accounts", table.select(columns).eq("user_id", user_id).eq("name", name).execute)
+    return dict(known[0])

@@ -1,0 +1,101 @@
+"""Which candles a machine runs on: a folder's, a venue's, or a simulated market's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.moments import moment
+from shared.candles import Candle, interval_ms
+from shared.clock import WallClock
+from shared.errors import InputError
+from shared.identity import floor_ms
+from workers.signals.feeds.feed import Feed, FeedUnavailable
+from workers.signals.feeds.live import LiveFeed
+from workers.signals.feeds.recorded import RecordedFeed, find_files
+from workers.signals.feeds.simulated import SimulatedFeed
+from workers.signals.feeds.venue import open_exchange
+
+USUAL_SYMBOLS = (
+    "ADAUSDT",
+    "AVAXUSDT",
+    "BCHUSDT",
+    "BNBUSDT",
+    "BTCUSDT",
+    "ETHUSDT",
+    "LINKUSDT",
+    "LTCUSDT",
+    "SOLUSDT",
+    "XRPUSDT",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was asked for on the command line."""
+
+    candles: Path | None = None
+    until: str | None = None
+    speed: float | None = None
+    symbols: str | None = None
+    venue: str = "binance"
+    simulate: bool = False
+
+    @property
+    def chosen(self) -> tuple[str, ...] | None:
+        """The symbols that were named, None when all are wanted."""
+        if self.symbols is None:
+            return None
+        named = tuple(one.strip().upper() for one in self.symbols.split(",") if one.strip())
+        if not named:
+            raise InputError(f"--symbols {self.symbols!r} names none: write BTCUSDT,ETHUSDT")
+        return named
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A feed that is open, the candles that warm it up, and the interval that it delivers."""
+
+    feed: Feed
+    warm: Sequence[Candle]
+    interval: str
+
+
+async def open_feed(source: Source, notes: Console) -> Opened:
+    """Open what was asked for. Without a folder: live candles, else a simulated market that says so.
+
+    Raises InputError for a folder, symbol or option that cannot be used.
+    """
+    if source.candles is not None:
+        return await _open_recorded(source, source.candles)
+    if source.until is not None:
+        raise InputError("--until is a market time: it needs --candles")
+    symbols = source.chosen or USUAL_SYMBOLS
+    if not source.simulate:
+        live = LiveFeed(open_exchange(source.venue, "usdm"), symbols)
+        try:
+            return Opened(live, await live.open(), "1m")
+        except FeedUnavailable as error:
+            await live.close()
+            notes.print(f"{error}; a simulated market takes its place", markup=False, soft_wrap=True)
+    return await _open_simulated(source, symbols)
+
+
+async def _open_recorded(source: Source, folder: Path) -> Opened:
+    until = None if source.until is None else floor_ms(moment(source.until))
+    feed = RecordedFeed(folder, symbols=source.chosen, speed=source.speed, until_ms=until)
+    intervals = {interval for _, interval in find_files(folder, source.chosen).values()}
+    warm = await feed.open()
+    return Opened(feed, warm, min(intervals, key=interval_ms))
+
+
+async def _open_simulated(source: Source, symbols: tuple[str, ...]) -> Opened:
+    # Candles close on the wall's clock, where a signal of the future would be refused; a faster market is
+    # a replay's business.
+    if source.speed is not None:
+        raise InputError("--speed belongs to recorded candles: a simulated market runs in real time")
+    feed = SimulatedFeed(symbols, start_ms=floor_ms(WallClock().now()), speed=1.0)
+    return Opened(feed, await feed.open(), "1m")

@@ -1,0 +1,52 @@
+"""`sigtrail doctor`: is everything well, and if not, what to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import print_json, show
+from cli.project import ask, operator, run
+
+# What a person does about a check that is not well.
+ADVICE = {
+    "partitions": "days without a partition refuse their signals: does pg_cron run? `sigtrail partitions list`",
+    "jobs": "a job of pg_cron fails or is missing: read cron.job_run_details, push the migrations again",
+    "queue": "work waits longer than it should: start a machine of that role, `sigtrail machines list`",
+    "machines": "a machine fell silent without goodbye: its leases run out by themselves; start it again",
+    "positions": "a position has no confirmed stop loss: `sigtrail positions list --status open`, now",
+    "broadcasts": "messages wait to be sent: does a machine run that flushes them? `sigtrail machines list`",
+    "transactions": "a transaction is open for too long: it holds back vacuum and seals; find and end it",
+    "orphans": "orders or positions link to signals that are not there: keep the database as it is and look",
+}
+
+
+def examine(
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Ask the project how it is. Exit status 1 when something needs a person."""
+
+    async def read() -> dict[str, Any]:
+        async with operator() as client:
+            return dict(await ask("doctor", client.rpc("doctor").execute))
+
+    health = run(read())
+    checks: list[dict[str, Any]] = health["checks"]
+    if json:
+        print_json(health)
+    else:
+        for check in checks:
+            print(f"{'well' if check['ok'] else 'LOOK'}  {check['name']:<12} {_found(check['found'])}")
+            if not check["ok"]:
+                print(f"      {ADVICE.get(check['name'], 'see the README, How to operate it')}")
+    if not health["ok"]:
+        raise typer.Exit(1)
+
+
+def _found(found: Any) -> str:
+    if isinstance(found, dict):
+        return (
+            ", ".join(f"{name.replace('_', ' ')} {show(value)}" for name, value in found.items()) or "nothing"
+        )
+    return show(found) if found else "nothing"

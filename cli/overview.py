@@ -1,0 +1,140 @@
+"""What `up` shows: the machine's own counts, and what the record says, read once a second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cli.output import show
+from cli.project import Database
+from cli.queries import query
+from workers.status import Status
+
+STATUSES = ("new", "analyzing", "rejected", "monitoring", "ready", "in_position", "closed", "expired")
+
+
+@dataclass(slots=True)
+class Record:
+    """What the database says now."""
+
+    signals_by_status: dict[str, int] = field(default_factory=dict)
+    orders: int = 0
+    orders_unresolved: int = 0
+    positions_open: int = 0
+    positions_closed: int = 0
+    positions_unprotected: int = 0
+    realized_pnl: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    open: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def read_record(connection: Database) -> Record:
+    """Ask the database for everything that is shown."""
+    row = await (await connection.execute(query("overview"))).fetchone()
+    held = await (await connection.execute(query("positions_open"))).fetchall()
+    return Record(**row, open=held) if row is not None else Record()
+
+
+class Rates:
+    """Candles and signals a second, over the last few readings."""
+
+    def __init__(self) -> None:
+        self._readings: list[tuple[float, int, int]] = []
+
+    def update(self, candles: int, signals: int) -> tuple[float, float]:
+        """Take the totals of now; answers both rates."""
+        self._readings = [*self._readings[-5:], (time.monotonic(), candles, signals)]
+        (t0, c0, s0), (t1, c1, s1) = self._readings[0], self._readings[-1]
+        if t1 <= t0:
+            return 0.0, 0.0
+        return (c1 - c0) / (t1 - t0), (s1 - s0) / (t1 - t0)
+
+
+def one_line(status: Status, record: Record, rates: tuple[float, float]) -> str:
+    """The state of the run in one line, for logs and pipes."""
+    held = " ".join(
+        f"{name}={record.signals_by_status[name]}" for name in STATUSES if record.signals_by_status.get(name)
+    )
+    latency = status.latency.to_json()
+    return (
+        f"{_moment(status)}  {status.candles} candles ({rates[0]:.0f}/s)  signals: {held or 'none yet'}  "
+        f"open {record.positions_open} ({record.positions_unprotected} unprotected)  "
+        f"closed {record.positions_closed}  P&L {record.realized_pnl} USDT  fees {record.fees}  "
+        f"trigger to subscriber p50 {latency['p50'] or '-'} ms p95 {latency['p95'] or '-'} ms"
+    )
+
+
+def panel(title: str, status: Status, record: Record, rates: tuple[float, float]) -> RenderableType:
+    """The state of the run as a screen."""
+    latency = status.latency.to_json()
+    fresh, known = (status.count("signals", name) for name in ("inserted", "duplicates"))
+    facts = Table.grid(padding=(0, 3))
+    facts.add_row(
+        "market time", f"[bold]{_moment(status)}[/]", "candles", f"{status.candles:,} ({rates[0]:,.0f}/s)"
+    )
+    facts.add_row(
+        "signals",
+        f"{fresh:,} new, {known:,} known ({rates[1]:,.1f}/s)",
+        "trigger to subscriber",
+        f"p50 {latency['p50'] or '-'} ms, p95 {latency['p95'] or '-'} ms",
+    )
+    pnl = f"[{'green' if record.realized_pnl >= 0 else 'red'}]{record.realized_pnl:+.4f} USDT[/]"
+    facts.add_row(
+        "realized P&L",
+        f"{pnl} after {record.fees:.4f} in fees",
+        "positions",
+        f"{record.positions_open} open, {record.positions_closed} closed, "
+        + (
+            f"[bold red]{record.positions_unprotected} UNPROTECTED[/]"
+            if record.positions_unprotected
+            else "all protected"
+        ),
+    )
+    facts.add_row("orders", f"{record.orders:,}", "unresolved", str(record.orders_unresolved))
+    parts: list[RenderableType] = [facts, Text(), _bars(record.signals_by_status)]
+    if record.open:
+        parts += [Text(), _held(record.open)]
+    for error in status.errors[-3:]:
+        parts.append(Text(error, style="red"))
+    return Panel(Group(*parts), title=title, border_style="cyan")
+
+
+def _bars(counts: dict[str, int]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    most = max(counts.values(), default=0)
+    for name in STATUSES:
+        count = counts.get(name, 0)
+        width = round(40 * count / most) if most else 0
+        table.add_row(name, f"{count:,}", "[cyan]" + "━" * (width or (1 if count else 0)) + "[/]")
+    return table
+
+
+def _held(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in (
+        "OPEN SINCE",
+        "SYMBOL",
+        "SIDE",
+        "AMOUNT",
+        "ENTRY",
+        "STOP LOSS",
+        "TAKE PROFIT",
+        "PROTECTED",
+    ):
+        table.add_column(heading)
+    for row in rows:
+        fields = ("opened_at", "symbol", "side", "amount", "entry_average", "stop_loss", "take_profit")
+        mark = "[green]yes[/]" if row["protected"] else f"[bold red]no ({row['status']})[/]"
+        table.add_row(*(show(row[name]) for name in fields), mark)
+    return table
+
+
+def _moment(status: Status) -> str:
+    return "-" if status.market_time is None else status.market_time.strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,51 @@
+"""`sigtrail positions`: what is held, how it is protected, and what it earned."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import print_rows
+from cli.project import database, run
+from cli.queries import query
+from shared.errors import InputError
+
+app = typer.Typer(name="positions", help="What is held, and what it earned.", no_args_is_help=True)
+STATUSES = ("open", "closing", "closed")
+
+
+@app.command("list")
+def list_positions(
+    status: Annotated[str | None, typer.Option(help="open, closing or closed; all without it.")] = None,
+    trader: Annotated[str | None, typer.Option(help="Only this trader's (name or id).")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only this symbol's.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Show positions, the newest first."""
+    if status is not None and status not in STATUSES:
+        raise InputError(f"{status!r} is no status of a position: use one of {', '.join(STATUSES)}")
+    bounds = {"status": status, "trader": trader, "symbol": symbol, "limit": limit}
+
+    async def read() -> list[dict[str, Any]]:
+        async with database() as connection:
+            return await (await connection.execute(query("positions_list"), bounds)).fetchall()
+
+    columns = {
+        "opened_at": "OPENED",
+        "symbol": "SYMBOL",
+        "trader": "TRADER",
+        "side": "SIDE",
+        "status": "STATUS",
+        "amount": "HELD",
+        "entry_average": "ENTRY",
+        "stop_loss": "STOP LOSS",
+        "take_profit": "TAKE PROFIT",
+        "protected": "PROTECTED",
+        "exit_average": "EXIT",
+        "exit_reason": "REASON",
+        "fees": "FEES",
+        "realized_pnl": "P&L",
+    }
+    print_rows(run(read()), columns, json=json, empty="no positions match")

@@ -1,0 +1,219 @@
+"""`sigtrail up`: a machine with every role, in front of the user's eyes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from cli.candles import Source, open_feed
+from cli.demo import EMAIL, ensure_demo
+from cli.output import notes, print_json
+from cli.overview import Rates, Record, one_line, panel, read_record
+from cli.partitions import open_days
+from cli.project import Database, ask, database, operator, run
+from cli.queries import query
+from shared.errors import InputError
+from shared.identity import from_ms
+from shared.settings import CHECKOUT, Settings, load
+from workers.machine import Machine, build
+from workers.signals.feeds.feed import Feed
+
+LINE_SECONDS = 5.0
+FRAME_SECONDS = 1.0
+
+
+def up(
+    candles: Annotated[
+        Path | None,
+        typer.Option(help="Replay the candles of this folder (<SYMBOL>_<interval>.parquet or .csv)."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Stop a replay at this market time.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--for", min=0.1, help="Stop by itself after so many seconds.")
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Replay at this multiple of real time; as fast as possible without."),
+    ] = None,
+    symbols: Annotated[str | None, typer.Option(help="Only these, such as BTCUSDT,ETHUSDT.")] = None,
+    venue: Annotated[str, typer.Option(help="Where live candles come from, as ccxt names it.")] = "binance",
+    simulate: Annotated[bool, typer.Option("--simulate", help="Use a simulated market, no venue.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON summary at the end.")] = False,
+) -> None:
+    """Run a machine with every role, and show what happens. Ctrl-C stops it; nothing is lost."""
+    source = Source(
+        candles=candles, until=until, speed=speed, symbols=symbols, venue=venue, simulate=simulate
+    )
+    summary = run(_main_job(source, seconds, quiet=json))
+    if json:
+        print_json(summary)
+    else:
+        _print(summary)
+    if summary["errors"] or summary["orders_unresolved"] or summary["positions_unprotected"]:
+        raise typer.Exit(1)
+
+
+async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> dict[str, Any]:
+    settings = load()
+    opened = await open_feed(source, notes)
+    feed = opened.feed
+    try:
+        made = await ensure_demo(feed.symbols, opened.interval, feed.market)
+        if made:
+            names = ", ".join(made)
+            notes.print(
+                f"made {len(made)} demo traders of {EMAIL} with a paper account: {names}", soft_wrap=True
+            )
+        await _open_recorded_days(feed)
+        machine = await build(
+            settings,
+            feed=feed,
+            warm=opened.warm,
+            replaying=feed.kind != "live",
+            state=_state(settings),
+            watch=await _watched_users(),
+        )
+    except BaseException:
+        await feed.close()
+        raise
+    notes.print(f"{feed.description}", soft_wrap=True)
+    async with database(settings) as connection:
+        await _watch_over(machine, connection, seconds, f"Sigtrail · {feed.kind}", quiet=quiet)
+        return await _summary(machine, connection)
+
+
+async def _watch_over(
+    machine: Machine, connection: Database, seconds: float | None, title: str, *, quiet: bool
+) -> None:
+    """Run the machine to its end, told to stop after `seconds` or by a signal, and show it meanwhile."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, machine.stop)
+    timer = loop.call_later(seconds, machine.stop) if seconds else None
+    view = asyncio.create_task(_show(machine, connection, title, quiet=quiet))
+    try:
+        await machine.run()
+    finally:
+        if timer is not None:
+            timer.cancel()
+        view.cancel()
+        with suppress(asyncio.CancelledError):
+            await view
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _show(machine: Machine, connection: Database, title: str, *, quiet: bool) -> None:
+    """Show the run: a live screen in a terminal, a line every few seconds elsewhere."""
+    rates, record = Rates(), Record()
+    screen = Console(stderr=quiet)
+    terminal = screen.is_terminal
+
+    async def look() -> tuple[Record, tuple[float, float]]:
+        nonlocal record
+        try:
+            record = await read_record(connection)
+        except Exception as error:  # noqa: BLE001 - a view never stops the machine; the run itself reports
+            notes.print(f"the view could not be refreshed: {error}", markup=False, soft_wrap=True)
+        status = machine.status
+        return record, rates.update(status.candles, status.count("signals", "inserted"))
+
+    if not terminal:
+        while True:
+            await asyncio.sleep(LINE_SECONDS)
+            seen, speed = await look()
+            screen.print(one_line(machine.status, seen, speed), soft_wrap=True, markup=False, highlight=False)
+    with Live(console=screen, auto_refresh=False, transient=False) as live:
+        while True:
+            seen, speed = await look()
+            live.update(panel(title, machine.status, seen, speed), refresh=True)
+            await asyncio.sleep(FRAME_SECONDS)
+
+
+async def _summary(machine: Machine, connection: Database) -> dict[str, Any]:
+    """The run in one document. Counts of this run come from the machine, all others from the record."""
+    record = await read_record(connection)
+    row = await (await connection.execute(query("outcomes"))).fetchone() or {}
+    status = machine.status
+    return {
+        "candles": status.candles,
+        "signals": row.get("signals", 0),
+        "inserted": status.count("signals", "inserted"),
+        "duplicates": status.count("signals", "duplicates"),
+        "rejected": status.count("signals", "rejected"),
+        "events": row.get("events", 0),
+        "signals_by_status": row.get("signals_by_status", {}),
+        "signals_by_outcome": row.get("signals_by_outcome", {}),
+        "orders": record.orders,
+        "orders_unresolved": record.orders_unresolved,
+        "positions_open": record.positions_open,
+        "positions_closed": record.positions_closed,
+        "positions_unprotected": record.positions_unprotected,
+        "realized_pnl": _money(record.realized_pnl),
+        "fees": _money(record.fees),
+        "trigger_to_subscriber_ms": status.latency.to_json(),
+        "market_time": status.market_time,
+        "errors": list(status.errors),
+    }
+
+
+async def _open_recorded_days(feed: Feed) -> None:
+    span = getattr(feed, "span", None)
+    if span is not None:
+        first, last = (from_ms(ms).date().isoformat() for ms in span)
+        opened = [row for row in await open_days(first, last) if row["opened"]]
+        if opened:
+            notes.print(f"opened {len(opened)} days of history, {first} to {last}")
+
+
+async def _watched_users() -> list[str]:
+    """The owners of active traders, a few of them: their subscriptions are what latency is measured by."""
+    async with operator() as client:
+        query = client.table("traders").select("user_id").eq("status", "active")
+        rows = await ask("traders", query.execute)
+    users = sorted({row["user_id"] for row in rows})
+    if not users:
+        raise InputError("no trader is active: add one with `sigtrail traders add` or resume one")
+    return users[:5]
+
+
+def _state(settings: Settings) -> Path:
+    """The machine's own folder: beside the local stack's, and one for each hosted project."""
+    host = settings.supabase_url.split("//", 1)[-1].split("/", 1)[0].replace(":", "-")
+    return CHECKOUT / ".local" / "machines" / host
+
+
+def _money(amount: Decimal) -> str:
+    return format(amount, "f")
+
+
+def _print(summary: dict[str, Any]) -> None:
+    """The end of a run for people."""
+    console = Console(highlight=False, soft_wrap=True)
+    statuses = ", ".join(f"{count} {name}" for name, count in sorted(summary["signals_by_status"].items()))
+    console.print(
+        "{candles} candles, {inserted} signals recorded, {duplicates} known, {rejected} rejected".format(
+            **summary
+        )
+    )
+    console.print(f"on record: {summary['signals']} signals ({statuses}), {summary['events']} events")
+    console.print(
+        "{orders} orders ({orders_unresolved} unresolved), {positions_closed} positions closed".format(
+            **summary
+        )
+    )
+    console.print("{positions_open} positions open ({positions_unprotected} unprotected)".format(**summary))
+    console.print("realized P&L {realized_pnl} USDT after {fees} in fees".format(**summary))
+    for error in summary["errors"]:
+        notes.print(error, markup=False)
+    if sys.stdout.isatty():
+        console.print("look closer: ./scripts/sigtrail signals list, … positions list, … doctor")
