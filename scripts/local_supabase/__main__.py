@@ -73,7 +73,7 @@ def _status(options: argparse.Namespace) -> int:
 def _supervise(options: argparse.Namespace) -> int:
     owner = Process.of(options.owner) if options.owner else None
     with os.fdopen(options.tell, "w") as tell:
-        return supervise(Settings.load(options.root), tell, owner)
+        return supervise(Settings.load(options.root), tell, options.push, owner)
 
 
 def _supabase(options: argparse.Namespace) -> int:
@@ -105,10 +105,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--root", type=_folder, default=Settings.root, help="its state folder")
         if name == "start":
             command.add_argument("--port", type=_port, help="of the API; the other parts take the next ones")
+        if name in ("start", "supervise"):
             command.add_argument(
                 "--no-push", dest="push", action="store_false", help="leave the migrations to somebody else"
             )
-        if name in ("start", "supervise"):
             command.add_argument("--owner", type=int, help="process id: stop when that process ends")
         if name == "status":
             command.add_argument("--json", action="store_true", help="one JSON document")

@@ -23,6 +23,7 @@ class Part:
     answers: whether it does its work right now
     stop: what ends it in good order, and what ends it when that took too long
     options: keyword arguments for Popen
+    serves_schema: it shows clients what the migrations make, and waits for them
     """
 
     name: str
@@ -31,46 +32,45 @@ class Part:
     answers: Callable[[], bool]
     options: dict[str, Any] = field(default_factory=dict)
     stop: tuple[signal.Signals, signal.Signals] = (signal.SIGTERM, signal.SIGKILL)
+    serves_schema: bool = False
 
 
 def parts_of(settings: Settings) -> list[Part]:
     """The database comes first: the others need it to start."""
     cluster = Cluster(settings)
-    have = {"postgres", "functions"} | {
-        name
-        for name, needs in {"api": "rest", "realtime": "realtime"}.items()
-        if (CHECKOUT / "scripts" / "local_supabase" / needs / "app.py").exists()
-    }
     python = {"cwd": CHECKOUT, "env": os.environ | {"PYTHONUNBUFFERED": "1"}}
     return [
-        part
-        for part in [
-            Part(
-                "postgres",
-                settings.db_port,
-                cluster.command(),
-                cluster.accepts,
-                cluster.process_options(),
-                # Fast shutdown does not wait for clients; immediate leaves recovery to the next start.
-                stop=(signal.SIGINT, signal.SIGQUIT),
-            ),
-            Part("api", settings.api_port, _serve("api", settings), _takes(settings.api_port), python),
-            Part(
-                "realtime",
-                settings.realtime_port,
-                _serve("realtime", settings),
-                _takes(settings.realtime_port),
-                python,
-            ),
-            Part(
-                "functions",
-                settings.functions_port,
-                functions.command(settings),
-                _takes(settings.functions_port),
-                {"cwd": settings.project, "env": functions.environment(settings)},
-            ),
-        ]
-        if part.name in have
+        Part(
+            "postgres",
+            settings.db_port,
+            cluster.command(),
+            cluster.accepts,
+            cluster.process_options(),
+            # Fast shutdown does not wait for clients; immediate leaves recovery to the next start.
+            stop=(signal.SIGINT, signal.SIGQUIT),
+        ),
+        Part(
+            "api",
+            settings.api_port,
+            _serve("api", settings),
+            _takes(settings.api_port),
+            python,
+            serves_schema=True,
+        ),
+        Part(
+            "realtime",
+            settings.realtime_port,
+            _serve("realtime", settings),
+            _takes(settings.realtime_port),
+            python,
+        ),
+        Part(
+            "functions",
+            settings.functions_port,
+            functions.command(settings),
+            _takes(settings.functions_port),
+            {"cwd": settings.project, "env": functions.environment(settings)},
+        ),
     ]
 
 

@@ -21,7 +21,7 @@ from scripts.local_supabase.parts import parts_of
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import CHECKOUT, HOST, Settings
 
-PATIENCE = 60  # seconds for a stack to start; it takes a few
+PATIENCE = 120  # seconds for a stack to start; it takes a few
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,9 @@ def start(settings: Settings, push: bool = True, owner: int | None = None) -> No
         settings.save()
         write_environment(settings)
         Cluster(settings).prepare()
-        started = _spawn(settings, owner)
+        started = _spawn(settings, push, owner)
         try:
-            started.hear("database")
-            if push:
-                migrations.push(settings)
-            started.hear("ready")
+            started.wait()
         except BaseException:
             stop(settings)
             raise
@@ -95,8 +92,8 @@ class _Started:
     log: Path
     deadline: float
 
-    def hear(self, news: str) -> None:
-        """Return when the supervisor says so. Raises StackError for any other word, or none in time."""
+    def wait(self) -> None:
+        """Return when the supervisor says "ready". Raises StackError with what else it says, if anything."""
         line = b""
         while not line.endswith(b"\n"):
             left = self.deadline - time.monotonic()
@@ -109,14 +106,14 @@ class _Started:
                 raise StackError(f"The local Supabase's supervisor ended while starting: see {self.log}.")
             line += byte
         said = line.decode().strip()
-        if said != news:
-            raise StackError(f"The local Supabase did not start: {said.removeprefix('failed: ')}")
+        if said != "ready":
+            raise StackError(said)
 
     def close(self) -> None:
         os.close(self.pipe)
 
 
-def _spawn(settings: Settings, owner: int | None) -> _Started:
+def _spawn(settings: Settings, push: bool, owner: int | None) -> _Started:
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "supervisor.log"
     reading, writing = os.pipe()
@@ -133,6 +130,7 @@ def _spawn(settings: Settings, owner: int | None) -> _Started:
                 str(settings.root),
                 "--tell",
                 str(writing),
+                *([] if push else ["--no-push"]),
                 *([] if owner is None else ["--owner", str(owner)]),
             ],
             stdin=subprocess.DEVNULL,

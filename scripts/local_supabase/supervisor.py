@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from scripts.local_supabase import migrations
+from scripts.local_supabase.errors import StackError
 from scripts.local_supabase.lock import lock
 from scripts.local_supabase.parts import Part, parts_of
 from scripts.local_supabase.processes import Process
@@ -29,16 +31,18 @@ LARGEST_LOG = 50 * 2**20
 class Supervisor:
     """Runs every part, restarts what dies, and stops them in reverse order.
 
-    tell: hears "database" when the database takes connections, "ready" when all parts answer, or
-    "failed: " and why
+    tell: hears "ready" when all parts answer, or why they do not
+    push: apply the project's migrations first
     owner: the stack stops when this process ends; without one it runs until it is told
     """
 
-    def __init__(self, settings: Settings, tell: IO[str], owner: Process | None = None) -> None:
+    def __init__(self, settings: Settings, tell: IO[str], push: bool, owner: Process | None) -> None:
         self._settings = settings
         self._owner = owner
         self._tell = tell
+        self._with_migrations = push
         self._parts = parts_of(settings)
+        self._keepers: dict[str, asyncio.Task[None]] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._answered: set[str] = set()
         self._stopping = asyncio.Event()
@@ -50,20 +54,31 @@ class Supervisor:
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(each, self._stopping.set)
         database, *services = self._parts
-        keepers = {}
-        for group, news in (([database], "database"), (services, "ready")):
-            for part in group:
-                keepers[part.name] = asyncio.create_task(self._keep(part))
-            await asyncio.gather(*(self._wait_for(part) for part in group))
-            if self._stopping.is_set():
-                break
-            self._say(news)
+        await self._start(database)
+        # Nobody is served a schema that is half there.
+        await asyncio.gather(
+            self._push(), *(self._start(part) for part in services if not part.serves_schema)
+        )
+        await asyncio.gather(*(self._start(part) for part in services if part.serves_schema))
+        if not self._stopping.is_set():
+            self._say("ready")
         await self._watch()
-        for group in (services, [database]):
-            await asyncio.gather(*(self._stop(part, keepers.get(part.name)) for part in group))
+        await asyncio.gather(*(self._stop(part) for part in services))
+        await self._stop(database)
         if self._failure:
-            self._say(f"failed: {self._failure}")
+            self._say(self._failure)
         return 1 if self._failure else 0
+
+    async def _start(self, part: Part) -> None:
+        """Return when the part answers, or the stack is to stop."""
+        if self._stopping.is_set():
+            return
+        self._keepers[part.name] = asyncio.create_task(self._keep(part))
+        while not self._stopping.is_set():
+            if part.name in self._running and await asyncio.to_thread(part.answers):
+                self._answered.add(part.name)
+                return
+            await asyncio.sleep(0.03)
 
     async def _keep(self, part: Part) -> None:
         pause, failures = FIRST_PAUSE, 0
@@ -74,8 +89,8 @@ class Supervisor:
                 return
             failures += 1
             if part.name not in self._answered and failures >= STARTING_FAILURES:
-                self._failure = f"{part.name} {end} while starting{_last_words(self._log_of(part))}"
-                self._stopping.set()
+                words = _last_words(self._log_of(part))
+                self._fail(f"The local Supabase did not start: {part.name} {end} while starting{words}")
                 return
             if time.monotonic() - began > SETTLED:
                 pause = FIRST_PAUSE
@@ -83,6 +98,17 @@ class Supervisor:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _push(self) -> None:
+        if self._with_migrations and not self._stopping.is_set():
+            try:
+                await asyncio.to_thread(migrations.push, self._settings)
+            except StackError as error:
+                self._fail(str(error))
+
+    def _fail(self, why: str) -> None:
+        self._failure = why
+        self._stopping.set()
 
     async def _run_once(self, part: Part) -> str:
         """Run the part until it ends, and say how it did."""
@@ -110,13 +136,6 @@ class Supervisor:
             os.killpg(process.pid, signal.SIGKILL)
         return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
-    async def _wait_for(self, part: Part) -> None:
-        while not self._stopping.is_set():
-            if part.name in self._running and await asyncio.to_thread(part.answers):
-                self._answered.add(part.name)
-                return
-            await asyncio.sleep(0.03)
-
     async def _watch(self) -> None:
         """Return when the stack is to stop: it was told so, its owner ended, or its folder was deleted."""
         folder = self._settings.root.stat()
@@ -131,7 +150,8 @@ class Supervisor:
             if gone or (self._owner and Process.of(self._owner.pid) != self._owner):
                 self._stopping.set()
 
-    async def _stop(self, part: Part, keeper: asyncio.Task[None] | None) -> None:
+    async def _stop(self, part: Part) -> None:
+        keeper = self._keepers.get(part.name)
         if keeper is None:
             return
         for each in part.stop:
@@ -157,17 +177,16 @@ class Supervisor:
         # Who started the stack may have gone away; that is no reason to stop.
         with suppress(BrokenPipeError, ValueError):
             print(news, file=self._tell, flush=True)
-            if news != "database":
-                self._tell.close()
+            self._tell.close()
 
 
-def supervise(settings: Settings, tell: IO[str], owner: Process | None = None) -> int:
+def supervise(settings: Settings, tell: IO[str], push: bool, owner: Process | None) -> int:
     """Run the stack in this process. Raises Locked if another process does so already."""
     with lock(settings.pids / "supervisor.lock"):
         Process.this().record(settings.pids / "supervisor.json")
         print(f"{_now()} started", flush=True)
         try:
-            return asyncio.run(Supervisor(settings, tell, owner).run())
+            return asyncio.run(Supervisor(settings, tell, push, owner).run())
         finally:
             (settings.pids / "supervisor.json").unlink(missing_ok=True)
             print(f"{_now()} stopped", flush=True)
