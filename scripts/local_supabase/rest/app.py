@@ -33,8 +33,8 @@ log = structlog.get_logger(__name__)
 
 
 class RestApp:
-    """`start` and `stop` come from the server's lifespan, or from the application that mounts this one. Without them
-    it starts at the first request."""
+    """`start` and `stop` come from the server's lifespan, or from the application that mounts this one.
+    Without them it starts at the first request."""
 
     def __init__(self, settings: RestSettings) -> None:
         self._connections = Connections(settings)
@@ -103,7 +103,8 @@ class RestApp:
         if self._cache is None:
             await self.start()
             with suppress(TimeoutError):
-                await self._listener.wait_until_loaded(_PATIENCE)
+                async with asyncio.timeout(_PATIENCE):
+                    await self._listener.wait_until_loaded()
         if self._cache is None:
             raise errors.no_schema_cache()
         return self._cache

@@ -1,4 +1,5 @@
-"""Understands a request: what it is about, which rows, which form, with everything parsed and nothing looked up."""
+"""Understands a request: what it is about, which rows, which form, with everything parsed and nothing looked
+up."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ class Asked:
         return self.method in READS
 
     def scope(self, *, writes: bool) -> ReadScope:
-        """What of the query applies to reading. A write takes the root's filters for itself and knows no ranges."""
+        """What of the query applies to reading. A write takes the root's filters for itself and knows no
+        ranges."""
         params = self.params
         return ReadScope(
             select=params.select,
@@ -68,8 +70,8 @@ class Asked:
     def form(self) -> Form:
         """The first form that the client accepts and results can have.
 
-        Raises ApiError: PGRST107 if there is none; PGRST122 if the client is strict about its preferences and one of
-        them is unknown.
+        Raises ApiError: PGRST107 if there is none; PGRST122 if the client is strict about its preferences and
+        one of them is unknown.
         """
         if self.preferences.strict and self.preferences.unknown:
             raise errors.bad_preferences(self.preferences.unknown)

@@ -1,8 +1,8 @@
 """The connections to the database: reused while they live, replaced when they do not.
 
-psycopg_pool is not used because of what it does when the database is away: requests wait out their whole timeout, and
-its growing pauses between attempts delay the first good answer after the database is back. Here a request that finds
-no connection tries to make one, and is told at once when that fails.
+psycopg_pool is not used because of what it does when the database is away: requests wait out their whole
+timeout, and its growing pauses between attempts delay the first good answer after the database is back. Here
+a request that finds no connection tries to make one, and is told at once when that fails.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from scripts.local_supabase.rest.request import Request
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "HEAD")
 _SIMPLE_HEADERS = ("Accept", "Accept-Language", "Content-Language")
 _EXPOSED = (
-    "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding,"
-    " Range-Unit"
+    "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server,"
+    " Transfer-Encoding, Range-Unit"
 )
 
 

@@ -35,7 +35,8 @@ _BY_CLASS = {
     "38": 500,
     "39": 500,
     "3B": 500,
-    # PostgREST retries a transaction that failed so without end. Here the client is told: it lost against another.
+    # PostgREST retries a transaction that failed so without end. Here the client is told: it lost against
+    # another.
     "40": 409,
     "53": 503,
     "54": 500,
@@ -47,7 +48,10 @@ _BY_CLASS = {
     "P0": 500,
     "XX": 500,
 }
-_MESSAGE_HINT = "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'."
+_MESSAGE_HINT = (
+    "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details',"
+    " 'hint'."
+)
 _DETAIL_HINT = (
     "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'."
 )
@@ -56,7 +60,8 @@ _DETAIL_HINT = (
 def from_database(error: psycopg.Error, *, anonymous: bool) -> ApiError:
     """The answer to what a statement failed with.
 
-    anonymous: the request ran as the anonymous role: what it may not do, it may perhaps do after signing in (401).
+    anonymous: the request ran as the anonymous role: what it may not do, it may perhaps do after signing in
+    (401).
     """
     state = error.sqlstate
     if state is None:

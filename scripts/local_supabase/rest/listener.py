@@ -31,10 +31,9 @@ class SchemaListener:
         self._timezones: frozenset[str] = frozenset()
         self._loaded = asyncio.Event()
 
-    async def wait_until_loaded(self, timeout: float) -> None:
-        """Return once there is a first schema cache. Raises TimeoutError."""
-        async with asyncio.timeout(timeout):
-            await self._loaded.wait()
+    async def wait_until_loaded(self) -> None:
+        """Return once there is a first schema cache."""
+        await self._loaded.wait()
 
     async def run(self) -> None:
         pause = _FIRST_PAUSE

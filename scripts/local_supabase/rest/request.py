@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +36,9 @@ class Request:
         return {name: value for name, _, value in pairs}
 
 
-def from_scope(scope: dict[str, Any], body: bytes) -> Request:
-    """The request of an ASGI scope. What another application mounted this one under is not part of its path."""
+def from_scope(scope: Mapping[str, Any], body: bytes) -> Request:
+    """The request of an ASGI scope. What another application mounted this one under is not part of its
+    path."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     prefix: str = scope.get("root_path") or ""
     path = raw.partition(b"?")[0].decode("latin-1")

@@ -1,4 +1,5 @@
-"""From a result to an HTTP answer: status, ranges, applied preferences, and what the database itself wishes."""
+"""From a result to an HTTP answer: status, ranges, applied preferences, and what the database itself
+wishes."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ def read_response(
     location = f"/{relation.name.name}" + (f"?{params.canonical}" if params.canonical else "")
     headers = [
         ("content-range", content_range(wanted.first, wanted.first + result.rows - 1, result.total)),
-        ("content-location", quote(location, safe="/?&=%")),
+        ("content-location", location),
         *form.headers,
         *_applied(preferences, _READ_PREFERENCES),
     ]

@@ -1,4 +1,5 @@
-"""Tokens: who is asking, verified by the shared secret or by a public key, with PostgREST's words for what is wrong."""
+"""Tokens: who is asking, verified by the shared secret or by a public key, with PostgREST's words for what is
+wrong."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class Verifier:
     def identify(self, authorization: str | None) -> Identity:
         """Who is asking; the anonymous role without a bearer token.
 
-        Raises ApiError: PGRST301 for a token that is none or not signed by a known key, PGRST303 for its claims.
+        Raises ApiError: PGRST301 for a token that is none or not signed by a known key, PGRST303 for its
+        claims.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
@@ -128,7 +130,8 @@ def _from_base64(text: str) -> bytes:
 
 
 def check_claims(claims: dict[str, Any], now: int) -> None:
-    """Check exp, nbf, iat and the form of aud at the time `now` (Unix seconds). Raises ApiError (PGRST303)."""
+    """Check exp, nbf, iat and the form of aud at the time `now` (Unix seconds). Raises ApiError
+    (PGRST303)."""
     expires = _seconds(claims, "exp")
     if expires is not None and expires < now - _SKEW:
         raise errors.bad_claims("JWT expired")

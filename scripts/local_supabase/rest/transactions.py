@@ -1,4 +1,5 @@
-"""One request, one transaction: the role and its settings, the statement, the end; sent together in one go."""
+"""One request, one transaction: the role and its settings, the statement, the end; sent together in one
+go."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from scripts.local_supabase.rest.statements.parameters import Parameters
 from scripts.local_supabase.rest.statements.result_sets import Statement
 
 Cursor: TypeAlias = psycopg.AsyncCursor[Any]
+Command: TypeAlias = tuple[bytes, Sequence[str | bytes] | None]
 
 # Settings of a function that count for the whole transaction when it is called.
 HOISTED = ("statement_timeout", "plan_filter.statement_cost_limit")
@@ -41,7 +43,8 @@ class ResultSet:
     expected: int | None = None
 
     def with_total(self, count: str | None, max_rows: int | None) -> ResultSet:
-        """The total as it was asked for: exact, the planner's guess, or the guess only where there are many rows."""
+        """The total as it was asked for: exact, the planner's guess, or the guess only where there are many
+        rows."""
         total = self.total
         if count == "planned":
             total = self.expected
@@ -58,8 +61,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """isolation: other than the database's default. check: judges the result before the commit; what it raises rolls
-    back."""
+    """isolation: other than the database's default. check: judges the result before the commit; what it
+    raises rolls back."""
 
     settings: Sequence[Setting]
     statement: Statement
@@ -87,7 +90,8 @@ def request_settings(
     function_settings: Mapping[str, str],
     timezone: str | None,
 ) -> list[Setting]:
-    """The settings of a request's transaction. The role comes after its own settings: it may lack the right to them."""
+    """The settings of a request's transaction. The role comes after its own settings: it may lack the right
+    to them."""
     settings = [Setting("search_path", ", ".join(quote(schema) for schema in search_path))]
     settings += [Setting(name, value) for name, value in role_settings.items() if name != ISOLATION]
     settings += [
@@ -109,22 +113,18 @@ async def run(connection: Connection, transaction: Transaction) -> ResultSet:
 
     Raises psycopg.Error, or what the check raises; either way nothing is left behind.
     """
+    commands: list[Command] = [
+        (transaction.begin.encode(), None),
+        _settings_command(transaction.settings),
+        _command(transaction.statement),
+    ]
+    if transaction.explain is not None:
+        commands.append(_command(transaction.explain))
+    if transaction.check is None:
+        commands.append((b"commit", None))
     try:
-        async with connection.pipeline():
-            await connection.execute(transaction.begin.encode())
-            await connection.execute(*_settings_statement(transaction.settings))
-            # Statements are built of parts that are quoted or fixed; see the package `statements`.
-            answer = await connection.execute(
-                transaction.statement.text.encode(), transaction.statement.parameters
-            )
-            explanation = None
-            if transaction.explain is not None:
-                explanation = await connection.execute(
-                    transaction.explain.text.encode(), transaction.explain.parameters
-                )
-            if transaction.check is None:
-                await connection.execute(b"commit")
-        result = _read(answer, explanation)
+        answers = await _send(connection, commands)
+        result = _read(answers[2], answers[3] if transaction.explain is not None else None)
         if transaction.check is not None:
             transaction.check(result)
             await connection.execute(b"commit")
@@ -134,6 +134,25 @@ async def run(connection: Connection, transaction: Transaction) -> ResultSet:
     return result
 
 
+async def _send(connection: Connection, commands: Sequence[Command]) -> list[Cursor]:
+    """Send the commands together. Raises what the first of them failed with; the others are then not run."""
+    answers: list[Cursor] = []
+    failure: psycopg.Error | None = None
+    try:
+        async with connection.pipeline():
+            # Caught in here: leaving a pipeline by an exception writes a warning about what follows from it.
+            try:
+                for query, parameters in commands:
+                    answers.append(await connection.execute(query, parameters))
+            except psycopg.Error as error:
+                failure = error
+    except psycopg.Error as error:
+        failure = failure or error
+    if failure is not None:
+        raise failure
+    return answers
+
+
 async def _roll_back(connection: Connection) -> None:
     """A connection that is gone needs no rollback."""
     with suppress(psycopg.OperationalError):
@@ -141,10 +160,15 @@ async def _roll_back(connection: Connection) -> None:
             await connection.execute(b"rollback")
 
 
-def _settings_statement(settings: Sequence[Setting]) -> tuple[bytes, list[str | bytes]]:
+def _command(statement: Statement) -> Command:
+    # Statements are built of parts that are quoted or fixed; see the package `statements`.
+    return statement.text.encode(), statement.parameters
+
+
+def _settings_command(settings: Sequence[Setting]) -> Command:
     parameters = Parameters()
     calls = [f"set_config({parameters.add(s.name)}, {parameters.add(s.value)}, true)" for s in settings]
-    return f"select {', '.join(calls)}".encode(), parameters.values
+    return f"select {', '.join(calls)}".encode(), tuple(parameters.values)
 
 
 def _read(cursor: Cursor, explanation: Cursor | None) -> ResultSet:

@@ -143,7 +143,8 @@ def _body_differences(case: Case, recorded: dict[str, Any], body: bytes) -> Iter
             got = json.loads(body, parse_float=Decimal, object_pairs_hook=_pairs)
         except json.JSONDecodeError:
             got = body
-        # Keys may come twice in json columns, and numbers keep their digits: compare both as they were written.
+        # Keys may come twice in json columns, and numbers keep their digits: compare both as they were
+        # written.
         wanted = json.loads(json.dumps(recorded["body"], default=str), object_pairs_hook=_pairs)
         if _plain(got) != _plain(wanted):
             yield f"body {wanted!r} was {got!r}"

@@ -1,4 +1,5 @@
-"""An HTTP client that sends a request exactly as it is told, with no header of its own but host and length."""
+"""An HTTP client that sends a request exactly as it is told, with no header of its own but host and
+length."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ class RawClient:
         return self._streams
 
     async def _receive(self, reader: asyncio.StreamReader, protocol: h11.Connection) -> Answer:
-        status, headers, parts = 0, {}, []
+        status = 0
+        headers: dict[str, str] = {}
+        parts: list[bytes] = []
         while True:
             event = protocol.next_event()
             if event is h11.NEED_DATA:

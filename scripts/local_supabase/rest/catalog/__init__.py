@@ -1,1 +1,2 @@
-"""What the interface knows of the database: relations, relationships, functions, and the settings of roles."""
+"""What the interface knows of the database: relations, relationships, functions, and the settings of
+roles."""

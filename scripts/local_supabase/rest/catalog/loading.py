@@ -45,7 +45,8 @@ async def load_schema_cache(
 
         await cursor.execute("set transaction isolation level repeatable read, read only")
         await cursor.execute("set local search_path = ''")
-        # These queries look expensive to the planner but read few rows: compiling them takes longer than running.
+        # These queries look expensive to the planner but read few rows: compiling them takes longer than
+        # running.
         await cursor.execute("set local jit = off")
         exposed = list(schemas)
         view_rows = await ask("views")

@@ -1,4 +1,5 @@
-"""Relationships from foreign keys: of tables, of the views that show their columns, and through junction tables."""
+"""Relationships from foreign keys: of tables, of the views that show their columns, and through junction
+tables."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def find_relationships(
 ) -> dict[QualifiedName, tuple[Relationship, ...]]:
     """All relationships between the given relations, by the one that embeds.
 
-    computed: those by functions; one of them replaces what was found between its table and a relation of its name.
+    computed: those by functions; one of them replaces what was found between its table and a relation of its
+    name.
     """
     direct = [relationship for key in keys for relationship in _of_key(key, views)]
     exposed = [r for r in direct if r.foreign in relations or r.table in relations]

@@ -12,7 +12,8 @@ from scripts.local_supabase.rest.tree import QualifiedName
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """type: with its length, for records of a body. default: an expression of SQL. enum: its labels in order."""
+    """type: with its length, for records of a body. default: an expression of SQL. enum: its labels in
+    order."""
 
     name: str
     type: str
@@ -49,7 +50,8 @@ class Cardinality(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class JunctionTable:
-    """The table between two others: its columns that point to the origin and to the target of the relationship."""
+    """The table between two others: its columns that point to the origin and to the target of the
+    relationship."""
 
     table: QualifiedName
     origin_constraint: str
@@ -62,7 +64,8 @@ class JunctionTable:
 class Relationship:
     """How `foreign` can be embedded in `table`.
 
-    columns: pairs of a column of `table` and the one of `foreign` that equals it; empty with a junction or function
+    columns: pairs of a column of `table` and the one of `foreign` that equals it; empty with a junction or
+    function
     function: the function that computes it, instead of keys
     """
 

@@ -1,7 +1,7 @@
 """Which column of which table each column of a view shows, read from the view's rewrite rule.
 
-PostgreSQL keeps a rule as a tree of nodes in text (`pg_node_tree`). Each entry of the query's target list tells the
-table and column from which it came unchanged (`resorigtbl`, `resorigcol`), or 0.
+PostgreSQL keeps a rule as a tree of nodes in text (`pg_node_tree`). Each entry of the query's target list
+tells the table and column from which it came unchanged (`resorigtbl`, `resorigcol`), or 0.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"[{}()]|(?:\\.|[^\s{}()\\])+", re.DOTALL)
+_PART = re.compile(r"[{}()]|(?:\\.|[^\s{}()\\])+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +43,29 @@ def _target_entries(rule: str) -> Iterator[dict[str, str]]:
     list_level: int | None = None
     entry: dict[str, str] = {}
     name = ""
-    for match in _TOKEN.finditer(rule):
-        token = match.group()
-        if token == "{":
+    for match in _PART.finditer(rule):
+        part = match.group()
+        if part == "{":
             braces += 1
             if braces == 2:
                 entry = {}
-        elif token == "}":
+        elif part == "}":
             if braces == 2 and list_level is not None:
                 yield entry
             braces -= 1
-        elif token == "(":
+        elif part == "(":
             brackets += 1
-        elif token == ")":
+        elif part == ")":
             brackets -= 1
             if braces == 1 and list_level is not None and brackets == list_level:
                 return
-        elif braces == 1 and token == ":targetList":
+        elif braces == 1 and part == ":targetList":
             list_level = brackets
         elif braces == 2 and list_level is not None:
-            if token.startswith(":"):
-                name = token
+            if part.startswith(":"):
+                name = part
             else:
-                entry[name] = token
+                entry[name] = part
 
 
 def shown_columns(view: View, views: Mapping[int, View]) -> dict[Origin, list[str]]:

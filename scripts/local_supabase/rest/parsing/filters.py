@@ -41,7 +41,8 @@ def parse_filter(field: Field, text: str) -> Filter:
 
 
 def begins_operation(text: str) -> bool:
-    """Whether a value is meant as a filter: of a function's parameters, those are filters and the rest arguments."""
+    """Whether a value is meant as a filter: of a function's parameters, those are filters and the rest
+    arguments."""
     if text.startswith("not."):
         return True
     return any(_begins_with_operator(text, operator) for operator in _OPERATORS)
@@ -138,7 +139,8 @@ def _parse_list(scanner: Scanner) -> tuple[str, ...]:
 
 
 def _parse_element(scanner: Scanner) -> str:
-    """A value up to a comma or bracket; in quotes it may hold them. Quotes that go on after their end are letters."""
+    """A value up to a comma or bracket; in quotes it may hold them. Quotes that go on after their end are
+    letters."""
     back = scanner.position
     if scanner.peek() == '"':
         try:

@@ -27,17 +27,10 @@ def parse_quoted(scanner: Scanner) -> str:
     """A text in double quotes; a backslash protects the character after it."""
     scanner.expect('"')
     letters: list[str] = []
-    while not scanner.at_end:
-        letter = scanner.peek()
-        scanner.position += 1
+    while letter := scanner.step():
         if letter == '"':
             return "".join(letters)
-        if letter == "\\":
-            if scanner.at_end:
-                break
-            letter = scanner.peek()
-            scanner.position += 1
-        letters.append(letter)
+        letters.append(scanner.step() if letter == "\\" else letter)
     raise scanner.failure('"\\""')
 
 
@@ -62,8 +55,7 @@ def _parse_json_operand(scanner: Scanner) -> str | int:
     start = scanner.position
     scanner.take("-")
     digits = scanner.position
-    while scanner.peek().isascii() and scanner.peek().isdigit():
-        scanner.position += 1
+    scanner.take_digits()
     if scanner.position > digits and (scanner.at_end or any(scanner.at(end) for end in _INDEX_ENDS)):
         return int(scanner.text[start : scanner.position])
     scanner.position = start

@@ -85,7 +85,8 @@ def _common_keys(rows: list[Any]) -> frozenset[str]:
 
 
 def _parse_csv(body: bytes) -> Payload:
-    """A table with a header line. The word NULL means null. Rows that are too short have only their columns."""
+    """A table with a header line. The word NULL means null. Rows that are too short have only their
+    columns."""
     lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8", "replace"), newline="")) if line]
     if b"\n" not in body:
         raise errors.bad_body('parse error (not enough input) at ""')

@@ -1,9 +1,11 @@
-"""The query string: which parameter is a filter, which an order, a range, an argument, and of which resource."""
+"""The query string: which parameter is a filter, which an order, a range, an argument, and of which
+resource."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
@@ -33,8 +35,8 @@ _INTEGER = re.compile(r"\s*-?[0-9]+\s*")
 
 
 def split_query(query: bytes) -> list[tuple[str, str | None]]:
-    """The parameters in their order. A semicolon separates as an ampersand does; `+` is a space; a name without `=`
-    has the value None."""
+    """The parameters in their order. A semicolon separates as an ampersand does; `+` is a space; a name
+    without `=` has the value None."""
     pairs: list[tuple[str, str | None]] = []
     for part in query.replace(b";", b"&").split(b"&"):
         if part:
@@ -50,12 +52,12 @@ def _decode(text: bytes) -> str:
 def parse_query(query: bytes, *, with_arguments: bool) -> QueryParams:
     """Parse a raw query string.
 
-    with_arguments: the request calls a function by GET, so that what does not look like a filter is an argument.
-    Raises ApiError (PGRST100) that names the text, the place in it and what could have stood there.
+    with_arguments: the request calls a function by GET, so that what does not look like a filter is an
+    argument. Raises ApiError (PGRST100) that names the text, the place in it and what could have stood there.
     """
     pairs = split_query(query)
     given = [(name, value) for name, value in pairs if value is not None]
-    plain = {name: value for name, value in reversed(given)}
+    plain = dict(reversed(given))
     filters: list[tuple[EmbedPath, Filter]] = []
     arguments: list[tuple[str, str]] = []
     filter_keys = set()
@@ -67,9 +69,7 @@ def parse_query(query: bytes, *, with_arguments: bool) -> QueryParams:
         if with_arguments and not begins_operation(value):
             arguments.append((name, value))
         else:
-            filters.append(
-                (path, _parse(f"filter ({value})", value, lambda text, f=field: parse_filter(f, text)))
-            )
+            filters.append((path, _parse(f"filter ({value})", value, partial(parse_filter, field))))
     select = plain.get("select")
     return QueryParams(
         select=(STAR,) if select is None else _parse(f"select parameter ({select})", select, parse_select),
@@ -81,11 +81,16 @@ def parse_query(query: bytes, *, with_arguments: bool) -> QueryParams:
         on_conflict=_parse_on_conflict(plain),
         arguments=tuple(arguments),
         filter_keys=frozenset(filter_keys),
-        canonical="&".join(
-            f"{quote(name, safe='')}={quote(value or '', safe='')}"
-            for name, value in sorted(pairs, key=lambda pair: pair[0])
-        ),
+        canonical=_canonical(pairs),
     )
+
+
+def _canonical(pairs: list[tuple[str, str | None]]) -> str:
+    """In alphabetical order; the values of a repeated parameter are joined by commas."""
+    grouped: dict[str, list[str]] = {}
+    for name, value in sorted(pairs, key=lambda pair: pair[0]):
+        grouped.setdefault(name, []).append(quote(value or "", safe=""))
+    return "&".join(f"{quote(name, safe='')}={','.join(values)}" for name, values in grouped.items())
 
 
 def _ends_in(name: str, *words: str) -> bool:
@@ -156,7 +161,8 @@ def _integer(value: str) -> int | None:
 def top_level_range(params: QueryParams, method: str, range_header: str | None) -> RowRange:
     """The rows that the request wants of its root resource.
 
-    The Range header counts for GET alone. Raises ApiError for an empty range (PGRST103), and for any on PUT (PGRST114).
+    The Range header counts for GET alone. Raises ApiError for an empty range (PGRST103), and for any on PUT
+    (PGRST114).
     """
     wanted = params.ranges.get((), ALL_ROWS)
     header = _parse_range_header(range_header) if method == "GET" and range_header else ALL_ROWS

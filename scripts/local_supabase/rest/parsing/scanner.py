@@ -26,7 +26,8 @@ class ParseFailure(Exception):
 
 
 def furthest(first: ParseFailure, second: ParseFailure) -> ParseFailure:
-    """Of two alternatives' failures the one that got further; both together when they stopped at the same place."""
+    """Of two alternatives' failures the one that got further; both together when they stopped at the same
+    place."""
     if first.position != second.position:
         return first if first.position > second.position else second
     return ParseFailure(first.position, first.unexpected, (*first.expecting, *second.expecting))
@@ -44,6 +45,12 @@ class Scanner:
     def peek(self) -> str:
         """The next character; empty at the end."""
         return self.text[self.position : self.position + 1]
+
+    def step(self) -> str:
+        """The next character, stepped over; empty at the end."""
+        letter = self.peek()
+        self.position += len(letter)
+        return letter
 
     def at(self, token: str) -> bool:
         return self.text.startswith(token, self.position)
@@ -69,13 +76,18 @@ class Scanner:
             self.position += 1
         return self.text[start : self.position]
 
+    def take_digits(self) -> None:
+        while not self.at_end and self.text[self.position] in "0123456789":
+            self.position += 1
+
     def rest(self) -> str:
         rest = self.text[self.position :]
         self.position = len(self.text)
         return rest
 
     def failure(self, *expecting: str, instead_of: str = "") -> ParseFailure:
-        """A failure here. instead_of: the word of which the text has only the beginning, if that is what is wrong."""
+        """A failure here. instead_of: the word of which the text has only the beginning, if that is what is
+        wrong."""
         met = self.position
         for letter in instead_of:
             if self.text[met : met + 1] != letter:

@@ -18,7 +18,8 @@ _AFTER_FIELD = ('")"', '","', "end of input")
 
 
 def parse_select(text: str) -> tuple[SelectItem, ...]:
-    """Raises ParseFailure. An empty text selects nothing. What follows a closing bracket too many is ignored."""
+    """Raises ParseFailure. An empty text selects nothing. What follows a closing bracket too many is
+    ignored."""
     return _parse_items(Scanner(text), nested=False)
 
 
@@ -110,8 +111,8 @@ def _parse_aggregate(scanner: Scanner) -> str | None:
 
 
 def _expect_end(scanner: Scanner, nested: bool, expecting: tuple[str, ...]) -> None:
-    """An item ends before a comma, a closing bracket or the end, which are left for whoever called. An end of the
-    text within brackets is told here, where all that could have followed is known."""
+    """An item ends before a comma, a closing bracket or the end, which are left for whoever called. An end of
+    the text within brackets is told here, where all that could have followed is known."""
     scanner.skip_blanks()
     if scanner.at(",") or scanner.at(")") or (scanner.at_end and not nested):
         return

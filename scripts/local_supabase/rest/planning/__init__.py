@@ -1,1 +1,2 @@
-"""From what a request asks for and what the database has to what will be run. Nothing here talks to the database."""
+"""From what a request asks for and what the database has to what will be run. Nothing here talks to the
+database."""

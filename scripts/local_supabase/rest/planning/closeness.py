@@ -19,6 +19,8 @@ def closest(
     below: names that are at least this like are passed over.
     """
     known = sorted(set(names))
+    if name in known:
+        return name if below > 1 else None
     for size in (3, 2):
         wanted = _groups(name, size)
         scored = [(_cosine(wanted, _groups(other, size)), other) for other in known]

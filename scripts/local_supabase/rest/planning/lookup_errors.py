@@ -84,7 +84,8 @@ def _hint_of(relationship: Relationship) -> str:
 def _describe(relationship: Relationship) -> dict[str, str]:
     if junction := relationship.junction:
         text = (
-            f"{junction.table.name} using {junction.origin_constraint}{_list(c for _, c in junction.origin_columns)}"
+            f"{junction.table.name} using"
+            f" {junction.origin_constraint}{_list(c for _, c in junction.origin_columns)}"
             f" and {junction.target_constraint}{_list(c for _, c in junction.target_columns)}"
         )
     else:
@@ -141,13 +142,14 @@ def _function_hint(name: QualifiedName, arguments: Sequence[str], cache: SchemaC
 
 def ambiguous_function(found: Sequence[Function]) -> ApiError:
     calls = ", ".join(
-        f"{function.name.schema}.{function.name.name}{_list(f'{p.name} => {p.type}' for p in function.parameters)}"
+        f"{function.name.schema}.{function.name.name}"
+        + _list(f"{p.name} => {p.type}" for p in function.parameters)
         for function in found
     )
     return ApiError(
         300,
         "PGRST203",
         f"Could not choose the best candidate function between: {calls}",
-        hint="Try renaming the parameters or the function itself in the database so function overloading can be"
-        " resolved",
+        hint="Try renaming the parameters or the function itself in the database so function overloading"
+        " can be resolved",
     )

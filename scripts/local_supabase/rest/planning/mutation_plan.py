@@ -1,4 +1,5 @@
-"""The plan of a write: which columns come from the body, what a conflict does, which rows are meant, what returns."""
+"""The plan of a write: which columns come from the body, what a conflict does, which rows are meant, what
+returns."""
 
 from __future__ import annotations
 
@@ -74,8 +75,8 @@ def plan_mutation(
 ) -> MutationPlan:
     """tree: the plan of reading what the write returns.
 
-    Raises ApiError for a column that the relation does not have (PGRST204) and for a PUT that does not name exactly
-    its primary key (PGRST105).
+    Raises ApiError for a column that the relation does not have (PGRST204) and for a PUT that does not name
+    exactly its primary key (PGRST105).
     """
     conditions = (
         *(each for path, each in params.filters if not path),
@@ -129,7 +130,8 @@ def _check_replace(relation: Relation, params: QueryParams) -> None:
 
 
 def needed_columns(tree: ReadNode, primary_key: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The columns that a write or function must return so that its rows can be shown and others embedded in them."""
+    """The columns that a write or function must return so that its rows can be shown and others embedded in
+    them."""
     names = {select.field.name for select in tree.fields}
     if "*" in names or (not tree.fields and not tree.children):
         return ("*",)

@@ -1,4 +1,5 @@
-"""The plan of a read: the tree of embedded resources, each with its relationship, filters, order and range."""
+"""The plan of a read: the tree of embedded resources, each with its relationship, filters, order and
+range."""
 
 from __future__ import annotations
 
@@ -198,4 +199,4 @@ def as_null_embed(node: ReadNode, each: Filter) -> NullEmbed | None:
     if each.field.path or each.operation != Is(IsValue.NULL):
         return None
     child = next((child for child in node.children if child.shown_as == each.field.name), None)
-    return child and NullEmbed(child, each.negated)
+    return None if child is None else NullEmbed(child, each.negated)

@@ -30,7 +30,8 @@ def _matches(relationship: Relationship, target: str, hint: str | None) -> bool:
     single = relationship.columns[0] if len(relationship.columns) == 1 else (None, None)
     by_table = target == relationship.foreign.name
     if relationship.is_self:
-        # One key makes two relationships of a relation to itself: the many by its name, the one by its column.
+        # One key makes two relationships of a relation to itself: the many by its name, the one by its
+        # column.
         many = by_table and relationship.cardinality is Cardinality.ONE_TO_MANY
         if hint is None:
             return many or (target == single[0] and relationship.cardinality is Cardinality.MANY_TO_ONE)

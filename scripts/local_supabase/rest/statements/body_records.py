@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together here, of quoted names, fixed words and placeholders alone
 """A JSON body as rows: the FROM clause that takes columns or arguments out of it."""
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A function call as SQL: arguments by name, from a JSON body or as texts, or the whole body as the only one."""
+# ruff: noqa: S608 - statements are put together here, of quoted names, fixed words and placeholders alone
+"""A function call as SQL: arguments by name, from a JSON body or as texts, or the whole body as the only
+one."""
 
 from __future__ import annotations
 
@@ -16,10 +18,7 @@ SCALAR = "pgrst_scalar"
 def write_call(parameters: Parameters, plan: CallPlan) -> str:
     function = plan.function
     scalar = function.returns_scalar or function.returns_set_of_scalar
-    if scalar:
-        shown = column(CALL, SCALAR)
-    else:
-        shown = ", ".join(column(CALL, name) for name in plan.returning)
+    shown = ", ".join(column(CALL, name) for name in ((SCALAR,) if scalar else plan.returning))
     return f"select {shown} from {_from(parameters, plan, scalar=scalar)}"
 
 

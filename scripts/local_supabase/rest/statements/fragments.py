@@ -51,7 +51,8 @@ _TEXT_SEARCH = {
 
 
 def quote(name: str) -> str:
-    """A name as an identifier, whatever is in it. A name ends before a null character, which none can hold."""
+    """A name as an identifier, whatever is in it. A name ends before a null character, which none can
+    hold."""
     return '"' + name.partition("\0")[0].replace('"', '""') + '"'
 
 
@@ -90,7 +91,8 @@ class FragmentWriter:
         if not field.path:
             return text
         known = self.cache.columns_of(relation).get(field.name)
-        # Arrays and composites have paths too, as their JSON. What is JSON already stays as it is, for its indexes.
+        # Arrays and composites have paths too, as their JSON. What is JSON already stays as it is, for its
+        # indexes.
         if known is None or known.type not in ("json", "jsonb"):
             text = f"to_jsonb({text})"
         for step in field.path:
@@ -102,7 +104,8 @@ class FragmentWriter:
     def select_field(self, relation: QualifiedName, qualifier: QualifiedName, select: SelectField) -> str:
         text = self.field(relation, qualifier, select.field)
         if select.cast:
-            # Not quoted, since "int" is no type: the parser let through letters, digits, spaces, `_` and `$` alone.
+            # Not quoted, since "int" is no type: the parser let through letters, digits, spaces, `_` and `$`
+            # alone.
             text = f"cast({text} as {select.cast})"
         alias = select.alias or implied_alias(select.field)
         return f"{text} as {quote(alias)}" if alias else text

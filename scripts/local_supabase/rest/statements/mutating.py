@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together here, of quoted names, fixed words and placeholders alone
 """A write as SQL: INSERT with or without conflicts, UPDATE, DELETE, each returning what is to be shown."""
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from scripts.local_supabase.rest.tree import QualifiedName
 
 _BODY = QualifiedName("", BODY)
 _COUNTER = "coalesce(nullif(current_setting('pgrst.inserted', true), ''), '0')::int"
-# Counted on the way, because not every relation can tell afterwards which rows are new: each row of the body is one
-# more, each row that turned out to be there already one less. Both conditions are always true.
+# Counted on the way, because not every relation can tell afterwards which rows are new: each row of the body
+# is one more, each row that turned out to be there already one less. Both conditions are always true.
 _COUNT_ROW = f"set_config('pgrst.inserted', ({_COUNTER} + 1)::text, true) <> '0'"
 _COUNT_CONFLICT = f"set_config('pgrst.inserted', ({_COUNTER} - 1)::text, true) <> '-1'"
 

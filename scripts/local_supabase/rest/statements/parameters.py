@@ -21,7 +21,8 @@ class RawTextDumper(Dumper):
 
 
 class Parameters:
-    """Texts (str, RawText) go without a type, so that PostgreSQL finds it from where they stand; bytes are bytea."""
+    """Texts (str, RawText) go without a type, so that PostgreSQL finds it from where they stand; bytes are
+    bytea."""
 
     def __init__(self) -> None:
         self.values: list[str | bytes] = []

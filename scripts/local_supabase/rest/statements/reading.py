@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together here, of quoted names, fixed words and placeholders alone
 """A tree of resources as one SELECT: each embedded one is a lateral join that yields JSON or columns."""
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def write_read(writer: FragmentWriter, node: ReadNode) -> str:
 
 
 def write_count(writer: FragmentWriter, node: ReadNode) -> str:
-    """A row for each row of the resource, before limit and offset. What is embedded counts only as far as it decides
-    which rows there are."""
+    """A row for each row of the resource, before limit and offset. What is embedded counts only as far as it
+    decides which rows there are."""
     where = [_count_condition(writer, node, each) for each in node.conditions] + _join_conditions(node)
     where += [
         f"exists ({write_count(writer, child)})" for child in node.children if child.join is JoinType.INNER
@@ -86,7 +87,7 @@ def _join_conditions(node: ReadNode) -> list[str]:
     ]
 
 
-# ---------------------------------------------------------------- what an embedded resource adds to its parent
+# -------------------------------- what an embedded resource adds to its parent
 
 
 def _selects_of(writer: FragmentWriter, node: ReadNode) -> list[str]:
@@ -137,7 +138,7 @@ def _join(writer: FragmentWriter, node: ReadNode) -> str:
     return f" {kind} join lateral ({rows}) as {join} on {condition}"
 
 
-# ---------------------------------------------------------------- filters and orders that reach into embedded resources
+# -------------------------------- filters and orders that reach into embedded resources
 
 
 def _condition(writer: FragmentWriter, node: ReadNode, each: Condition) -> str:

@@ -1,5 +1,6 @@
-"""Whole statements: whatever is read, written or called, one row with the body, the counts and the wishes of the
-database for the answer."""
+# ruff: noqa: S608 - statements are put together here, of quoted names, fixed words and placeholders alone
+"""Whole statements: whatever is read, written or called, one row with the body, the counts and the wishes of
+the database for the answer."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Statement:
 def read_statement(
     cache: SchemaCache, tree: ReadNode, shape: Shape | None, *, count: bool, max_rows: int | None = None
 ) -> Statement:
-    """shape: None when nobody will see the body. count: also count all rows; max_rows: but not more than these."""
+    """shape: None when nobody will see the body. count: also count all rows; max_rows: but not more than
+    these."""
     parameters = Parameters()
     writer = FragmentWriter(cache, parameters)
     ctes, total = [f"pgrst_source as ({write_read(writer, tree)})"], "null::int8"
