@@ -43,8 +43,9 @@ class LogStream:
         connection = await connect(url, name, replication=True)
         try:
             # Waits for the transactions that are open now: only then is the log understood from its start.
+            # These commands are no SQL: their keywords must be in capitals.
             await connection.execute(
-                sql.SQL("create_replication_slot {} temporary logical pgoutput noexport_snapshot").format(
+                sql.SQL("CREATE_REPLICATION_SLOT {} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT").format(
                     sql.Identifier(slot)
                 )
             )
@@ -80,7 +81,7 @@ class LogStream:
 
     async def _start(self, slot: str, publication: str) -> None:
         command = sql.SQL(
-            "start_replication slot {} logical 0/0 (proto_version '2', publication_names {}, binary 'true')"
+            "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '2', publication_names {}, binary 'true')"
         ).format(sql.Identifier(slot), sql.Literal(sql.Identifier(publication).as_string()))
         self._pgconn.send_query(command.as_bytes(self._connection))
         self._pgconn.flush()

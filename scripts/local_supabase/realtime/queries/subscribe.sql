@@ -14,5 +14,5 @@ select
   %(select)s::text[]
 from pg_publication_tables
 where pubname = %(publication)s
-  and %(schema)s in ('*', schemaname)
-  and %(table)s in ('*', tablename)
+  and %(schema)s::text in ('*', schemaname)
+  and %(table)s::text in ('*', tablename)
