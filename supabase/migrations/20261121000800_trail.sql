@@ -123,6 +123,7 @@ $$;
 create function private.append_signal_events(events jsonb, at timestamptz) returns integer
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   ids uuid[];

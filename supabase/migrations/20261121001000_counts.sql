@@ -95,7 +95,7 @@ begin
   on conflict (user_id, hour, status, shard) do update set count = c.count + excluded.count;
 
   with added as (
-    select s.user_id, private.utc_day(s.triggered_at) as day, count(*) as signals
+    select s.user_id, (s.triggered_at at time zone 'UTC')::date as day, count(*) as signals
     from new_signals s
     group by 1, 2
   ), counted as (

@@ -276,6 +276,7 @@ create trigger traders_wake_on_update after update on public.traders
 create function private.flush_broadcasts() returns integer
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   pause interval;

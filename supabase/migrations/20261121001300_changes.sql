@@ -153,17 +153,19 @@ $$;
 
 -- Triggers ------------------------------------------------------------------------------------------------
 
--- Joins the old rows with the new once. Nested loops are off because this plan is kept by the session: made for a
--- batch of one row, it would take a second for a batch of thousands.
 create function private.follow_changes() returns trigger
 language plpgsql security definer
 set search_path = ''
-set enable_nestloop = off
+set jit = off
 as $$
 declare
   changes private.signal_change[];
   details jsonb;
+  usual_nestloop text := current_setting('enable_nestloop');
 begin
+  -- The session keeps this plan: with nested loops, made for a batch of one row, it would take a second for a batch
+  -- of thousands.
+  perform set_config('enable_nestloop', 'off', true);
   select array_agg(
     row(n.id, n.user_id, o.status, n.status, n.status_at, n.triggered_at, n.outcome_code)::private.signal_change
     order by n.id
@@ -171,6 +173,7 @@ begin
   from new_signals n
   join old_signals o on o.id = n.id
   where n.status <> o.status;
+  perform set_config('enable_nestloop', usual_nestloop, true);
   if changes is null then
     return null;
   end if;

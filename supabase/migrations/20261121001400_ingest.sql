@@ -31,7 +31,6 @@ create type private.ingest_row as (
   matched_conditions jsonb,
   original_signal jsonb,
   tags text[],
-  signals_per_day integer,
   -- 'code: message', null for a row that goes in.
   problem text
 );
@@ -56,17 +55,6 @@ create type private.sent_row as (
 
 -- Functions: reading a batch ------------------------------------------------------------------------------
 
--- Milliseconds of a time that was sent as ISO text or as milliseconds; an error for anything else.
-create function private.sent_ms(triggered_at text) returns bigint
-language sql stable strict parallel safe
-set search_path = ''
-as $$
-  select case
-    when triggered_at ~ '^-?[0-9.]+([eE][+]?[0-9]+)?$' then floor(triggered_at::numeric)::bigint
-    else floor(extract(epoch from triggered_at::timestamptz) * 1000)::bigint
-  end;
-$$;
-
 -- A row that does not fit its types, read field by field so that the message can name the one that is wrong.
 create function private.read_sent_row(item json, index integer) returns private.sent_row
 language plpgsql stable
@@ -85,7 +73,10 @@ begin
   field := 'symbol'; sent.symbol := item ->> 'symbol';
   field := 'normalised_symbol'; sent.normalised_symbol := item ->> 'normalised_symbol';
   field := 'interval'; sent."interval" := item ->> 'interval';
-  field := 'triggered_at'; sent.unix_ms := private.sent_ms(item ->> 'triggered_at');
+  field := 'triggered_at'; sent.unix_ms := case
+    when item ->> 'triggered_at' like '%-%-%' then private.unix_ms((item ->> 'triggered_at')::timestamptz)
+    else floor((item ->> 'triggered_at')::numeric)::bigint
+  end;
   field := 'side'; sent.side := item ->> 'side';
   field := 'price'; sent.price := (item ->> 'price')::numeric;
   field := 'machine_id'; sent.machine_id := item ->> 'machine_id';
@@ -112,14 +103,15 @@ begin
     select array_agg(row(
       (r.index - 1)::integer, r.trader_id, r.symbol, r.normalised_symbol, r."interval",
       case
-        when r.triggered_at like '%-%' then floor(extract(epoch from r.triggered_at::timestamptz) * 1000)::bigint
-        else private.sent_ms(r.triggered_at)
+        when r.triggered_at like '%-%-%' then floor(extract(epoch from r.triggered_at::timestamptz) * 1000)::bigint
+        else floor(r.triggered_at::numeric)::bigint
       end,
-      r.side, r.price, r.machine_id, r.id, r.matched_conditions, r.original_signal, r.tags, null
+      r.side, r.price, r.machine_id, r.id, r.matched_conditions::jsonb, r.original_signal::jsonb, r.tags, null
     )::private.sent_row)
+    -- The two columns come as json and are cast: a jsonb column of json_to_recordset takes twice as long.
     from rows from (json_to_recordset(signals) as (
       trader_id uuid, symbol text, normalised_symbol text, "interval" text, triggered_at text, side text,
-      price numeric, machine_id text, id uuid, matched_conditions jsonb, original_signal jsonb, tags text[]
+      price numeric, machine_id text, id uuid, matched_conditions json, original_signal json, tags text[]
     )) with ordinality as r (
       trader_id, symbol, normalised_symbol, "interval", triggered_at, side, price, machine_id, id,
       matched_conditions, original_signal, tags, index
@@ -149,13 +141,13 @@ declare
 begin
   return (
     select array_agg(row(
-      r.index, made.id, t.user_id, r.trader_id,
+      r.index, r.made_id, t.user_id, r.trader_id,
       case when token_machine is not null then machine
         when r.machine_id is not null then (select m.id from public.cloud_machines m where m.machine_id = r.machine_id)
       end,
-      made.triggered_at, made.side, r.price, r.symbol,
+      r.made_at, r.made_side, r.price, r.symbol,
       coalesce(r.normalised_symbol, private.normalised_symbol(r.symbol, t.market)), r."interval",
-      coalesce(r.matched_conditions, '[]'), r.original_signal, r.tags, tier.signals_per_day,
+      coalesce(r.matched_conditions, '[]'), r.original_signal, r.tags,
       case
         when r.problem is not null then r.problem
         when r.trader_id is null then 'bad_row: trader_id is missing'
@@ -169,7 +161,7 @@ begin
           then 'bad_row: interval must be 1m, 3m, 5m, 15m, 30m, 1h, 4h or 1d'
         when r.unix_ms is null then 'bad_row: triggered_at is missing'
         when r.side is null then 'bad_row: side is missing'
-        when made.side is null then 'bad_row: side must be long or short'
+        when r.made_side is null then 'bad_row: side must be long or short'
         when r.price is null then 'bad_row: price is missing'
         when not (r.price > 0 and r.price < 1e20) then 'bad_row: price must be above zero and finite'
         when jsonb_typeof(r.matched_conditions) <> 'array' then 'bad_row: matched_conditions must be an array'
@@ -178,8 +170,8 @@ begin
           then 'bad_row: matched_conditions and original_signal must fit in 64 KB'
         when cardinality(r.tags) > 20 then 'bad_row: tags must be at most 20'
         when r.unix_ms < 0 then 'outside_partitions: a signal fires after 1970'
-        when made.triggered_at > horizon
-          then 'in_future: ' || made.triggered_at || ' is more than 60 s ahead of the database''s clock'
+        when r.made_at > horizon
+          then 'in_future: ' || r.made_at || ' is more than 60 s ahead of the database''s clock'
         when t.id is null then 'unknown_trader: there is no trader ' || r.trader_id
         when t.user_id <> owner then 'not_your_trader: trader ' || r.trader_id || ' belongs to someone else'
         when t.status <> 'active' then 'trader_inactive: trader ' || r.trader_id || ' is ' || t.status
@@ -190,68 +182,77 @@ begin
         when owner is null and token_machine is null and r.machine_id is not null and not exists (
           select from public.cloud_machines m where m.machine_id = r.machine_id
         ) then 'unknown_machine: machine ' || r.machine_id || ' is not registered'
-        when r.id <> made.id then 'bad_id: this signal''s id is ' || made.id || ', not ' || r.id
-        when d.day is null then 'outside_partitions: ' || private.utc_day(made.triggered_at) || ' is not open'
+        when r.id <> r.made_id then 'bad_id: this signal''s id is ' || r.made_id || ', not ' || r.id
+        when open.day is null then 'outside_partitions: ' || private.utc_day(r.made_at) || ' is not open'
       end
     )::private.ingest_row)
-    from unnest(sent) r
-    cross join lateral (
-      select
-        case when r.unix_ms between 0 and 253402300799999 then
-          timestamptz 'epoch' + interval '1 millisecond' * r.unix_ms
-        end as triggered_at,
-        case when r.unix_ms between 0 and 253402300799999 then
-          private.signal_id(r.trader_id, r.symbol, r."interval", r.unix_ms)
-        end as id,
-        case r.side when 'long' then 'long'::public.trade_side when 'short' then 'short' end as side
+    from (
+      select u.*,
+        case when u.unix_ms between 0 and 253402300799999 then
+          timestamptz 'epoch' + interval '1 millisecond' * u.unix_ms
+        end as made_at,
+        case when u.unix_ms between 0 and 253402300799999 then
+          private.signal_id(u.trader_id, u.symbol, u."interval", u.unix_ms)
+        end as made_id,
+        case u.side when 'long' then 'long'::public.trade_side when 'short' then 'short' end as made_side
+      from unnest(sent) u
+      -- Once a row: without this fence each mention below would make the id again.
       offset 0
-    ) made
+    ) r
     left join public.traders t on t.id = r.trader_id
-    left join public.users u on u.id = t.user_id
-    left join public.tiers tier on tier.tier = u.tier
-    left join private.partition_days d on d.day = private.utc_day(made.triggered_at)
+    left join private.partition_days open on open.day = (r.made_at at time zone 'UTC')::date
   );
 end;
 $$;
 
--- Takes what a limited tier has left, row by row in the order sent; the rows above it get their problem. Rows that are
+-- Takes what limited tiers have left, row by row in the order sent; the rows above it get their problem. Rows that are
 -- recorded already cost nothing. Locks the usage of these users until the end of the transaction: an exact quota is
 -- one that two machines cannot both use up.
 create function private.apply_quotas(judged private.ingest_row[]) returns private.ingest_row[]
 language plpgsql
 set search_path = ''
 as $$
+declare
+  limited uuid[];
 begin
+  select array_agg(u.id) into limited
+  from public.users u
+  join public.tiers t on t.tier = u.tier and t.signals_per_day is not null
+  where u.id in (select r.user_id from unnest(judged) r where r.problem is null);
+  if limited is null then
+    return judged;
+  end if;
   perform private.lock_usage(array_agg(r.user_id), array_agg(private.utc_day(r.triggered_at)))
   from unnest(judged) r
-  where r.problem is null and r.signals_per_day is not null;
+  where r.problem is null and r.user_id = any (limited);
 
   return (
     with fresh as (
-      select r.index, r.user_id, private.utc_day(r.triggered_at) as day, r.signals_per_day,
+      select r.index, r.user_id, private.utc_day(r.triggered_at) as day,
         row_number() over (partition by r.user_id, private.utc_day(r.triggered_at) order by r.index) as place
       from (
         -- The first of each id: a row that stands twice in the batch is a duplicate, not a second signal.
         select distinct on (j.id) j.*
         from unnest(judged) j
-        where j.problem is null and j.signals_per_day is not null
+        where j.problem is null and j.user_id = any (limited)
         order by j.id, j.index
       ) r
       where not exists (select from public.signals s where s.id = r.id)
     ), excess as (
-      select f.index, format('quota_exceeded: %s of %s signals of %s are used', used.signals, f.signals_per_day, f.day)
+      select f.index, format('quota_exceeded: %s of %s signals of %s are used', used.signals, t.signals_per_day, f.day)
         as problem
       from fresh f
+      join public.users u on u.id = f.user_id
+      join public.tiers t on t.tier = u.tier
       cross join lateral (
         select coalesce(sum(d.signals), 0) as signals from public.usage_daily d
         where d.user_id = f.user_id and d.day = f.day
       ) used
-      where used.signals + f.place > f.signals_per_day
+      where used.signals + f.place > t.signals_per_day
     )
     select array_agg(row(
       r.index, r.id, r.user_id, r.trader_id, r.machine_id, r.triggered_at, r.side, r.price, r.symbol,
-      r.normalised_symbol, r."interval", r.matched_conditions, r.original_signal, r.tags, r.signals_per_day,
-      coalesce(r.problem, e.problem)
+      r.normalised_symbol, r."interval", r.matched_conditions, r.original_signal, r.tags, coalesce(r.problem, e.problem)
     )::private.ingest_row)
     from unnest(judged) r
     left join excess e on e.index = r.index
@@ -264,6 +265,7 @@ $$;
 create function private.ingest_signals(signals json, request_id uuid) returns jsonb
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   most constant integer := 10000;
@@ -309,11 +311,8 @@ begin
   end if;
 
   perform set_config('sigtrail.held_back', '', true);
-  judged := private.judge_batch(
-    private.read_batch(signals), owner, caller_role = 'signal_worker', token_machine);
-  if exists (select from unnest(judged) r where r.problem is null and r.signals_per_day is not null) then
-    judged := private.apply_quotas(judged);
-  end if;
+  judged := private.apply_quotas(private.judge_batch(
+    private.read_batch(signals), owner, caller_role = 'signal_worker', token_machine));
 
   -- In order of id: machines that send the same signals in any order then wait for each other, never crosswise.
   perform set_config('sigtrail.ingesting', 'on', true);

@@ -79,6 +79,7 @@ $$;
 create function private.return_expired_leases(max_rows integer default 1000) returns integer
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   most_attempts constant integer := 5;
@@ -86,11 +87,11 @@ declare
   locked uuid[];
   failed uuid[];
 begin
-  select array_agg(e.signal_id) into expired
+  select array_agg(e.signal_id order by e.signal_id) into expired
   from (
     select q.signal_id from public.signal_queue q
-    where q.leased_until < clock_timestamp()
-    order by q.signal_id
+    where q.leased_until < now()
+    order by q.leased_until
     limit max_rows
     for update skip locked
   ) e;
@@ -182,6 +183,7 @@ returns table (
 )
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   machine text := private.caller_name();
@@ -296,6 +298,7 @@ $$;
 create function private.renew_work(stage text, signals jsonb, lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   held uuid[];
@@ -312,6 +315,7 @@ $$;
 create function private.release_work(stage text, signals jsonb, available_at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   held uuid[];

@@ -108,6 +108,7 @@ $$;
 create function private.complete_analysis(results jsonb, at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   judged private.judged_item[] := private.judge_leases('analysis', results, 'results');
@@ -148,6 +149,7 @@ $$;
 create function private.fail_analysis(results jsonb, at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   judged private.judged_item[] := private.judge_leases('analysis', results, 'results');
@@ -190,6 +192,7 @@ $$;
 create function private.record_monitoring(snapshots jsonb, at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   judged private.judged_item[] := private.judge_leases('monitoring', snapshots, 'snapshots');
@@ -275,6 +278,7 @@ $$;
 create function private.expire_signals(items jsonb, at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   stages text[] := case private.caller_role()
