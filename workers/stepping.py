@@ -31,7 +31,8 @@ class Stepping:
     and its next start reconciles.
     """
 
-    def __init__(self, status: Status, stopping: asyncio.Event) -> None:
+    def __init__(self, status: Status, stopping: asyncio.Event, *, first_pause: float = FIRST_PAUSE) -> None:
+        self._first_pause = first_pause
         self._status = status
         self._stopping = stopping
         self._pauses: dict[str, float] = {}
@@ -83,7 +84,7 @@ class Stepping:
                 raise Stopped(f"told to stop while {role.name} could not finish its step")
 
     async def _pause(self, name: str) -> None:
-        pause = self._pauses.get(name, FIRST_PAUSE)
+        pause = self._pauses.get(name, self._first_pause)
         self._pauses[name] = min(pause * 2, LONGEST_PAUSE)
         try:
             async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):  # noqa: S311
