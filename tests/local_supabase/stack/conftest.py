@@ -1,33 +1,19 @@
-"""Folders and small projects for stacks that a test starts itself."""
-
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from scripts.local_supabase.settings import CHECKOUT
+from tests.local_supabase.stack.projects import open_folder, write_project
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that the database's user can enter too, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="sigtrail-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
 def project(folder: Path) -> Path:
-    """A project with one small migration, so that a stack of it starts at once."""
-    migrations = folder / "project" / "supabase" / "migrations"
-    migrations.mkdir(parents=True)
-    shutil.copy(CHECKOUT / "supabase" / "config.toml", migrations.parent)
-    (migrations / "20261121000000_notes.sql").write_text(
-        "create table public.notes (id bigint generated always as identity primary key, body text);\n"
-        "grant select, insert on public.notes to service_role;\n"
-    )
-    return folder / "project"
+    return write_project(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -14,8 +15,26 @@ from scripts.local_supabase import stack as stacks
 from scripts.local_supabase.parts import takes_connections
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import Settings
+from tests.local_supabase.stack.projects import open_folder, write_project
 from tests.stacks import running_stack
 from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Settings]:
+    """One stack for all tests here: each leaves it as it likes."""
+    with open_folder() as folder, running_stack(folder / "state", write_project(folder)) as running:
+        yield running.settings
+
+
+@pytest.fixture
+def settings(shared: Settings) -> Settings:
+    """The stack as the tests before left it, running again and empty."""
+    stacks.start(shared, push=False, owner=os.getpid())
+    with psycopg.connect(shared.db_url) as connection:
+        connection.execute("truncate public.notes")
+    return shared
+
 
 PARTS = ("postgres", "api", "realtime", "functions")
 
@@ -39,92 +58,80 @@ def all_answer(settings: Settings) -> bool:
     return all(part.answers for part in stacks.status(settings))
 
 
-async def test_it_starts_stops_and_starts_again_with_its_data(folder: Path, project: Path) -> None:
-    with running_stack(folder / "state", project) as running:
-        settings = running.settings
-        assert [part.name for part in stacks.status(settings)] == list(PARTS)
-        assert all_answer(settings)
-        write(settings, "before")
-        stacks.stop(settings)
-        assert not stacks.is_running(settings)
-        assert [part.pid for part in stacks.status(settings)] == [None] * len(PARTS)
-        ports = (settings.api_port, settings.db_port, settings.realtime_port, settings.functions_port)
-        assert not any(takes_connections(port) for port in ports)
+async def test_it_starts_stops_and_starts_again_with_its_data(settings: Settings) -> None:
+    assert [part.name for part in stacks.status(settings)] == list(PARTS)
+    assert all_answer(settings)
+    write(settings, "before")
+    stacks.stop(settings)
+    assert not stacks.is_running(settings)
+    assert [part.pid for part in stacks.status(settings)] == [None] * len(PARTS)
+    ports = (settings.api_port, settings.db_port, settings.realtime_port, settings.functions_port)
+    assert not any(takes_connections(port) for port in ports)
 
-        stacks.start(settings, owner=os.getpid())
-        assert all_answer(settings)
-        assert read(settings) == ["before"]
+    stacks.start(settings, owner=os.getpid())
+    assert all_answer(settings)
+    assert read(settings) == ["before"]
 
 
-async def test_starting_a_running_stack_again_changes_nothing(folder: Path, project: Path) -> None:
-    with running_stack(folder / "state", project) as running:
-        before = stacks.status(running.settings)
-        stacks.start(running.settings)
-        assert stacks.status(running.settings) == before
+async def test_starting_a_running_stack_again_changes_nothing(settings: Settings) -> None:
+    before = stacks.status(settings)
+    stacks.start(settings)
+    assert stacks.status(settings) == before
 
 
 @pytest.mark.parametrize("name", PARTS)
-async def test_a_killed_part_is_started_again(folder: Path, project: Path, name: str) -> None:
-    with running_stack(folder / "state", project) as running:
-        settings = running.settings
-        write(settings, "before the kill")
-        victim = pid_of(settings, name)
-        assert victim
-        os.kill(victim, signal.SIGKILL)
+async def test_a_killed_part_is_started_again(settings: Settings, name: str) -> None:
+    write(settings, "before the kill")
+    victim = pid_of(settings, name)
+    assert victim
+    os.kill(victim, signal.SIGKILL)
 
-        await until(lambda: pid_of(settings, name) not in (None, victim))
-        await until(lambda: all_answer(settings))
-        write(settings, "after it")
-        assert read(settings) == ["before the kill", "after it"]
+    await until(lambda: pid_of(settings, name) not in (None, victim))
+    await until(lambda: all_answer(settings))
+    write(settings, "after it")
+    assert read(settings) == ["before the kill", "after it"]
 
 
-async def test_a_start_recovers_from_a_killed_supervisor(folder: Path, project: Path) -> None:
-    with running_stack(folder / "state", project) as running:
-        settings = running.settings
-        write(settings, "before the kill")
-        orphans = [part.pid for part in stacks.status(settings)]
-        supervisor = pid_of(settings, "supervisor")
-        assert supervisor
-        os.kill(supervisor, signal.SIGKILL)
-        await until(lambda: not stacks.is_running(settings))
+async def test_a_start_recovers_from_a_killed_supervisor(settings: Settings) -> None:
+    write(settings, "before the kill")
+    orphans = [part.pid for part in stacks.status(settings)]
+    supervisor = pid_of(settings, "supervisor")
+    assert supervisor
+    os.kill(supervisor, signal.SIGKILL)
+    await until(lambda: not stacks.is_running(settings))
 
-        stacks.start(settings, owner=os.getpid())
-        assert all_answer(settings)
-        assert not set(orphans) & {part.pid for part in stacks.status(settings)}
-        assert [pid for pid in orphans if pid and Process.of(pid)] == []
-        assert read(settings) == ["before the kill"]
+    stacks.start(settings, owner=os.getpid())
+    assert all_answer(settings)
+    assert not set(orphans) & {part.pid for part in stacks.status(settings)}
+    assert [pid for pid in orphans if pid and Process.of(pid)] == []
+    assert read(settings) == ["before the kill"]
 
 
-async def test_a_stop_ends_what_a_killed_supervisor_left(folder: Path, project: Path) -> None:
-    with running_stack(folder / "state", project) as running:
-        settings = running.settings
-        orphans = [part.pid for part in stacks.status(settings)]
-        supervisor = pid_of(settings, "supervisor")
-        assert supervisor
-        os.kill(supervisor, signal.SIGKILL)
-        await until(lambda: not stacks.is_running(settings))
+async def test_a_stop_ends_what_a_killed_supervisor_left(settings: Settings) -> None:
+    orphans = [part.pid for part in stacks.status(settings)]
+    supervisor = pid_of(settings, "supervisor")
+    assert supervisor
+    os.kill(supervisor, signal.SIGKILL)
+    await until(lambda: not stacks.is_running(settings))
 
-        stacks.stop(settings)
-        assert [pid for pid in orphans if pid and Process.of(pid)] == []
+    stacks.stop(settings)
+    assert [pid for pid in orphans if pid and Process.of(pid)] == []
 
 
-async def test_it_stops_when_its_owner_ends(folder: Path, project: Path) -> None:
-    with running_stack(folder / "state", project) as running:
-        settings = running.settings
-        stacks.stop(settings)
-        owner = await asyncio.create_subprocess_exec("sleep", "600")
-        stacks.start(settings, owner=owner.pid)
-        assert all_answer(settings)
-        owner.terminate()
-        await owner.wait()
-        await until(lambda: not stacks.is_running(settings))
-        assert not takes_connections(settings.db_port)
+async def test_it_stops_when_its_owner_ends(settings: Settings) -> None:
+    stacks.stop(settings)
+    owner = await asyncio.create_subprocess_exec("sleep", "600")
+    stacks.start(settings, owner=owner.pid)
+    assert all_answer(settings)
+    owner.terminate()
+    await owner.wait()
+    await until(lambda: not stacks.is_running(settings))
+    assert not takes_connections(settings.db_port)
 
 
 async def test_it_stops_when_its_folder_is_deleted(folder: Path, project: Path) -> None:
     with running_stack(folder / "state", project) as running:
-        settings = running.settings
-        pids = [part.pid for part in stacks.status(settings)]
+        pids = [part.pid for part in stacks.status(running.settings)]
         (folder / "state").rename(folder / "gone")
         await until(lambda: not [pid for pid in pids if pid and Process.of(pid)])
 
@@ -141,16 +148,15 @@ async def test_two_stacks_run_side_by_side(folder: Path, project: Path) -> None:
 
 
 async def test_the_settings_it_writes_are_for_its_owner_only_and_keep_what_others_added(
-    folder: Path, project: Path
+    settings: Settings,
 ) -> None:
-    with running_stack(folder / "state", project) as running:
-        file = folder / "state" / "env"
-        assert file.stat().st_mode & 0o777 == 0o600
-        before = dict(line.split("=", 1) for line in file.read_text().splitlines())
-        assert before["SUPABASE_URL"] == running.url
-        assert before["SUPABASE_SECRET_KEY"] == running.secret_key
-        file.write_text(file.read_text() + "EXTRA=mine\n")
-        stacks.stop(running.settings)
-        stacks.start(running.settings, owner=os.getpid())
-        after = dict(line.split("=", 1) for line in file.read_text().splitlines())
-        assert after == before | {"EXTRA": "mine"}
+    file = settings.root / "env"
+    assert file.stat().st_mode & 0o777 == 0o600
+    before = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert before["SUPABASE_URL"] == settings.url
+    assert before["SUPABASE_SECRET_KEY"] == settings.keys.secret
+    file.write_text(file.read_text() + "EXTRA=mine\n")
+    stacks.stop(settings)
+    stacks.start(settings, owner=os.getpid())
+    after = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert after == before | {"EXTRA": "mine"}
