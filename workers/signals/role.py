@@ -87,42 +87,34 @@ class SignalsRole:
         self._flushing = False
 
     async def start(self) -> None:
-        """Open the spool, read the traders, and begin to listen to the market."""
-        self._spool = Spool(self._spool_folder)
-        if self._spool.damaged_bytes:
-            log.warning("spool_damaged", folder=str(self._spool_folder), bytes=self._spool.damaged_bytes)
-        if self._spool.pending:
-            log.info("spool_restored", pending=self._spool.pending)
-        self.counts["pending"] = self._spool.pending
-        self._writer = Writer(
-            self._spool,
-            DeadLetters(self._spool_folder),
-            self._call,
-            self._clock.now,
-            self.counts,
-            on_inserted=self._pass_on,
-            on_held_back=self._flush_soon,
-        )
+        """Open the spool, read the traders, and begin to listen to the market.
+
+        May be called again when it raised `Unavailable`.
+        """
+        if self._spool is None:
+            self._spool = Spool(self._spool_folder)
+            self._writer = self._open_writer(self._spool)
         await self._reload()
-        self._leave_market = self._market.subscribe(self._hear, aggregated=True)
-        if not self._replay:
-            self._run(self._writer.run())
+        if self._leave_market is None:
+            self._leave_market = self._market.subscribe(self._hear, aggregated=True)
+            if not self._replay and self._writer is not None:
+                self._run(self._writer.run())
 
     async def step(self) -> int:
         """Make durable what fired since the last step, and in a replay have the database answer for it."""
-        spool, writer = self._started()
+        if self._spool is None or self._writer is None:
+            raise RuntimeError("the signals role takes steps after start and before stop")
+        self._wakes.take(self.name)
+        done = self._spool_made(self._spool)
+        self._writer.notice()
         if self._is_reload_due():
             await self._reload()
-        made = self._spool_made(spool)
         if self._replay:
-            done = await writer.drain()
-        else:
-            done = made
-            writer.notice()
-        defect, self._defect = self._defect or writer.failure, None
-        writer.failure = None
-        if defect is not None:
-            raise defect
+            done = await self._writer.drain()
+        failure = self._defect or self._writer.failure
+        self._defect = self._writer.failure = None
+        if failure is not None:
+            raise failure
         return done
 
     async def stop(self) -> None:
@@ -151,6 +143,22 @@ class SignalsRole:
         """
         return self._fired.get(signal)
 
+    def _open_writer(self, spool: Spool) -> Writer:
+        if spool.damaged_bytes:
+            log.warning("spool_damaged", folder=str(spool.folder), bytes=spool.damaged_bytes)
+        if spool.pending:
+            log.info("spool_restored", pending=spool.pending)
+        self.counts["pending"] = spool.pending
+        return Writer(
+            spool,
+            DeadLetters(spool.folder),
+            self._call,
+            self._clock.now,
+            self.counts,
+            on_inserted=self._pass_on,
+            on_held_back=self._flush_soon,
+        )
+
     def _hear(self, candle: Candle) -> None:
         signals = self._evaluator.evaluate(candle)
         self.counts["evaluated"] += 1
@@ -162,7 +170,7 @@ class SignalsRole:
             while len(self._fired) > KEPT_FIRED:
                 self._fired.popitem(last=False)
             self.counts["fired"] += len(signals)
-            self._wakes.wake(self.name)
+            self._wakes.nudge(self.name)
 
     def _spool_made(self, spool: Spool) -> int:
         if not self._made:
@@ -193,11 +201,13 @@ class SignalsRole:
         except Unavailable:
             self._wakes.wake(TRADERS)
             raise
-        self.unfit = unreadable + self._evaluator.assign(traders)
+        known, self.unfit = self.unfit, unreadable + self._evaluator.assign(traders)
         self._reload_at = self._clock.now() + RELOAD_EVERY
         self.counts["traders"], self.counts["unfit"] = len(traders), len(self.unfit)
         self.counts["rules"] = self._evaluator.rules
         for one in self.unfit:
+            if one in known:
+                continue
             log.warning("trader_unfit", trader=str(one.trader_id), name=one.name, reason=one.reason)
 
     def _pass_on(self, inserted: int) -> None:
@@ -231,9 +241,4 @@ class SignalsRole:
         self._tasks.discard(task)
         if not task.cancelled() and (defect := task.exception()) is not None:
             self._defect = defect
-            self._wakes.wake(self.name)
-
-    def _started(self) -> tuple[Spool, Writer]:
-        if self._spool is None or self._writer is None:
-            raise RuntimeError("the signals role takes steps after start and before stop")
-        return self._spool, self._writer
+            self._wakes.nudge(self.name)

@@ -1,0 +1,272 @@
+"""The writer: every row is answered once and for all, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.errors import NotAllowed, OutcomeUnknown, Unavailable
+from tests.signals.ingest import FakeIngest
+from tests.waiting import until
+from workers.signals.dead_letters import DeadLetters
+from workers.signals.spool import Spool
+from workers.signals.writer import Writer, name_request
+
+AT = datetime(2025, 5, 4, 12, tzinfo=UTC)
+
+
+def rows(*numbers: int) -> list[bytes]:
+    return [orjson.dumps({"id": f"row {number}", "number": number}) for number in numbers]
+
+
+def ids(*numbers: int) -> list[str]:
+    return [f"row {number}" for number in numbers]
+
+
+def open_writer(folder: Path, ingest: FakeIngest, **options: Any) -> tuple[Spool, Writer]:
+    spool = Spool(folder)
+    return spool, Writer(spool, DeadLetters(folder), ingest, lambda: AT, Counter(), **options)
+
+
+@asynccontextmanager
+async def running(writer: Writer) -> AsyncIterator[None]:
+    task = asyncio.create_task(writer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_sends_in_batches_and_empties_the_spool(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    told: list[int] = []
+    spool, writer = open_writer(tmp_path, ingest, most_rows=10, on_inserted=told.append)
+    spool.append(rows(*range(25)))
+    assert await writer.drain() == 25
+    assert [len(batch) for batch in ingest.batches] == [10, 10, 5]
+    assert list(ingest.stored) == ids(*range(25))
+    assert writer.counts == Counter(inserted=25, duplicates=0, batches=3, pending=0)
+    assert told == [10, 10, 5]
+    assert await writer.drain() == 0
+    assert len(ingest.batches) == 3, "an empty spool makes no call"
+    spool.close()
+
+
+async def test_a_bad_row_is_kept_with_its_reason_and_the_others_are_stored(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.reject = lambda row: ("in_future", "triggered_at is in the future") if row["number"] == 3 else None
+    spool, writer = open_writer(tmp_path, ingest)
+    spool.append(rows(*range(6)))
+    await writer.drain()
+    assert list(ingest.stored) == ids(0, 1, 2, 4, 5)
+    assert writer.counts["rejected"] == writer.counts["rejected_in_future"] == 1
+    (letter,) = [json.loads(line) for line in (tmp_path / "dead-letters.jsonl").read_text().splitlines()]
+    assert letter == {
+        "at": AT.isoformat(),
+        "code": "in_future",
+        "message": "triggered_at is in the future",
+        "row": {"id": "row 3", "number": 3},
+    }
+    assert spool.pending == 0
+    spool.close()
+
+
+async def test_a_row_that_poisons_the_call_is_found_and_the_others_are_stored(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.poison = lambda row: row["number"] in {0, 13}
+    spool, writer = open_writer(tmp_path, ingest)
+    spool.append(rows(*range(20)))
+    await writer.drain()
+    assert sorted(ingest.stored) == sorted(ids(*(number for number in range(20) if number not in {0, 13})))
+    assert writer.counts["rejected_22P02"] == 2
+    letters = [json.loads(line) for line in (tmp_path / "dead-letters.jsonl").read_text().splitlines()]
+    assert [letter["row"]["number"] for letter in letters] == [0, 13]
+    assert spool.pending == 0
+    spool.close()
+
+
+async def test_no_answer_keeps_the_rows_and_the_same_request_comes_again(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.lost = 1
+    spool, writer = open_writer(tmp_path, ingest)
+    spool.append(rows(1, 2))
+    with pytest.raises(OutcomeUnknown):
+        await writer.drain()
+    assert spool.pending == 2
+    spool.close()
+    spool, again = open_writer(tmp_path, ingest)
+    await again.drain()
+    assert ingest.requests[0] == ingest.requests[1]
+    assert again.counts["duplicates"] == 2
+    assert (len(ingest.stored), spool.pending) == (2, 0)
+    spool.close()
+
+
+def test_a_request_is_named_by_its_rows() -> None:
+    one = name_request([{"id": "a"}, {"id": "b"}])
+    assert one == name_request([{"id": "a"}, {"id": "b"}])
+    assert one != name_request([{"id": "b"}, {"id": "a"}])
+    assert one != name_request([{"id": "a"}])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {"inserted": 1},
+        {"inserted": 1, "duplicates": 0, "rejected": [{"index": 9, "code": "x", "message": "y"}]},
+        {"inserted": "many", "duplicates": 0, "rejected": []},
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_no_answer(tmp_path: Path, answer: object) -> None:
+    async def call(name: str, params: object, /) -> object:
+        return answer
+
+    spool = Spool(tmp_path)
+    writer = Writer(spool, DeadLetters(tmp_path), call, lambda: AT, Counter())
+    spool.append(rows(1))
+    with pytest.raises(OutcomeUnknown, match="answered what it never should"):
+        await writer.drain()
+    assert spool.pending == 1
+    spool.close()
+
+
+# In the background -----------------------------------------------------------------------------------------
+
+
+async def test_sends_at_once_when_idle_and_together_under_load(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    spool, writer = open_writer(tmp_path, ingest)
+    async with running(writer):
+        spool.append(rows(0))
+        writer.notice()
+        await until(lambda: ingest.stored)
+        ingest.gate.clear()
+        spool.append(rows(1))
+        writer.notice()
+        await until(lambda: len(ingest.calls) == 2)
+        for number in range(2, 50):
+            spool.append(rows(number))
+            writer.notice()
+        ingest.gate.set()
+        await until(lambda: len(ingest.stored) == 50)
+    assert ingest.batches == [ids(0), ids(1), ids(*range(2, 50))]
+    spool.close()
+
+
+async def test_waits_out_an_absent_database_and_loses_nothing(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.away = 4
+    spool, writer = open_writer(tmp_path, ingest)
+    async with running(writer):
+        for number in range(40):
+            spool.append(rows(number))
+            writer.notice()
+        await until(lambda: len(ingest.stored) == 40)
+    assert writer.counts["retries"] == 4
+    assert writer.counts["inserted"] == 40
+    assert writer.failure is None
+    assert spool.pending == 0
+    spool.close()
+
+
+async def test_what_waiting_does_not_heal_is_told_and_the_rows_stay(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.error = NotAllowed("ingest_signals: permission denied", code="42501")
+    spool, writer = open_writer(tmp_path, ingest)
+    spool.append(rows(1, 2))
+    async with running(writer):
+        await until(lambda: isinstance(writer.failure, NotAllowed))
+        assert spool.pending == 2
+        ingest.error = None
+        await until(lambda: len(ingest.stored) == 2)
+        await until(lambda: writer.failure is None)
+    assert not (tmp_path / "dead-letters.jsonl").exists()
+    spool.close()
+
+
+async def test_what_a_crash_left_behind_is_sent_at_the_start(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    spool, _ = open_writer(tmp_path, ingest)
+    spool.append(rows(1, 2, 3))
+    spool.close()
+    spool, writer = open_writer(tmp_path, ingest)
+    async with running(writer):
+        await until(lambda: len(ingest.stored) == 3)
+    spool.close()
+
+
+async def test_a_broadcast_that_was_held_back_is_told(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    told: list[bool] = []
+    spool, writer = open_writer(tmp_path, ingest, on_held_back=lambda: told.append(True))
+    spool.append(rows(1))
+    await writer.drain()
+    assert told == []
+    ingest.held_back = True
+    spool.append(rows(2))
+    await writer.drain()
+    assert told == [True]
+    spool.close()
+
+
+# Whatever happens ------------------------------------------------------------------------------------------
+
+
+troubles = st.lists(
+    st.sampled_from(["append", "send", "away", "lost", "restart", "poison", "reject"]),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(troubles, st.integers(1, 7))
+def test_every_row_is_stored_once_or_dead_with_a_reason(steps: list[str], most_rows: int) -> None:
+    async def play(folder: Path) -> None:
+        ingest = FakeIngest()
+        bad: dict[str, set[int]] = {"poison": set(), "reject": set()}
+        ingest.poison = lambda row: row["number"] in bad["poison"]
+        ingest.reject = lambda row: ("bad_row", "no side") if row["number"] in bad["reject"] else None
+        spool, writer = open_writer(folder, ingest, most_rows=most_rows)
+        made = 0
+        for step in steps:
+            if step in {"append", "poison", "reject"}:
+                bad.get(step, set()).add(made + 1)
+                spool.append(rows(*range(made, made + 3)))
+                made += 3
+            elif step == "send":
+                with suppress(Unavailable):
+                    await writer.send()
+            elif step == "restart":
+                spool.close()
+                spool, writer = open_writer(folder, ingest, most_rows=most_rows)
+            else:
+                setattr(ingest, step, 1)
+        ingest.away = ingest.lost = 0
+        await writer.drain()
+        spool.close()
+        wrong = bad["poison"] | bad["reject"]
+        assert sorted(row["number"] for row in ingest.stored.values()) == [
+            number for number in range(made) if number not in wrong
+        ]
+        path = folder / "dead-letters.jsonl"
+        letters = path.read_text().splitlines() if path.exists() else []
+        assert {json.loads(line)["row"]["number"] for line in letters} == wrong
+
+    with tempfile.TemporaryDirectory() as name:
+        asyncio.run(play(Path(name)))
