@@ -22,7 +22,7 @@ from shared.client import Connection, connect
 from shared.clock import Clock, MarketClock, WallClock
 from shared.errors import ConfigurationError
 from shared.identity import from_ms
-from shared.market import Market
+from shared.market import Candle, Market
 from shared.realtime import Realtime
 from shared.role import Role
 from shared.settings import Settings
@@ -56,15 +56,16 @@ async def build(
     feed: Feed,
     replaying: bool,
     state: Path,
+    warm: Sequence[Candle] = (),
     roles: Sequence[str] = ROLES,
     machine_id: str | None = None,
     region: str = "local",
     watch: Sequence[str] = (),
 ) -> Machine:
-    """Put a machine together: `roles` of it, on `feed`, which is opened here.
+    """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm`.
 
     `state` is a folder of this machine's own (its name, its spool). `watch` are the ids of users whose
-    subscriptions are measured. Raises ConfigurationError for an unknown role, what the feed's `open` raises.
+    subscriptions are measured. Raises ConfigurationError for an unknown role. The machine closes the feed.
     """
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
@@ -73,8 +74,6 @@ async def build(
         )
     name = machine_id or find_machine_id(state)
     async with AsyncExitStack() as opened:
-        warm = await feed.open()
-        opened.push_async_callback(feed.close)
         clock: Clock = MarketClock(_first_moment(feed)) if replaying else WallClock()
         market = Market(feed.market)
         market.seed(warm)
@@ -106,9 +105,8 @@ async def build(
                 clock=clock,
                 market=market,
                 wakes=wakes,
-                machine_id=name,
                 settings=settings,
-                replay=replaying,
+                state=state / "paper",
             ),
         }
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
