@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -61,6 +62,7 @@ def all_answer(settings: Settings) -> bool:
 async def test_it_starts_stops_and_starts_again_with_its_data(settings: Settings) -> None:
     assert [part.name for part in stacks.status(settings)] == list(PARTS)
     assert all_answer(settings)
+    assert await serves(settings)
     write(settings, "before")
     stacks.stop(settings)
     assert not stacks.is_running(settings)
@@ -69,7 +71,7 @@ async def test_it_starts_stops_and_starts_again_with_its_data(settings: Settings
     assert not any(takes_connections(port) for port in ports)
 
     stacks.start(settings, owner=os.getpid())
-    assert all_answer(settings)
+    assert await serves(settings)
     assert read(settings) == ["before"]
 
 
@@ -77,6 +79,28 @@ async def test_starting_a_running_stack_again_changes_nothing(settings: Settings
     before = stacks.status(settings)
     stacks.start(settings)
     assert stacks.status(settings) == before
+
+
+async def serves(settings: Settings) -> bool:
+    """Whether each service answers as it does with everything behind it at work."""
+    headers = {"apikey": settings.keys.secret}
+    message = {"topic": "any", "event": "any", "payload": {}}
+    async with httpx.AsyncClient(base_url=settings.url, headers=headers) as client:
+        answers = [
+            await client.get("/rest/v1/notes?select=body"),
+            await client.get("/auth/v1/admin/users"),
+            await client.post("/realtime/v1/api/broadcast", json={"messages": [message]}),
+            await client.post("/functions/v1/missing"),
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200, 202, 404]
+    return True
+
+
+async def served(settings: Settings) -> bool:
+    try:
+        return await serves(settings)
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -88,6 +112,7 @@ async def test_a_killed_part_is_started_again(settings: Settings, name: str) -> 
 
     await until(lambda: pid_of(settings, name) not in (None, victim))
     await until(lambda: all_answer(settings))
+    await until(lambda: served(settings))
     write(settings, "after it")
     assert read(settings) == ["before the kill", "after it"]
 
