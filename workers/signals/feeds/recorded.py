@@ -91,12 +91,12 @@ class RecordedFeed:
 
     async def batches(self) -> AsyncIterator[list[Candle]]:
         for turn, (close_ms, batch) in enumerate(by_close(self._merge())):
-            if self._closed.is_set():
-                return
             if self._pace is not None:
                 await self._pace.wait(close_ms, self._closed)
             elif turn % _TURN == 0:
                 await asyncio.sleep(0)
+            if self._closed.is_set():
+                return
             yield batch
 
     async def close(self) -> None:

@@ -54,7 +54,8 @@ class SimulatedFeed:
     """Random walks that change between calm, rising, falling and wild. The same seed gives the same candles.
 
     The first candle opens at `start_ms`, rounded up to the interval. `count` candles a symbol, without end
-    when None; `speed` is a multiple of real time, None as fast as they are taken.
+    when None; `speed` is a multiple of real time, None as fast as they are taken. What closes at or before
+    `paced_from_ms` is the market's past and comes at once.
     """
 
     kind: FeedKind = "simulated"
@@ -68,6 +69,7 @@ class SimulatedFeed:
         seed: int = 1,
         count: int | None = None,
         speed: float | None = None,
+        paced_from_ms: int = 0,
         market: MarketKind = "usdm",
         gate: Gate | None = None,
     ) -> None:
@@ -81,6 +83,7 @@ class SimulatedFeed:
         self._start = -(-start_ms // self._step) * self._step
         self._count = count
         self._pace = None if speed is None else Pace(speed)
+        self._paced_from = paced_from_ms
         self._walks = {symbol: _Walk(symbol, seed) for symbol in self.symbols}
         self._closed = asyncio.Event()
 
@@ -102,7 +105,9 @@ class SimulatedFeed:
         while self._count is None or place < self._count:
             opened = self._start + place * self._step
             close_ms = opened + self._step
-            if self._pace is not None:
+            if self._pace is not None and close_ms > self._paced_from:
+                if opened <= self._paced_from:
+                    await self._pace.wait(self._paced_from, self._closed)  # what follows is counted from here
                 await self._pace.wait(close_ms, self._closed)
             else:
                 await asyncio.sleep(0)

@@ -1,0 +1,70 @@
+"""The simulated market: the same seed gives the same candles, they are sound, and it says what it is."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from shared.candles import MINUTE_MS, Candle
+from shared.errors import InputError
+from tests.signals.recordings import DAY
+from workers.signals.feeds.simulated import SimulatedFeed
+
+
+async def play(
+    count: int, seed: int = 1, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
+) -> list[list[Candle]]:
+    feed = SimulatedFeed(symbols, start_ms=DAY + 1, count=count, seed=seed)
+    assert await feed.open() == []
+    batches = [batch async for batch in feed.batches()]
+    assert sum(feed.gate.refused.values()) == 0
+    assert feed.gate.missing == 0
+    await feed.close()
+    return batches
+
+
+async def test_the_same_seed_gives_the_same_candles() -> None:
+    one = await play(500)
+    assert one == await play(500)
+    assert one != await play(500, seed=2)
+    alone = await play(500, symbols=("ETHUSDT",))
+    assert [batch[0] for batch in alone] == [batch[1] for batch in one], (
+        "a symbol does not depend on the others"
+    )
+
+
+async def test_candles_adjoin_and_come_together() -> None:
+    batches = await play(300)
+    assert all([one.symbol for one in batch] == ["BTCUSDT", "ETHUSDT"] for batch in batches)
+    assert [batch[0].open_ms for batch in batches] == [DAY + (1 + place) * MINUTE_MS for place in range(300)]
+    for before, after in pairwise(batches):
+        assert [one.open for one in after] == [one.close for one in before]
+
+
+async def test_the_market_moves_and_has_regimes() -> None:
+    candles = [batch[0] for batch in await play(6000)]
+    moves = [abs(one.close / one.open - 1) for one in candles]
+    windows = [sum(moves[at : at + 60]) for at in range(0, len(moves), 60)]
+    assert max(windows) > 3 * min(windows)
+    assert all(one.volume > 0 for one in candles)
+
+
+def test_it_says_that_it_is_simulated() -> None:
+    feed = SimulatedFeed(start_ms=DAY)
+    assert feed.kind == "simulated"
+    assert "SIMULATED" in feed.description
+    assert feed.start_ms == DAY
+    with pytest.raises(InputError, match="at least one symbol"):
+        SimulatedFeed((), start_ms=DAY)
+
+
+async def test_without_a_count_it_goes_on_until_it_is_closed() -> None:
+    feed = SimulatedFeed(("BTCUSDT",), start_ms=DAY)
+    await feed.open()
+    seen = 0
+    async for _ in feed.batches():
+        seen += 1
+        if seen == 100:
+            await feed.close()
+    assert seen == 100
