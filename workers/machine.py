@@ -33,6 +33,8 @@ from workers.life import Machine
 from workers.monitoring.role import MonitoringRole
 from workers.recorder import Recorder
 from workers.signals.feeds.feed import Feed
+from workers.signals.feeds.recorded import RecordedFeed
+from workers.signals.feeds.simulated import SimulatedFeed
 from workers.signals.role import SignalsRole
 from workers.signals.traders import load_traders
 from workers.status import Status
@@ -149,7 +151,9 @@ def find_machine_id(state: Path) -> str:
 
 
 def _first_moment(feed: Feed) -> datetime:
-    span = getattr(feed, "span", None)
+    if isinstance(feed, SimulatedFeed):
+        return from_ms(feed.start_ms)
+    span = feed.span if isinstance(feed, RecordedFeed) else None
     if span is None:
-        raise ConfigurationError(f"a replay needs recorded candles, and {feed.description} has none")
+        raise ConfigurationError(f"a replay needs candles that are recorded, and {feed.description} has none")
     return from_ms(span[0])

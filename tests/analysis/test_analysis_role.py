@@ -116,12 +116,14 @@ async def test_a_signal_too_old_to_matter_expires(desk: Desk) -> None:
     assert not desk.database.named("complete_analysis")
 
 
-async def test_history_that_comes_too_late_ends_in_stale_and_not_in_a_loop() -> None:
-    desk = Desk(draw(WINDOW - 50, noise=0.0006))
+@pytest.mark.parametrize(("missing", "again"), [(STALE_CANDLES, True), (STALE_CANDLES + 1, False)])
+async def test_history_that_would_come_too_late_is_not_waited_for(missing: int, again: bool) -> None:
+    desk = Desk(draw(WINDOW - missing, noise=0.0006))
     desk.fire()
     await desk.role.step()
-    retry_at = datetime.fromisoformat(desk.database.named("fail_analysis")[0]["results"][0]["retry_at"])
-    assert desk.after(STALE_CANDLES) < retry_at < desk.after(STALE_CANDLES + 1)
+    failed = desk.database.named("fail_analysis")[0]["results"][0]
+    assert failed["error"].startswith("not_enough_history")
+    assert (failed["retry_at"] is not None) == again
 
 
 async def test_the_signals_of_a_paused_trader_are_rejected(desk: Desk) -> None:

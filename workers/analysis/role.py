@@ -90,10 +90,12 @@ class AnalysisRole:
         try:
             verdict = await self._analyst.analyse(one.signal, one.trader, candles)
         except NotEnoughHistory as error:
-            missing = timedelta(milliseconds=(error.need - error.have) * length)
-            # One past the last moment, so that it is expired as stale instead of being asked for ever.
-            stale = now + timedelta(milliseconds=latest - self._clock.millis() + 1)
-            retry_at = min(now + missing, stale)
+            missing = (error.need - error.have) * length
+            if self._clock.millis() + missing > latest:
+                # Before there is enough it will be stale: said now, instead of asking again for nothing.
+                self._results.fail(one, str(error), None)
+                return
+            retry_at = now + timedelta(milliseconds=missing)
             self._deferred_until.append(retry_at)
             self._results.fail(one, str(error), retry_at)
             self.counts["deferred"] += 1
