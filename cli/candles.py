@@ -32,6 +32,8 @@ USUAL_SYMBOLS = (
     "XRPUSDT",
 )
 
+SIMULATED_PAST_MS = 3 * 24 * 60 * 60 * 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -93,9 +95,11 @@ async def _open_recorded(source: Source, folder: Path) -> Opened:
 
 
 async def _open_simulated(source: Source, symbols: tuple[str, ...]) -> Opened:
-    # Candles close on the wall's clock, where a signal of the future would be refused; a faster market is
-    # a replay's business.
     if source.speed is not None:
-        raise InputError("--speed belongs to recorded candles: a simulated market runs in real time")
-    feed = SimulatedFeed(symbols, start_ms=floor_ms(WallClock().now()), speed=1.0)
+        raise InputError("--speed belongs to recorded candles: a simulated market has its own pace")
+    # Its past goes by at once, so that indicators are warm and something is to be seen; then it runs with the
+    # wall's clock.
+    now = floor_ms(WallClock().now())
+    start = now - SIMULATED_PAST_MS
+    feed = SimulatedFeed(symbols, start_ms=start, speed=1.0, paced_from_ms=now, seed=start)
     return Opened(feed, await feed.open(), "1m")

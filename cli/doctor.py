@@ -11,7 +11,7 @@ from cli.project import ask, operator, run
 
 # What a person does about a check that is not well.
 ADVICE = {
-    "partitions": "days without a partition refuse their signals: does pg_cron run? `sigtrail partitions list`",
+    "partitions": "days without a partition refuse signals: does pg_cron run? `sigtrail partitions list`",
     "jobs": "a job of pg_cron fails or is missing: read cron.job_run_details, push the migrations again",
     "queue": "work waits longer than it should: start a machine of that role, `sigtrail machines list`",
     "machines": "a machine fell silent without goodbye: its leases run out by themselves; start it again",

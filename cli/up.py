@@ -21,11 +21,14 @@ from cli.overview import Rates, Record, one_line, panel, read_record
 from cli.partitions import open_days
 from cli.project import Database, ask, database, operator, run
 from cli.queries import query
+from shared.clock import WallClock
 from shared.errors import InputError
-from shared.identity import from_ms
+from shared.identity import floor_ms, from_ms
 from shared.settings import CHECKOUT, Settings, load
 from workers.machine import Machine, build
 from workers.signals.feeds.feed import Feed
+from workers.signals.feeds.recorded import RecordedFeed
+from workers.signals.feeds.simulated import SimulatedFeed
 
 LINE_SECONDS = 5.0
 FRAME_SECONDS = 1.0
@@ -73,7 +76,7 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
             notes.print(
                 f"made {len(made)} demo traders of {EMAIL} with a paper account: {names}", soft_wrap=True
             )
-        await _open_recorded_days(feed)
+        await _open_past_days(feed)
         machine = await build(
             settings,
             feed=feed,
@@ -166,13 +169,18 @@ async def _summary(machine: Machine, connection: Database) -> dict[str, Any]:
     }
 
 
-async def _open_recorded_days(feed: Feed) -> None:
-    span = getattr(feed, "span", None)
-    if span is not None:
-        first, last = (from_ms(ms).date().isoformat() for ms in span)
-        opened = [row for row in await open_days(first, last) if row["opened"]]
-        if opened:
-            notes.print(f"opened {len(opened)} days of history, {first} to {last}")
+async def _open_past_days(feed: Feed) -> None:
+    """Room for signals of days that are over."""
+    if isinstance(feed, SimulatedFeed):
+        span = feed.start_ms, floor_ms(WallClock().now())
+    elif isinstance(feed, RecordedFeed) and feed.span is not None:
+        span = feed.span
+    else:
+        return
+    first, last = (from_ms(ms).date().isoformat() for ms in span)
+    opened = [row for row in await open_days(first, last) if row["opened"]]
+    if opened:
+        notes.print(f"opened {len(opened)} days of history, {first} to {last}")
 
 
 async def _watched_users() -> list[str]:
