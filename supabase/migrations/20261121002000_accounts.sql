@@ -66,6 +66,7 @@ as $$
     'account_id', account.id, 'user_id', account.user_id, 'name', account.name, 'venue', account.venue,
     'market', account.market, 'sandbox', account.sandbox, 'permissions', account.permissions,
     'status', account.status, 'settings', account.settings, 'fence', account.lease_fence,
+    'opened_at', account.created_at,
     'ciphertext', translate(encode(account.ciphertext, 'base64'), E'\n', ''),
     'salt', translate(encode(account.salt, 'base64'), E'\n', ''), 'key_version', account.key_version);
 $$;

@@ -243,6 +243,7 @@ as $$
       (select max(x.executed_at) from public.trade_executions x where x.position_id = p.id and x.leg = 'entry'),
       p.opened_at),
     case
+      when p.amount < 0 then format('%s more were closed than were held', trim_scale(-p.amount))
       when p.exit_reason is not null then format('being closed for %s, but the last exit order was refused', p.exit_reason)
       when stops.cover > 0 then format('the stop loss covers %s of %s', trim_scale(stops.cover), trim_scale(p.amount))
       else 'no confirmed stop loss'
@@ -255,7 +256,8 @@ as $$
       and (o.managed_by = 'venue' or exists (
         select from public.exchange_accounts a where a.id = p.account_id and a.leased_until > clock_timestamp()))
   ) stops
-  where p.status = 'open' and abs(p.amount - p.written_off) >= p.lot and p.amount - stops.cover >= p.lot
+  where p.status = 'open' and abs(p.amount - p.written_off) >= p.lot
+    and (p.amount - stops.cover >= p.lot or p.amount < 0)
     and not (p.exit_reason is not null and not exists (
       select from public.orders o
       where o.signal_id = p.signal_id and o.leg = 'exit' and o.status in ('rejected', 'denied')

@@ -706,6 +706,12 @@ begin
     select p.signal_id from public.positions p where p.account_id = account.id and p.status = 'open'
   ) n;
   return private.trading_state(account.id, coalesce(signal_ids, '{}')) || jsonb_build_object(
+    -- Which of the venue's trades are in the record: the bridge asks for the others.
+    'trade_ids', coalesce((
+      select jsonb_object_agg(x.client_order_id, x.ids) from (
+        select o.client_order_id, jsonb_agg(e.venue_trade_id) as ids
+        from public.trade_executions e join public.orders o on o.id = e.order_id
+        where e.signal_id = any (signal_ids) group by o.client_order_id) x), '{}'),
     'last_execution_at', (select max(x.executed_at) from public.trade_executions x where x.account_id = account.id));
 end;
 $$;

@@ -1,0 +1,326 @@
+"""A small world to trade in: one user, one account, one trader, a market whose candles the test makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import dict_row
+
+from shared.candles import MINUTE_MS, Candle
+from shared.clock import MarketClock
+from shared.errors import NotAllowed, Refused
+from shared.identity import floor_ms, signal_id
+from shared.market import Market
+from shared.money import money, text
+from shared.wakes import Wakes
+from workers.trading.paper import PaperExchange
+from workers.trading.policy import Policy
+from workers.trading.role import TradingRole
+
+# Parameters that are no JSON, by function.
+CASTS = {("claim_accounts", "accounts"): "uuid[]"}
+SYMBOL = "BTCUSDT"
+
+
+class SqlCall:
+    """Calls the schema's functions as the bridge of one machine, straight in the database."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], machine_id: str) -> None:
+        self.connection = connection
+        self.claims = json.dumps({"role": "trading_bridge", "machine_id": machine_id})
+        self.names: list[str] = []
+
+    async def __call__(self, name: str, params: Mapping[str, Any], /) -> Any:
+        self.names.append(name)
+        arguments = ", ".join(f"{key} => %({key})s{_cast(name, key, value)}" for key, value in params.items())
+        values = {key: _value(name, key, value) for key, value in params.items()}
+        one = f"public.{name}({arguments})"
+        query = f"select to_jsonb(r) from {one} r" if name == "claim_work" else f"select to_jsonb({one})"
+        try:
+            async with self.connection.transaction():
+                await self.connection.execute(
+                    "select set_config('request.jwt.claims', %s, true)", (self.claims,)
+                )
+                await self.connection.execute("set local role trading_bridge")
+                cursor = await self.connection.execute(query, values)
+                rows = [row["to_jsonb"] for row in await cursor.fetchall()]
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise NotAllowed(str(error), code=error.sqlstate) from error
+        except psycopg.Error as error:
+            raise Refused(str(error), code=error.sqlstate) from error
+        return rows if name == "claim_work" else rows[0]
+
+
+class Connection:
+    """What the role takes for a connection; `call` may be replaced by a test's own."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+
+
+class World:
+    """See `open_world`."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self.sql = connection
+        self.user, self.account, self.trader = uuid4(), uuid4(), uuid4()
+        self.machine = f"test-{uuid4().hex[:8]}"
+        start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=6)
+        self.clock = MarketClock(start)
+        self.market = Market("usdm")
+        self.wakes = Wakes()
+        self.call = SqlCall(connection, self.machine)
+        self.exchange: Any = self.open_exchange()
+        self.policy = Policy()
+        self._roles: list[TradingRole] = []
+
+    def open_exchange(self, **config: Any) -> PaperExchange:
+        """The paper exchange of this world's account; options override its settings."""
+        settings: dict[str, Any] = {"latency_ms": 50, "slippage": "0", "participation": "1"}
+        return PaperExchange(
+            {"clock": self.clock, "market": self.market, "account": "test", **settings, **config}
+        )
+
+    async def set_up(self, **trader: Any) -> None:
+        """Make the rows of this world. `trader` overrides columns of the trader."""
+        await self.sql.execute(
+            "insert into auth.users (id, email) values (%s, %s)", (self.user, f"{self.user}@trading.test")
+        )
+        await self.sql.execute("update public.users set tier = 'elite' where id = %s", (self.user,))
+        await self.sql.execute(
+            "insert into public.exchange_accounts (id, user_id, name, venue, market, permissions)"
+            " values (%s, %s, 'Paper', 'paper', 'usdm', 'trade')",
+            (self.account, self.user),
+        )
+        first_day = self.clock.now().date()
+        await self.sql.execute(
+            "select private.open_partitions(%s, %s)", (first_day, datetime.now(UTC).date())
+        )
+        await self.sql.execute("insert into public.cloud_machines (machine_id) values (%s)", (self.machine,))
+        await self.add_trader(self.trader, **trader)
+
+    async def add_trader(self, trader_id: UUID, **columns: Any) -> None:
+        """Another trader of the same user on the same account."""
+        row: dict[str, Any] = {
+            "id": trader_id,
+            "user_id": self.user,
+            "name": "Dips",
+            "symbols": [SYMBOL, "ETHUSDT", "SOLUSDT"],
+            "interval": "1m",
+            "conditions": ["close > 0"],
+            "default_exchange_account_id": self.account,
+            "position_size_type": "fixed",
+            "position_size_value": "1000",
+            "max_concurrent_positions": 5,
+            "stop_loss_type": "percentage",
+            "stop_loss_value": "2",
+            **columns,
+        }
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join(f"%({name})s" for name in row)
+        await self.sql.execute(f"insert into public.traders ({names}) values ({marks})", row)
+
+    async def make_ready(
+        self,
+        symbol: str = SYMBOL,
+        *,
+        side: str = "long",
+        entry: str = "100",
+        stop: str | None = "98",
+        target: str | None = "104",
+        kind: str = "market",
+        minutes: float = 30,
+        trader: UUID | None = None,
+    ) -> UUID:
+        """A signal of the trader that is ready now, and the bridge woken for it."""
+        at, owner = self.clock.now(), trader or self.trader
+        signal = signal_id(owner, symbol, "1m", floor_ms(at))
+        plan = {
+            "side": side,
+            "entry": entry,
+            "entry_type": kind,
+            "stop_loss": stop,
+            "take_profit": target,
+            "valid_until": (at + timedelta(minutes=minutes)).isoformat(),
+            "reward_to_risk": "2",
+        }
+        row = {"trader_id": str(owner), "symbol": symbol, "interval": "1m", "side": side, "price": entry}
+        row |= {"triggered_at": at.isoformat()}
+        answer = await self.fetch("select private.ingest_signals(%s::json, null) as a", json.dumps([row]))
+        assert answer[0]["a"]["rejected"] == [], answer
+        for status in ("analyzing", "monitoring", "ready"):
+            if status == "monitoring":
+                await self.sql.execute(
+                    "update public.signals set analysis_trade_plan = %s where id = %s",
+                    (json.dumps(plan), signal),
+                )
+            await self.sql.execute("select private.move_signal(%s, %s, %s)", (signal, status, at))
+        self.wakes.wake("trading")
+        return signal
+
+    def bridge(self, call: Any = None, exchange: Any = None) -> TradingRole:
+        """A bridge of this world's machine. A new one after a crash is a restart."""
+        chosen = self.exchange if exchange is None else exchange
+
+        async def exchanges(_account: Any) -> Any:
+            return chosen
+
+        role = TradingRole(
+            Connection(call or self.call),
+            self.clock,
+            self.market,
+            self.wakes,
+            exchanges=exchanges,
+            policy=self.policy,
+            # The lease is claimed again at once by the same machine; nothing here waits for the wall.
+            monotonic=lambda: 0.0,
+        )
+        self._roles.append(role)
+        return role
+
+    def candle(
+        self, o: str, h: str | None = None, low: str | None = None, c: str | None = None, symbol: str = SYMBOL
+    ) -> None:
+        """One minute passes, and its candle closes: open, high, low, close."""
+        self.candles({symbol: (o, h or o, low or o, c or o)})
+
+    def candles(self, prices: Mapping[str, tuple[str, str, str, str]], volume: float = 1e6) -> None:
+        """One minute passes for several symbols at once."""
+        opened = self.clock.millis()
+        self.clock.advance_ms(opened + MINUTE_MS)
+        for symbol, (o, h, low, c) in sorted(prices.items()):
+            self.market.publish(
+                Candle(
+                    symbol, "1m", opened, opened + MINUTE_MS, float(o), float(h), float(low), float(c), volume
+                )
+            )
+
+    async def settle(self, role: TradingRole) -> int:
+        """Take steps until there is nothing left to do at this moment."""
+        total = 0
+        for _ in range(50):
+            done = await role.step()
+            if not done:
+                return total
+            total += done
+        raise AssertionError("the bridge went on finding work at one moment of market time")
+
+    async def fetch(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows, as postgres."""
+        return list(await (await self.sql.execute(query, values)).fetchall())
+
+    async def signal(self, signal: UUID) -> dict[str, Any]:
+        return (await self.fetch("select * from public.signals where id = %s", signal))[0]
+
+    async def position(self, signal: UUID) -> dict[str, Any]:
+        return (await self.fetch("select * from public.positions where signal_id = %s", signal))[0]
+
+    async def orders(self, signal: UUID) -> dict[tuple[str, int], dict[str, Any]]:
+        """The orders of a signal by leg and attempt."""
+        rows = await self.fetch("select * from public.orders where signal_id = %s", signal)
+        return {(row["leg"], row["attempt"]): row for row in rows}
+
+    async def events(self, signal: UUID) -> list[str]:
+        """The trail of a signal, as the types of its events."""
+        rows = await self.fetch(
+            "select event_type from public.signal_events where signal_id = %s order by number", signal
+        )
+        return [row["event_type"] for row in rows]
+
+    async def unprotected(self) -> list[dict[str, Any]]:
+        """The open positions of this world without protection."""
+        return await self.fetch(
+            """
+            select u.* from private.unprotected_positions() u
+            join public.positions p on p.id = u.position_id where p.user_id = %s
+            """,
+            self.user,
+        )
+
+    async def check_record(self) -> None:
+        """What holds at any time: profit follows from the fills, events replay to the status, none is lost."""
+        wrong = await self.fetch(
+            """
+            select p.id, p.realized_pnl, sum(x.quote_change) as recomputed
+            from public.positions p join public.trade_executions x on x.position_id = p.id
+            where p.user_id = %s and p.status = 'closed'
+            group by p.id having p.realized_pnl <> sum(x.quote_change)
+            """,
+            self.user,
+        )
+        assert wrong == []
+        replayed = await self.fetch(
+            """
+            select s.id, s.status, last.to_status
+            from public.signals s cross join lateral (
+              select to_status from public.signal_events e
+              where e.signal_id = s.id and to_status is not null order by number desc limit 1) last
+            where s.user_id = %s and s.status <> last.to_status
+            """,
+            self.user,
+        )
+        assert replayed == []
+        gaps = await self.fetch(
+            """
+            select signal_id from public.signal_events where user_id = %s
+            group by signal_id having max(number) <> count(*)
+            """,
+            self.user,
+        )
+        assert gaps == []
+
+    async def check_against_venue(self) -> None:
+        """Every fill of the venue is recorded once, under the order that it belongs to, to the last digit."""
+        recorded = await self.fetch(
+            """
+            select x.venue_trade_id, o.client_order_id, x.price, x.amount, x.fee_cost
+            from public.trade_executions x join public.orders o on o.id = x.order_id
+            where x.user_id = %s order by x.venue_trade_id::int
+            """,
+            self.user,
+        )
+        trades = self.exchange.paper_engine.trades
+        assert [tuple(row.values()) for row in recorded] == [
+            (str(t.id), t.client_id, t.price, t.amount, t.fee) for t in trades
+        ]
+
+    def venue_profit(self) -> Decimal:
+        """What the account won at the venue, fees taken off."""
+        balance: Decimal = self.exchange.paper_engine.ledger.balances["USDT"]
+        return balance - Decimal(10000)
+
+
+@asynccontextmanager
+async def open_world(db_url: str, **trader: Any) -> AsyncIterator[World]:
+    """A world of its own in this database, with a price of 100 for three symbols."""
+    connection = await psycopg.AsyncConnection.connect(db_url, autocommit=True, row_factory=dict_row)
+    async with connection:
+        world = World(connection)
+        await world.set_up(**trader)
+        still = ("100", "100", "100", "100")
+        world.candles({SYMBOL: still, "ETHUSDT": still, "SOLUSDT": still})
+        yield world
+        await world.exchange.close()
+
+
+def _cast(name: str, key: str, value: Any) -> str:
+    cast = CASTS.get((name, key), "jsonb" if isinstance(value, dict | list) else "")
+    return f"::{cast}" if cast else ""
+
+
+def _value(name: str, key: str, value: Any) -> Any:
+    if (name, key) in CASTS:
+        return value
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def plain(value: str | Decimal) -> str:
+    """A number without trailing zeros, for comparing."""
+    return text(money(value))

@@ -1,0 +1,114 @@
+"""What the bridge keeps in mind of an account: signals that are not over, their orders and positions.
+
+It mirrors the database's answers and is never ahead of them: a restart builds the same book again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from workers.trading.ledger import State
+from workers.trading.orders import Leg, Order, Position
+
+
+@dataclass(slots=True)
+class Trade:
+    """One signal's orders and position."""
+
+    signal_id: UUID
+    orders: dict[str, Order] = field(default_factory=dict)
+    position: Position | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return not (self.position is not None and self.position.is_open) and not any(
+            order.is_live for order in self.orders.values()
+        )
+
+    def next_attempt(self, leg: Leg) -> int:
+        """The number of the next order of this leg."""
+        return 1 + max((order.attempt for order in self.orders.values() if order.leg is leg), default=0)
+
+    @property
+    def entry(self) -> Order | None:
+        """The last entry order."""
+        entries = [order for order in self.orders.values() if order.leg is Leg.ENTRY]
+        return max(entries, key=lambda order: order.attempt, default=None)
+
+
+class Book:
+    """The trades of one account that are not over, by signal."""
+
+    def __init__(self) -> None:
+        self._trades: dict[UUID, Trade] = {}
+        # The venue's trade ids in the record, of orders that are not over.
+        self.recorded: dict[str, set[str]] = {}
+
+    def __iter__(self) -> Iterator[Trade]:
+        """In order of signal id, so that a replay does everything in the same order."""
+        return iter([self._trades[signal] for signal in sorted(self._trades)])
+
+    def __len__(self) -> int:
+        return len(self._trades)
+
+    def get(self, signal_id: UUID) -> Trade | None:
+        return self._trades.get(signal_id)
+
+    def find(self, client_order_id: str) -> Order | None:
+        """The order with this client order id, if its trade is not over."""
+        for trade in self._trades.values():
+            if client_order_id in trade.orders:
+                return trade.orders[client_order_id]
+        return None
+
+    @property
+    def orders(self) -> dict[str, Order]:
+        """All orders, by client order id."""
+        return {order.client_order_id: order for trade in self for order in trade.orders.values()}
+
+    def live_orders(self) -> list[Order]:
+        """The orders that may still fill."""
+        return [order for trade in self for order in trade.orders.values() if order.is_live]
+
+    def busy(self, trader_id: UUID) -> int:
+        """How many positions a trader has or is about to have."""
+        return sum(1 for trade in self._trades.values() if _trader(trade) == trader_id)
+
+    def note_fills(self, fills: Iterable[dict[str, str]]) -> None:
+        """Remember which of the venue's trades are in the record now."""
+        for fill in fills:
+            self.recorded.setdefault(fill["client_order_id"], set()).add(fill["venue_trade_id"])
+
+    def update(self, state: State) -> set[UUID]:
+        """Take over what the database answered. Answers the signals that it was about."""
+        changed: set[UUID] = set()
+        for order in state.orders:
+            self._trade(order.signal_id).orders[order.client_order_id] = order
+            changed.add(order.signal_id)
+        for position in state.positions:
+            self._trade(position.signal_id).position = position
+            changed.add(position.signal_id)
+        for client_id, ids in state.trade_ids.items():
+            self.recorded.setdefault(client_id, set()).update(ids)
+        for signal in changed:
+            trade = self._trades[signal]
+            if trade.is_over:
+                del self._trades[signal]
+                for client_id in trade.orders:
+                    self.recorded.pop(client_id, None)
+        return changed
+
+    def _trade(self, signal_id: UUID) -> Trade:
+        trade = self._trades.get(signal_id)
+        if trade is None:
+            trade = self._trades[signal_id] = Trade(signal_id)
+        return trade
+
+
+def _trader(trade: Trade) -> UUID | None:
+    if trade.position is not None:
+        return trade.position.trader_id
+    entry = trade.entry
+    return entry.trader_id if entry is not None else None

@@ -1,0 +1,404 @@
+"""The desk of one exchange account: hears what happened, records it, decides, and gives orders.
+
+    venue ─▶ hearing ─▶ facts ─▶ record ─▶ book ─▶ guard ─▶ intents ─▶ record ─▶ send ─▶ outcomes ─▶ record
+
+Every arrow into the record is one transaction, and everything between two of them can be done again: a
+crash at any point leaves an intent whose order is asked for by its client order id.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import structlog
+from ccxt.base.errors import BaseError
+
+from shared.clock import Clock
+from shared.errors import OrderDenied
+from shared.market import Market
+from shared.money import text
+from shared.work import Work
+from workers.trading.book import Book, Trade
+from workers.trading.entries import Conditions, Refusal, decide_entry
+from workers.trading.hearing import Hearing
+from workers.trading.ledger import Account, Facts, Ledger
+from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
+from workers.trading.outcome import describe
+from workers.trading.policy import Policy
+from workers.trading.protection import Cancel, Command, Flatten, Place, Situation, beyond, guard, trail
+from workers.trading.sending import Results, cancel, send
+from workers.trading.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+# A step that has not come to rest after so many rounds goes on with the next step.
+ROUNDS = 8
+# Refusals of an entry that the signal ends with; the other codes say that there is nothing to do.
+ENDINGS = frozenset({"position_limit", "trader_paused", "account_inactive"})
+
+
+class Desk:
+    """Trades one account, from its lease to its release. Opens nothing new before it has reconciled."""
+
+    def __init__(
+        self,
+        account: Account,
+        venue: Venue,
+        ledger: Ledger,
+        clock: Clock,
+        market: Market,
+        policy: Policy,
+        counts: Counter[str],
+    ) -> None:
+        self.account = account
+        self._venue = venue
+        self._ledger = ledger
+        self._clock = clock
+        self._market = market
+        self._policy = policy
+        self._counts = counts
+        self._book = Book()
+        self._hearing = Hearing(venue, self._book, policy)
+        self._watched_since: datetime | None = None
+        # Signals to look at because something about them changed, and symbols whose price did.
+        self._dirty: set[UUID] = set()
+        self._moved: set[str] = set()
+        self._overrun: dict[UUID, datetime] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the record and the venue were compared: before that, nothing new is ordered."""
+        return self._watched_since is not None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a step would find something at the venue."""
+        return self._hearing.has_news(self._clock.now())
+
+    async def open(self) -> None:
+        """Reconcile with the venue. Raises what ccxt raises when it cannot be reached; then try again."""
+        await self._venue.open()
+        state = await self._ledger.list_trading(self.account)
+        self._dirty |= self._book.update(state)
+        now = self._clock.now()
+        self._hearing.begin(state.last_execution_at, now)
+        await self._listen()
+        self._watched_since = now
+        log.info("account_opened", account_id=str(self.account.id), trades=len(self._book))
+
+    async def close(self) -> None:
+        """Close the venue. Orders and positions stay as they are: the venue guards them."""
+        await self._venue.close()
+
+    def set_terms(self, row: Mapping[str, Any]) -> None:
+        """What the account's owner set meanwhile: its status, its settings."""
+        self.account.status = str(row["status"])
+        self.account.permissions = str(row["permissions"])
+        self.account.settings = dict(row["settings"])
+
+    def hear_price(self, venue_symbol: str) -> None:
+        """A candle of this symbol closed."""
+        self._moved.add(venue_symbol)
+
+    async def step(self) -> int:
+        """Hear, record, decide and order until nothing is left to do now. Answers how much was done."""
+        done = 0
+        try:
+            if self._hearing.has_news(self._clock.now()):
+                done += await self._listen()
+            done += await self._resolve()
+            done += await self._tend()
+        except BaseError as error:
+            # Every answer to an order or a cancel is judged where it is sent; this was a question, and it is
+            # asked again with the next step.
+            self._counts["venue_errors"] += 1
+            log.warning("venue_failed", account_id=str(self.account.id), error=describe(error))
+        return done
+
+    async def enter(self, works: Iterable[Work]) -> int:
+        """Decide about claimed ready signals, in order of id: entries are intended, recorded and sent."""
+        facts = Facts()
+        equity: dict[str, Decimal] = {}
+        started: Counter[UUID] = Counter()
+        asked: list[UUID] = []
+        for work in sorted(works, key=lambda one: one.signal_id):
+            if self._book.get(work.signal_id) is not None:
+                self._counts["claimed_again"] += 1
+                continue
+            trader = UUID(str(work.signal["trader_id"]))
+            decision = await self._decide_entry(work, self._book.busy(trader) + started[trader], equity)
+            if isinstance(decision, Refusal):
+                self._deny(facts, work, decision)
+                continue
+            started[trader] += 1
+            asked.append(work.signal_id)
+            facts.intents += decision
+        if not facts:
+            return 0
+        await self._record(facts)
+        entries = [self._entry_of(signal) for signal in asked]
+        results = Results()
+        await send(self._venue, self._book, [entry for entry in entries if entry is not None], results)
+        await self._settle(results)
+        return len(asked) + len(facts.denials)
+
+    # Hearing
+
+    async def _listen(self) -> int:
+        found = await self._hearing.listen(self._clock.now())
+        if found:
+            await self._record(Facts(fills=found.fills, outcomes=found.outcomes))
+        self._hearing.heard()
+        return len(found.fills) + len(found.outcomes)
+
+    async def _resolve(self) -> int:
+        """Ask for orders that may or may not exist; send again what is proven absent and still wanted."""
+        found, absent = await self._hearing.probe(self._clock.now())
+        results = Results(outcomes=list(found.outcomes))
+        again = [order for order in absent if self._is_wanted(order)]
+        for order in absent:
+            if order not in again:
+                gone = {"client_order_id": order.client_order_id, "code": "signal_stale"}
+                outcome = "denied" if order.leg is Leg.ENTRY else "canceled"
+                results.outcomes.append({**gone, "outcome": outcome, "message": "it never reached the venue"})
+        await send(self._venue, self._book, again, results)
+        if found.fills:
+            await self._record(Facts(fills=found.fills))
+        await self._settle(results)
+        return len(found.fills) + len(results.outcomes)
+
+    def _is_wanted(self, order: Order) -> bool:
+        """Whether an order that is proven absent is sent again, under the same id."""
+        trade = self._book.get(order.signal_id)
+        position = trade.position if trade is not None else None
+        if order.leg is Leg.ENTRY:
+            in_time = order.expires_at is None or self._clock.now() < order.expires_at
+            return in_time and self.account.status == "active"
+        # Attached legs cannot be sent without their entry: a stop of its own takes their place.
+        if order.attached or position is None or not position.is_open or position.amount < position.lot:
+            return False
+        if order.leg is Leg.STOP_LOSS:
+            return order.trigger_price == position.stop_loss
+        return (order.leg is Leg.EXIT) == (position.exit_reason is not None)
+
+    # Entering
+
+    async def _decide_entry(
+        self, work: Work, busy: int, equity: dict[str, Decimal]
+    ) -> list[dict[str, Any]] | Refusal:
+        try:
+            rules = await self._venue.rules(str(work.signal["normalised_symbol"]))
+        except OrderDenied as denied:
+            return Refusal(denied.code, str(denied))
+        if rules.quote not in equity:
+            equity[rules.quote] = await self._venue.equity(rules.quote)
+        return decide_entry(
+            work,
+            Conditions(
+                account=self.account,
+                rules=rules,
+                capabilities=self._venue.capabilities,
+                price=self._market.price(str(work.signal["symbol"])),
+                equity=equity[rules.quote],
+                busy=busy,
+                now=self._clock.now(),
+            ),
+        )
+
+    def _deny(self, facts: Facts, work: Work, refusal: Refusal) -> None:
+        self._counts[refusal.code] += 1
+        why = {"signal_id": str(work.signal_id), "code": refusal.code, "message": refusal.message}
+        if refusal.order is None:
+            facts.denials.append(why)
+        else:
+            facts.intents.append({**refusal.order, **why})
+
+    def _entry_of(self, signal_id: UUID) -> Order | None:
+        trade = self._book.get(signal_id)
+        entry = trade.entry if trade is not None else None
+        return entry if entry is not None and entry.status is OrderStatus.INTENDED else None
+
+    # Tending
+
+    async def _tend(self) -> int:
+        """Bring every position closer to protected or closed, until nothing changes."""
+        done = 0
+        tried: set[str] = set()
+        moved = set(self._moved)
+        for _ in range(ROUNDS):
+            facts, cancels = await self._look(tried, moved)
+            if not facts and not cancels:
+                break
+            if facts:
+                await self._record(facts)
+                done += 1
+            results = Results()
+            intended = [self._book.find(_id_of(intent)) for intent in facts.intents]
+            fresh = [
+                order for order in intended if order is not None and order.status is OrderStatus.INTENDED
+            ]
+            await send(self._venue, self._book, fresh, results)
+            await cancel(self._venue, cancels, results)
+            done += await self._settle(results)
+        self._moved -= moved
+        return done
+
+    async def _look(self, tried: set[str], moved: set[str]) -> tuple[Facts, list[Order]]:
+        facts, cancels = Facts(), []
+        now = self._clock.now()
+        for trade in self._book:
+            commands = await self._commands(trade, now, moved, facts)
+            for command in commands:
+                if isinstance(command, Cancel):
+                    if command.client_order_id not in tried:
+                        tried.add(command.client_order_id)
+                        cancels.append(trade.orders[command.client_order_id])
+                elif trade.position is not None:
+                    self._translate(command, trade, trade.position, facts, tried)
+            if not commands and not any(order.is_doubtful for order in trade.orders.values()):
+                self._dirty.discard(trade.signal_id)
+        return facts, cancels
+
+    async def _commands(self, trade: Trade, now: datetime, moved: set[str], facts: Facts) -> list[Command]:
+        entry, position = trade.entry, trade.position
+        commands: list[Command] = []
+        if entry is not None and entry.is_confirmed and self._is_over(entry, now):
+            commands.append(Cancel(entry.client_order_id))
+        if position is None or not position.is_open:
+            return commands
+        halted = self.account.status == "halted" and position.exit_reason is None
+        if halted:
+            return [*commands, Flatten("emergency_close", "the account was halted")]
+        if trade.signal_id not in self._dirty and position.venue_symbol not in moved:
+            return commands
+        rules = await self._venue.rules(position.symbol)
+        price = self._market.price(position.venue_symbol)
+        if trade.signal_id not in self._dirty and not self._matters(trade, position, price):
+            return commands
+        if price is not None and (level := trail(position, price, rules)) is not None:
+            facts.stops.append({"position_id": str(position.id), "stop_loss": text(level)})
+            return commands
+        if await self._is_gone(trade, position):
+            facts.write_offs.append({"position_id": str(position.id), "message": "the venue holds nothing"})
+            return commands
+        situation = Situation(
+            position=position,
+            orders=tuple(trade.orders.values()),
+            rules=rules,
+            capabilities=self._venue.capabilities,
+            price=price,
+            now=now,
+            overrun_since=self._overrun.get(trade.signal_id),
+            watched_since=self._watched_since,
+        )
+        known = {one.client_order_id for one in commands if isinstance(one, Cancel)}
+        return commands + [
+            command
+            for command in guard(situation, self._policy.patience)
+            if not (isinstance(command, Cancel) and command.client_order_id in known)
+        ]
+
+    def _matters(self, trade: Trade, position: Position, price: Decimal | None) -> bool:
+        """Whether a new price can ask for anything of a position that is protected."""
+        if price is None:
+            return False
+        if beyond(position.side, price, position.stop_loss):
+            self._overrun.setdefault(trade.signal_id, self._clock.now())
+            return True
+        self._overrun.pop(trade.signal_id, None)
+        watched = any(order.managed_by == "bridge" and order.is_live for order in trade.orders.values())
+        return watched or position.trailing_percent is not None
+
+    def _is_over(self, entry: Order, now: datetime) -> bool:
+        expired = entry.expires_at is not None and now >= entry.expires_at
+        return expired or self.account.status != "active"
+
+    async def _is_gone(self, trade: Trade, position: Position) -> bool:
+        """Whether the venue refuses exits because it holds nothing any more (a liquidation, a person)."""
+        refused = any(o.leg is Leg.EXIT and o.status is OrderStatus.REJECTED for o in trade.orders.values())
+        if not refused:
+            return False
+        return await self._venue.held(position.symbol, position.side) < position.lot
+
+    def _translate(
+        self, command: Command, trade: Trade, position: Position, facts: Facts, tried: set[str]
+    ) -> None:
+        if isinstance(command, Flatten):
+            level = log.error if command.reason in ("protection_failed", "emergency_close") else log.warning
+            level("flattening", position_id=str(position.id), reason=command.reason, why=command.message)
+            self._counts["flattened"] += 1
+            facts.exits.append(
+                {"position_id": str(position.id), "reason": command.reason, "message": command.message}
+            )
+        elif isinstance(command, Place):
+            intent = _intent(command, trade, position)
+            if _id_of(intent) not in tried:
+                tried.add(_id_of(intent))
+                facts.intents.append(intent)
+
+    # Recording
+
+    async def _settle(self, results: Results) -> int:
+        """Record what commands came to, and what the venue says of orders that they left in doubt."""
+        for order in results.ask:
+            self._hearing.doubt(order, self._clock.now())
+        try:
+            found = await self._hearing.compare(results.seen, [o for o in results.ask if o.is_confirmed])
+        except BaseError:
+            # What the commands came to is known: it is recorded, whatever else could not be learned.
+            if results.outcomes:
+                await self._record(Facts(outcomes=results.outcomes))
+            raise
+        facts = Facts(fills=found.fills, outcomes=[*results.outcomes, *found.outcomes])
+        if facts:
+            await self._record(facts)
+        return len(facts.fills) + len(facts.outcomes)
+
+    async def _record(self, facts: Facts) -> None:
+        state = await self._ledger.record(self.account, facts, self._clock.now())
+        self._book.note_fills(facts.fills)
+        self._dirty |= self._book.update(state)
+        self._dirty &= {trade.signal_id for trade in self._book}
+        self._count(facts)
+        denials: list[dict[str, Any]] = []
+        for refusal in state.refused:
+            item = getattr(facts, f"{refusal['kind']}s")[int(refusal["index"])]
+            log.warning("refused", account_id=str(self.account.id), item=item, **refusal)
+            self._counts["refused"] += 1
+            if refusal["kind"] == "intent" and refusal["code"] in ENDINGS:
+                denials.append(
+                    {"signal_id": item["signal_id"], "code": refusal["code"], "message": refusal["message"]}
+                )
+        if denials:
+            await self._record(Facts(denials=denials))
+
+    def _count(self, facts: Facts) -> None:
+        self._counts["fills"] += len(facts.fills)
+        self._counts["orders"] += sum(1 for intent in facts.intents if "code" not in intent)
+        for outcome in facts.outcomes:
+            self._counts[f"orders_{outcome['outcome']}"] += 1
+
+
+def _intent(command: Place, trade: Trade, position: Position) -> dict[str, Any]:
+    intent: dict[str, Any] = {
+        "signal_id": str(trade.signal_id),
+        "leg": command.leg.value,
+        "attempt": trade.next_attempt(command.leg),
+        "side": position.exit_side,
+        "kind": command.kind,
+        "amount": text(command.amount),
+        "reduce_only": True,
+        "managed_by": command.managed_by,
+    }
+    if command.trigger_price is not None:
+        intent["trigger_price"] = text(command.trigger_price)
+    return intent
+
+
+def _id_of(intent: dict[str, Any]) -> str:
+    return client_order_id(UUID(intent["signal_id"]), Leg(intent["leg"]), int(intent["attempt"]))

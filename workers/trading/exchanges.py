@@ -1,0 +1,80 @@
+"""Which exchange an account trades on, and its keys: opened only here, and only in memory."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from shared.clock import Clock
+from shared.errors import ConfigurationError
+from shared.identity import floor_ms
+from shared.market import Market
+from shared.vault import Sealed, Vault
+from workers.trading.ledger import Account
+from workers.trading.paper import PaperExchange
+from workers.trading.venue import Venue, capabilities_of, ccxt_class
+
+# Makes the exchange of an account; tests hand in their own.
+OpenExchange = Callable[[Account], Awaitable[Any]]
+
+
+class Exchanges:
+    """Makes the exchanges of accounts: the paper exchange, or ccxt's with the account's keys.
+
+    `folder` keeps the paper accounts over restarts; without one they live as long as the process.
+    """
+
+    def __init__(
+        self, clock: Clock, market: Market, folder: Path | None = None, master_key: str | None = None
+    ) -> None:
+        self._clock = clock
+        self._market = market
+        self._folder = folder
+        self._master_key = master_key
+
+    async def __call__(self, account: Account) -> Any:
+        """The exchange of this account, not connected yet. Raises ConfigurationError or VaultError."""
+        return self._paper(account) if account.venue == "paper" else self._ccxt(account)
+
+    def _paper(self, account: Account) -> PaperExchange:
+        settings = account.settings
+        config: dict[str, Any] = {"clock": self._clock, "market": self._market, "account": str(account.id)}
+        known = ("starting", "leverage", "latency_ms", "slippage", "participation", "attached")
+        config |= {name: settings[name] for name in known if name in settings}
+        if self._folder is not None:
+            # A database that was emptied has new accounts, even under an old id: their money starts anew.
+            config["store"] = self._folder / f"{account.id}-{floor_ms(account.opened_at)}.sqlite"
+        return PaperExchange(config)
+
+    def _ccxt(self, account: Account) -> Any:
+        if self._master_key is None:
+            raise ConfigurationError(
+                f"account {account.id} trades on {account.venue}: set SIGTRAIL_MASTER_KEY to open its keys"
+            )
+        if account.sealed is None:
+            raise ConfigurationError(f"account {account.id} on {account.venue} has no keys: seal them first")
+        sealed = Sealed(
+            ciphertext=base64.b64decode(account.sealed["ciphertext"]),
+            salt=base64.b64decode(account.sealed["salt"]),
+            key_version=int(account.sealed["key_version"]),
+        )
+        keys = Vault.from_text(self._master_key).open(account.user_id, account.id, sealed)
+        exchange = ccxt_class(account.venue)(
+            {
+                **keys,
+                "enableRateLimit": True,
+                # A timed-out order may have been taken: ccxt must never send one again by itself.
+                "maxRetriesOnFailure": 0,
+                "options": {"defaultType": "swap" if account.market == "usdm" else "spot"},
+            }
+        )
+        if account.sandbox:
+            exchange.set_sandbox_mode(True)
+        return exchange
+
+
+def venue_of(exchange: Any, market: str) -> Venue:
+    """The bridge's edge to this exchange."""
+    return Venue(exchange, capabilities_of(exchange, market))

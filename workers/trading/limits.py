@@ -1,0 +1,126 @@
+"""What a venue demands of an order on one symbol, and the reason code of each way to miss it.
+
+ccxt enforces no minimum cost and truncates amounts silently; everything is checked here before it is sent,
+so that a refusal has a reason of ours and not a venue's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ccxt.base.decimal_to_precision import DECIMAL_PLACES, TICK_SIZE
+
+from shared.errors import OrderDenied
+from shared.money import ONE, ZERO, is_multiple, money, multiply, step_down, step_nearest, step_up, text
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Steps and limits of one symbol. Amounts in base currency whatever the venue's contract is."""
+
+    symbol: str
+    base: str
+    quote: str
+    amount_step: Decimal
+    price_tick: Decimal
+    min_amount: Decimal
+    max_amount: Decimal | None
+    min_cost: Decimal
+    contract_size: Decimal = ONE
+    spot: bool = False
+
+    def round_amount(self, amount: Decimal) -> Decimal:
+        """Down to the venue's step: an order is never larger than what was decided."""
+        return step_down(amount, self.amount_step)
+
+    def round_price(self, price: Decimal) -> Decimal:
+        """To the venue's nearest tick, but never to zero."""
+        return max(step_nearest(price, self.price_tick), self.price_tick)
+
+    def check(self, amount: Decimal, price: Decimal, *, reduce_only: bool = False) -> None:
+        """Raise OrderDenied with the reason code when the venue would refuse this order.
+
+        A reduce-only order has no minimum cost: venues let a position be closed to its last lot.
+        """
+        if amount <= ZERO or not is_multiple(amount, self.amount_step):
+            raise OrderDenied(
+                f"the amount {text(amount)} of {self.symbol} is no multiple of {text(self.amount_step)}",
+                code="size_invalid" if amount > ZERO else "below_min_amount",
+            )
+        if amount < self.min_amount:
+            raise OrderDenied(
+                f"the amount {text(amount)} of {self.symbol} is under the least, {text(self.min_amount)}",
+                code="below_min_amount",
+            )
+        if self.max_amount is not None and amount > self.max_amount:
+            raise OrderDenied(
+                f"the amount {text(amount)} of {self.symbol} is over the most, {text(self.max_amount)}",
+                code="above_max_amount",
+            )
+        cost = multiply(amount, price)
+        if not reduce_only and cost < self.min_cost:
+            raise OrderDenied(
+                f"the order is worth {text(cost)} {self.quote}, under the venue's least for {self.symbol}, "
+                f"{text(self.min_cost)} {self.quote}",
+                code="below_min_notional",
+            )
+
+    def closable(self, amount: Decimal) -> Decimal:
+        """The part of a held amount that an order can close; the rest is dust."""
+        rounded = self.round_amount(amount) if amount > ZERO else ZERO
+        return rounded if rounded >= self.min_amount else ZERO
+
+    @property
+    def lot(self) -> Decimal:
+        """The least amount that can be traded at all: what is below is dust."""
+        return max(step_up(self.min_amount, self.amount_step), self.amount_step)
+
+
+def rules_of(market: Mapping[str, Any], precision_mode: int) -> Rules:
+    """The rules in ccxt's unified market.
+
+    Raises OrderDenied (`symbol_not_tradable`) for a market that is inactive, inverse, or has no precision.
+    """
+    symbol = str(market["symbol"])
+    if market.get("active") is False:
+        raise OrderDenied(f"{symbol} is not traded now", code="symbol_not_tradable")
+    if market.get("inverse"):
+        raise OrderDenied(
+            f"{symbol} is settled in its base currency, which is not supported", code="symbol_not_tradable"
+        )
+    contract = money(market.get("contractSize") or 1)
+    limits = market.get("limits") or {}
+    amounts, costs = limits.get("amount") or {}, limits.get("cost") or {}
+    least, most = amounts.get("min"), amounts.get("max")
+    step = multiply(_step(market, "amount", precision_mode), contract)
+    return Rules(
+        symbol=symbol,
+        base=str(market["base"]),
+        quote=str(market["quote"]),
+        amount_step=step,
+        price_tick=_step(market, "price", precision_mode),
+        min_amount=multiply(money(least), contract) if least else step,
+        max_amount=multiply(money(most), contract) if most else None,
+        min_cost=money(costs.get("min") or 0),
+        contract_size=contract,
+        spot=bool(market.get("spot")),
+    )
+
+
+def _step(market: Mapping[str, Any], what: str, precision_mode: int) -> Decimal:
+    value = (market.get("precision") or {}).get(what)
+    if value is None:
+        raise OrderDenied(
+            f"the venue tells no {what} precision for {market['symbol']}", code="symbol_not_tradable"
+        )
+    if precision_mode == TICK_SIZE:
+        return money(value)
+    if precision_mode == DECIMAL_PLACES:
+        return ONE.scaleb(-int(value))
+    raise OrderDenied(
+        f"the venue counts the precision of {market['symbol']} in significant digits, which is not supported",
+        code="symbol_not_tradable",
+    )

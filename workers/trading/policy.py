@@ -1,0 +1,30 @@
+"""How patient the bridge is: with venues, with leases, with positions without protection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from workers.trading.protection import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All of the bridge's times and limits in one place."""
+
+    patience: Patience = field(default_factory=Patience)
+    # An order that nobody confirmed is proven absent by so many answers "not there", so far apart. A request
+    # that was under way when we gave up has long arrived, or was too old for the venue, by then.
+    probes: int = 3
+    probe_spacing: timedelta = timedelta(seconds=4)
+    # How often a venue is asked for fills while orders of ours are there.
+    poll_every: timedelta = timedelta(seconds=2)
+    # How often the open orders are compared as well: an order may end without a fill.
+    sweep_every: timedelta = timedelta(minutes=15)
+    # What a venue records late is asked for again.
+    overlap: timedelta = timedelta(minutes=2)
+    # After a failure to reach a venue at start-up.
+    reopen_after: timedelta = timedelta(seconds=10)
+    claims: int = 100
+    accounts: int = 100
+    lease_seconds: int = 60

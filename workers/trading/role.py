@@ -1,0 +1,272 @@
+"""The trading role: holds exchange accounts, claims ready signals, lets each account's desk trade them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+from ccxt.base.errors import BaseError
+
+from shared import work
+from shared.candles import Candle
+from shared.clock import Clock
+from shared.errors import Refused, SigtrailError, Unavailable
+from shared.market import Market
+from shared.role import Call
+from shared.settings import Settings
+from shared.wakes import Wakes
+from shared.work import Work
+from workers.trading.desk import Desk
+from workers.trading.exchanges import Exchanges, OpenExchange, venue_of
+from workers.trading.ledger import Account, Ledger
+from workers.trading.outcome import describe
+from workers.trading.policy import Policy
+
+log = structlog.get_logger(__name__)
+
+# The SQLSTATE of "another process holds this account now".
+LEASE_LOST = "55000"
+
+
+class HasCall(Protocol):
+    """A connection to the database."""
+
+    @property
+    def call(self) -> Call: ...
+
+
+class TradingRole:
+    """Turns ready signals into orders, positions and profit and loss.
+
+    `counts` holds what was done so far: claimed, orders, fills, flattened, refused, venue_errors, and how
+    many signals were not traded, by outcome code.
+    """
+
+    name = "trading"
+
+    def __init__(
+        self,
+        connection: HasCall,
+        clock: Clock,
+        market: Market,
+        wakes: Wakes,
+        *,
+        settings: Settings | None = None,
+        state: Path | None = None,
+        exchanges: OpenExchange | None = None,
+        policy: Policy | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        **_machine: Any,
+    ) -> None:
+        self._call = connection.call
+        self._ledger = Ledger(connection.call)
+        self._clock = clock
+        self._market = market
+        self._wakes = wakes
+        self._policy = policy or Policy()
+        self._monotonic = monotonic
+        master_key = settings.sigtrail_master_key if settings is not None else None
+        self._exchanges = exchanges or Exchanges(
+            clock, market, state, master_key.get_secret_value() if master_key is not None else None
+        )
+        self._desks: dict[UUID, Desk] = {}
+        self._reopen_at: dict[UUID, datetime] = {}
+        self._renew_at = 0.0
+        # Claimed and not decided about yet: kept over a failure, or they would wait for their leases.
+        self._claimed: dict[UUID, Work] = {}
+        self._unsubscribe: Callable[[], None] | None = None
+        self.counts: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        """Take the accounts that are free and compare each with its venue, before anything new is ordered."""
+        await self._claim_accounts(None)
+        self._unsubscribe = self._market.subscribe(self._hear)
+        self._wakes.wake(self.name)
+
+    async def step(self) -> int:
+        """Hear what happened at the venues, look after every position, then trade what became ready."""
+        await self._keep_accounts()
+        done = 0
+        for desk in list(self._desks.values()):
+            if not desk.is_open:
+                await self._open(desk)
+            if desk.is_open:
+                done += await self._guarded(desk, desk.step())
+        if self._wakes.take(self.name):
+            await self._claim()
+        return done + await self._enter()
+
+    async def stop(self) -> None:
+        """Close the venues and give accounts and signals back. Orders and positions stay, protected."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        claimed, self._claimed = list(self._claimed.values()), {}
+        desks, self._desks = list(self._desks.values()), {}
+        for desk in desks:
+            await desk.close()
+        if claimed:
+            await work.release(self._call, "trading", [w.reference() for w in claimed], self._clock.now())
+        if desks:
+            await self._ledger.release_accounts(desk.account for desk in desks)
+
+    def _hear(self, candle: Candle) -> None:
+        # The paper exchanges subscribed earlier: what this candle filled has happened by now.
+        news = False
+        for desk in self._desks.values():
+            desk.hear_price(candle.symbol)
+            news = news or desk.has_news
+        if news:
+            self._wakes.nudge(self.name)
+
+    # Accounts
+
+    async def _claim_accounts(self, only: list[UUID] | None) -> None:
+        taken = await self._ledger.claim_accounts(
+            most=self._policy.accounts, lease_seconds=self._policy.lease_seconds, only=only
+        )
+        self._note_lease()
+        for account in taken:
+            known = self._desks.pop(account.id, None)
+            if known is not None:
+                await known.close()
+            await self._seat(account)
+
+    async def _seat(self, account: Account) -> None:
+        try:
+            exchange = await self._exchanges(account)
+        except SigtrailError as error:
+            # One account that cannot be opened does not keep the others from trading.
+            log.error("account_unusable", account_id=str(account.id), error=str(error))  # noqa: TRY400
+            self.counts["accounts_unusable"] += 1
+            await self._ledger.release_accounts([account])
+            return
+        desk = Desk(
+            account,
+            venue_of(exchange, account.market),
+            self._ledger,
+            self._clock,
+            self._market,
+            self._policy,
+            self.counts,
+        )
+        self._desks[account.id] = desk
+        await self._open(desk)
+
+    async def _open(self, desk: Desk) -> None:
+        """Reconcile a desk, now and then, until it succeeds: until then its account is not traded."""
+        now = self._clock.now()
+        if self._reopen_at.get(desk.account.id, now) > now:
+            return
+        try:
+            await desk.open()
+        except BaseError as error:
+            log.warning("reconciliation_failed", account_id=str(desk.account.id), error=describe(error))
+            self.counts["venue_errors"] += 1
+            self._reopen_at[desk.account.id] = now + self._policy.reopen_after
+        else:
+            self._reopen_at.pop(desk.account.id, None)
+
+    async def _keep_accounts(self) -> None:
+        if self._monotonic() < self._renew_at:
+            return
+        if self._desks:
+            renewed, lost = await self._ledger.renew_accounts(
+                [desk.account for desk in self._desks.values()], self._policy.lease_seconds
+            )
+            for account_id, row in renewed.items():
+                self._desks[account_id].set_terms(row)
+            for account_id in lost:
+                await self._leave(account_id)
+        self._note_lease()
+
+    async def _leave(self, account_id: UUID) -> None:
+        log.error("account_lost", account_id=str(account_id))
+        self.counts["accounts_lost"] += 1
+        desk = self._desks.pop(account_id, None)
+        if desk is not None:
+            await desk.close()
+
+    async def _guarded(self, desk: Desk, doing: Any) -> int:
+        """Await what a desk does; leave the account when somebody else holds it now."""
+        try:
+            done: int = await doing
+        except Refused as error:
+            if error.code != LEASE_LOST:
+                raise
+            await self._leave(desk.account.id)
+            return 0
+        return done
+
+    def _note_lease(self) -> None:
+        self._renew_at = self._monotonic() + self._policy.lease_seconds / 3
+
+    # Signals
+
+    async def _claim(self) -> None:
+        try:
+            while True:
+                batch = await work.claim(self._call, "trading", self._clock.now(), most=self._policy.claims)
+                self.counts["claimed"] += len(batch)
+                self._claimed |= {one.signal_id: one for one in batch}
+                if len(batch) < self._policy.claims:
+                    return
+        except Unavailable:
+            self._wakes.wake(self.name)
+            raise
+
+    async def _enter(self) -> int:
+        done = 0
+        by_account: dict[UUID | None, list[Work]] = defaultdict(list)
+        for signal_id in sorted(self._claimed):
+            one = self._claimed[signal_id]
+            account = one.trader.get("default_exchange_account_id")
+            by_account[UUID(account) if account else None].append(one)
+        for account_id, batch in by_account.items():
+            if account_id is None:
+                done += await self._expire(batch)
+                continue
+            if account_id not in self._desks:
+                await self._claim_accounts([account_id])
+            done += await self._trade(account_id, batch)
+        return done
+
+    async def _trade(self, account_id: UUID, batch: list[Work]) -> int:
+        desk = self._desks.get(account_id)
+        if desk is None or not desk.is_open:
+            # Another machine's, or its venue is away: whoever can reconcile it trades these.
+            later = self._clock.now() + self._policy.reopen_after
+            await work.release(self._call, "trading", [one.reference() for one in batch], later)
+            self._forget(batch)
+            return 0
+        try:
+            done = await self._guarded(desk, desk.enter(batch))
+        except BaseError as error:
+            # Nothing was intended: the venue did not answer what the size depends on.
+            log.warning("entries_wait", account_id=str(account_id), error=describe(error))
+            self.counts["venue_errors"] += 1
+            later = self._clock.now() + timedelta(seconds=1)
+            await work.release(self._call, "trading", [one.reference() for one in batch], later)
+            done = 0
+        self._forget(batch)
+        return done
+
+    async def _expire(self, batch: list[Work]) -> int:
+        message = "the trader has no exchange account"
+        items = [{**one.reference(), "outcome_code": "no_account", "message": message} for one in batch]
+        answer = await self._call("expire_signals", {"items": items, "at": self._clock.now().isoformat()})
+        self.counts["no_account"] += int(answer["done"])
+        self._forget(batch)
+        return len(batch)
+
+    def _forget(self, batch: list[Work]) -> None:
+        for one in batch:
+            with suppress(KeyError):
+                del self._claimed[one.signal_id]

@@ -1,0 +1,96 @@
+"""Commands to a venue, and what became of them. Nothing here decides or records; nothing is tried twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from ccxt.base.errors import BaseError, ExchangeError, OperationFailed
+
+from shared.errors import OrderDenied
+from workers.trading.book import Book
+from workers.trading.orders import Leg, Order
+from workers.trading.outcome import Outcome, describe, judge
+from workers.trading.reconciliation import VenueOrder
+from workers.trading.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Results:
+    """Outcomes for the record, what the venue told of orders, and orders to ask it about."""
+
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[VenueOrder] = field(default_factory=list)
+    ask: list[Order] = field(default_factory=list)
+    # Commands that did not reach the venue and are given again later.
+    failed: int = 0
+
+
+async def send(venue: Venue, book: Book, orders: Iterable[Order], results: Results) -> None:
+    """Send intended orders, each once, in the given order."""
+    for order in orders:
+        if order.managed_by == "bridge":
+            results.outcomes.append({"client_order_id": order.client_order_id, "outcome": "confirmed"})
+            continue
+        legs = _legs_of(order, book)
+        try:
+            answer = await venue.place(order, legs)
+        except OrderDenied as denied:
+            results.outcomes.append(_told(order, "denied", code=denied.code, message=str(denied)))
+            continue
+        except BaseError as error:
+            verdict = judge(error)
+            log.warning(
+                "order_not_confirmed",
+                client_order_id=order.client_order_id,
+                leg=order.leg.value,
+                symbol=order.symbol,
+                outcome=verdict.outcome.value,
+                error=verdict.message,
+            )
+            results.outcomes.append(
+                _told(order, verdict.outcome.value, code=verdict.code, message=verdict.message)
+            )
+            if verdict.outcome is Outcome.UNRESOLVED:
+                results.ask.append(order)
+            continue
+        results.outcomes.append(_told(order, "confirmed", venue_order_id=answer.venue_order_id))
+        results.outcomes += [_told(leg, "submitted") for leg in legs]
+
+
+async def cancel(venue: Venue, orders: Iterable[Order], results: Results) -> None:
+    """Cancel live orders. One that the venue does not have any more is asked about: it may have filled."""
+    for order in orders:
+        if order.managed_by == "bridge":
+            results.outcomes.append(_told(order, "canceled"))
+            continue
+        try:
+            answer = await venue.cancel(order)
+        except OperationFailed as error:
+            # Cancelling again is harmless: it is tried again with the next look.
+            log.warning("cancel_failed", client_order_id=order.client_order_id, error=describe(error))
+            results.failed += 1
+            continue
+        except ExchangeError as error:
+            log.info("cancel_refused", client_order_id=order.client_order_id, error=describe(error))
+            results.ask.append(order)
+            continue
+        if answer is None or answer.status == "open":
+            results.ask.append(order)
+        else:
+            results.seen.append(answer)
+
+
+def _legs_of(order: Order, book: Book) -> list[Order]:
+    trade = book.get(order.signal_id)
+    if order.leg is not Leg.ENTRY or trade is None:
+        return []
+    return [one for one in trade.orders.values() if one.attached and one.is_doubtful]
+
+
+def _told(order: Order, outcome: str, **more: Any) -> dict[str, Any]:
+    return {"client_order_id": order.client_order_id, "outcome": outcome, **more}
