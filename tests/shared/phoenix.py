@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -72,4 +71,3 @@ class Phoenix:
             return
         reply = {"topic": frame["topic"], "event": "phx_reply", "payload": body, "ref": frame["ref"]}
         await socket.send(json.dumps(reply))
-        await asyncio.sleep(0)
