@@ -58,7 +58,7 @@ def show(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(show(one) for one in value) or "none"
     if isinstance(value, Mapping):
-        return to_json(value).replace("\n", " ")
+        return ", ".join(f"{name} {show(one)}" for name, one in value.items())
     text = str(value)
     # Times come as ISO text from the database: without the T and the fraction they are easier to read.
     if len(text) >= 19 and text[4:5] == "-" and text[10:11] == "T":

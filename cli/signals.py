@@ -128,7 +128,7 @@ def _print(found: dict[str, Any]) -> None:
     sections = {
         "events": (
             "occurred_at",
-            ("number", "event_type", "from_status", "to_status", "worker", "event_data"),
+            ("number", "event_type", "from_status", "to_status", "event_data", "error_info", "worker"),
         ),
         "snapshots": ("occurred_at", ("action", "price", "confidence", "reasoning")),
         "orders": (
