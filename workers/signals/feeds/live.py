@@ -142,7 +142,7 @@ class LiveFeed:
             except (ccxt.NetworkError, TimeoutError) as error:
                 self._lose_trust(error)
                 if isinstance(error, TimeoutError):
-                    await self._exchange.close()
+                    await self._exchange.close_ws_clients()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(pause * 2, LONGEST_PAUSE)
             except ccxt.BaseError as error:

@@ -9,7 +9,7 @@ from shared.errors import InputError
 from shared.models import MarketKind
 
 # ccxt's exchange objects are not typed. The feed uses load_markets, markets, ohlcvs, milliseconds,
-# fetch_ohlcv, watch_ohlcv_for_symbols and close of them.
+# fetch_ohlcv, watch_ohlcv_for_symbols, close_ws_clients and close of them.
 Exchange = Any
 # ccxt's class and options of each venue's market. Only what candles need is loaded.
 VENUES: dict[tuple[str, MarketKind], tuple[str, dict[str, Any]]] = {
