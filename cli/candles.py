@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.moments import moment
+from cli.project import ask, operator
 from shared.candles import Candle, interval_ms
 from shared.clock import WallClock
 from shared.errors import InputError
@@ -75,15 +76,33 @@ async def open_feed(source: Source, notes: Console) -> Opened:
         return await _open_recorded(source, source.candles)
     if source.until is not None:
         raise InputError("--until is a market time: it needs --candles")
-    symbols = source.chosen or USUAL_SYMBOLS
     if not source.simulate:
-        live = LiveFeed(open_exchange(source.venue, "usdm"), symbols)
         try:
-            return Opened(live, await live.open(), "1m")
+            return await open_live(source)
         except FeedUnavailable as error:
-            await live.close()
             notes.print(f"{error}; a simulated market takes its place", markup=False, soft_wrap=True)
-    return await _open_simulated(source, symbols)
+    return await _open_simulated(source, source.chosen or USUAL_SYMBOLS)
+
+
+async def open_live(source: Source) -> Opened:
+    """Live candles of a venue, for the symbols that were named or that active traders watch.
+
+    Raises FeedUnavailable when the venue cannot be reached.
+    """
+    symbols = source.chosen or await _watched_symbols() or USUAL_SYMBOLS
+    feed = LiveFeed(open_exchange(source.venue, "usdm"), symbols)
+    try:
+        return Opened(feed, await feed.open(), "1m")
+    except BaseException:
+        await feed.close()
+        raise
+
+
+async def _watched_symbols() -> tuple[str, ...]:
+    async with operator() as client:
+        wanted = client.table("traders").select("symbols").eq("status", "active").eq("market", "usdm")
+        rows = await ask("traders", wanted.execute)
+    return tuple(sorted({symbol for row in rows for symbol in row["symbols"]}))
 
 
 async def _open_recorded(source: Source, folder: Path) -> Opened:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
+from cli.candles import Source, open_live
 from cli.output import print_rows
 from cli.project import database, run
 from cli.queries import query
+from cli.running import machine_folder, run_machine
+from shared.log import setup
+from shared.settings import load
+from workers.machine import build
 
 app = typer.Typer(name="machines", help="The processes that do the work.", no_args_is_help=True)
 
@@ -33,3 +39,39 @@ def list_machines(
         "silent_seconds": "SILENT S",
     }
     print_rows(run(read()), columns, json=json, empty="no machine has registered yet: `./scripts/up`")
+
+
+@app.command("run")
+def run_roles(
+    roles: Annotated[
+        str, typer.Option(help="Which of signals, analysis, monitoring, trading.")
+    ] = "signals,analysis,monitoring,trading",
+    venue: Annotated[str, typer.Option(help="Where live candles come from, as ccxt names it.")] = "binance",
+    symbols: Annotated[
+        str | None, typer.Option(help="Only these; those of the active traders without it.")
+    ] = None,
+    region: Annotated[str, typer.Option(help="Where this machine stands.")] = "local",
+    readable: Annotated[bool, typer.Option("--readable", help="A log for people, not JSON lines.")] = False,
+) -> None:
+    """Run one machine on live candles until it is stopped; several may run, with the same or other roles."""
+    setup(json=not readable, stream=sys.stderr)
+    chosen = [one.strip() for one in roles.split(",") if one.strip()]
+    run(_run(chosen, Source(venue=venue, symbols=symbols, simulate=False), region))
+
+
+async def _run(roles: list[str], source: Source, region: str) -> None:
+    settings = load()
+    opened = await open_live(source)
+    machine = await build(
+        settings,
+        feed=opened.feed,
+        warm=opened.warm,
+        replaying=False,
+        roles=roles,
+        state=machine_folder(settings, "-".join(sorted(roles))),
+        paper=machine_folder(settings, "paper"),
+        region=region,
+    )
+    await run_machine(machine)
+    if machine.status.errors:
+        raise typer.Exit(1)

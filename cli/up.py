@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from contextlib import suppress
 from decimal import Decimal
@@ -21,10 +20,11 @@ from cli.overview import Rates, Record, one_line, panel, read_record
 from cli.partitions import open_days
 from cli.project import Database, ask, database, operator, run
 from cli.queries import query
+from cli.running import machine_folder, run_machine
 from shared.clock import WallClock
 from shared.errors import InputError
 from shared.identity import floor_ms, from_ms
-from shared.settings import CHECKOUT, Settings, load
+from shared.settings import load
 from workers.machine import Machine, build
 from workers.signals.feeds.feed import Feed
 from workers.signals.feeds.recorded import RecordedFeed
@@ -82,7 +82,8 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
             feed=feed,
             warm=opened.warm,
             replaying=feed.kind != "live",
-            state=_state(settings),
+            state=machine_folder(settings),
+            paper=machine_folder(settings, "paper"),
             watch=await _watched_users(),
         )
     except BaseException:
@@ -97,22 +98,14 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
 async def _watch_over(
     machine: Machine, connection: Database, seconds: float | None, title: str, *, quiet: bool
 ) -> None:
-    """Run the machine to its end, told to stop after `seconds` or by a signal, and show it meanwhile."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, machine.stop)
-    timer = loop.call_later(seconds, machine.stop) if seconds else None
+    """Run the machine and show it meanwhile."""
     view = asyncio.create_task(_show(machine, connection, title, quiet=quiet))
     try:
-        await machine.run()
+        await run_machine(machine, seconds)
     finally:
-        if timer is not None:
-            timer.cancel()
         view.cancel()
         with suppress(asyncio.CancelledError):
             await view
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 async def _show(machine: Machine, connection: Database, title: str, *, quiet: bool) -> None:
@@ -192,12 +185,6 @@ async def _watched_users() -> list[str]:
     if not users:
         raise InputError("no trader is active: add one with `sigtrail traders add` or resume one")
     return users[:5]
-
-
-def _state(settings: Settings) -> Path:
-    """The machine's own folder: beside the local stack's, and one for each hosted project."""
-    host = settings.supabase_url.split("//", 1)[-1].split("/", 1)[0].replace(":", "-")
-    return CHECKOUT / ".local" / "machines" / host
 
 
 def _money(amount: Decimal) -> str:

@@ -58,6 +58,7 @@ async def build(
     feed: Feed,
     replaying: bool,
     state: Path,
+    paper: Path | None = None,
     warm: Sequence[Candle] = (),
     roles: Sequence[str] = ROLES,
     machine_id: str | None = None,
@@ -66,7 +67,8 @@ async def build(
 ) -> Machine:
     """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm`.
 
-    `state` is a folder of this machine's own (its name, its spool). `watch` are the ids of users whose
+    `state` is a folder of this machine's own (its name, its spool); `paper` keeps the paper accounts, which
+    outlive a machine: any machine here may take one over. `watch` are the ids of users whose
     subscriptions are measured. Raises ConfigurationError for an unknown role. The machine closes the feed.
     """
     unknown = [name for name in roles if name not in ROLES]
@@ -108,7 +110,7 @@ async def build(
                 market=market,
                 wakes=wakes,
                 settings=settings,
-                state=state / "paper",
+                state=paper or state / "paper",
             ),
         }
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]

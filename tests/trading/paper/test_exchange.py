@@ -32,7 +32,6 @@ class Venue:
                 "clock": self.clock,
                 "market": self.market,
                 "store": store,
-                "symbols_listed": ["BTCUSDT"],
                 **config,
             }
         )

@@ -34,7 +34,7 @@ from workers.trading.paper.engine import Changes, Engine, Terms
 from workers.trading.paper.ledger import Ledger
 from workers.trading.paper.order import Attached, Order, Refused, Request, Trade, Trigger
 from workers.trading.paper.path import Bar
-from workers.trading.paper.rules import Rule, rule_for
+from workers.trading.paper.rules import KNOWN, Rule, rule_for
 from workers.trading.paper.store import Store
 
 # How the engine's refusals reach a caller of ccxt: classes as Binance's errors map to.
@@ -104,7 +104,7 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
             self._paper_store.save(self.paper_engine)
         self._paper_rules: dict[str, Rule] = {}
         self._paper_bars: dict[str, Rule] = {}
-        for venue_id in settings.get("symbols_listed", ()):
+        for venue_id in KNOWN["spot" if self.paper_market.kind == "spot" else "usdm"]:
             self.paper_list(venue_id)
         for order in self.paper_engine.orders.values():
             self.paper_list(order.request.symbol.split(":")[0].replace("/", ""))

@@ -42,6 +42,7 @@ _SPOT = {
     "AVAXUSDT": ("0.01", "0.01", "5"),
     "BCHUSDT": ("0.1", "0.001", "5"),
 }
+KNOWN: dict[Market, tuple[str, ...]] = {"usdm": tuple(_USDM), "spot": tuple(_SPOT)}
 # A symbol that neither table knows trades in steps that suit most altcoins.
 _UNKNOWN = ("0.0001", "0.001", "5")
 _MOST_STEPS = Decimal("10000000")  # the largest order, counted in steps of its amount
