@@ -12,6 +12,8 @@ create table public.signal_queue (
   -- Grows with every claim of any signal: a result that carries an older one comes from a lease that was lost.
   fence bigint not null default 0,
   attempts integer not null default 0,
+  -- Whether its analysis is counted in the trader's usage: once a signal, however often it is claimed.
+  counted boolean not null default false,
   constraint "a stage is analysis, monitoring or trading" check (stage in ('analysis', 'monitoring', 'trading')),
   constraint "a lease has a holder" check ((leased_until is null) = (leased_by is null))
 ) with (

@@ -87,7 +87,8 @@ begin
   select r.tags into sent.tags from json_to_record(item) as r (tags text[]);
   return sent;
 exception
-  when data_exception then
+  -- The second is what an endless time or NaN is to an integer.
+  when data_exception or feature_not_supported then
     sent.problem := 'bad_row: ' || field || ': ' || left(sqlerrm, 200);
     return sent;
 end;
@@ -118,7 +119,7 @@ begin
     )
   );
 exception
-  when data_exception then
+  when data_exception or feature_not_supported then
     return (
       select array_agg(private.read_sent_row(e.item, (e.index - 1)::integer))
       from json_array_elements(signals) with ordinality e (item, index)
@@ -166,10 +167,11 @@ begin
         when not (r.price > 0 and r.price < 1e20) then 'bad_row: price must be above zero and finite'
         when jsonb_typeof(r.matched_conditions) <> 'array' then 'bad_row: matched_conditions must be an array'
         when jsonb_typeof(r.original_signal) <> 'object' then 'bad_row: original_signal must be an object'
-        when pg_column_size(r.matched_conditions) + coalesce(pg_column_size(r.original_signal), 0) > 65536
+        when coalesce(pg_column_size(r.matched_conditions), 0) + coalesce(pg_column_size(r.original_signal), 0) > 65536
           then 'bad_row: matched_conditions and original_signal must fit in 64 KB'
         when cardinality(r.tags) > 20 then 'bad_row: tags must be at most 20'
         when r.unix_ms < 0 then 'outside_partitions: a signal fires after 1970'
+        when r.made_at is null then 'outside_partitions: the year 9999 is the last'
         when r.made_at > horizon
           then 'in_future: ' || r.made_at || ' is more than 60 s ahead of the database''s clock'
         when t.id is null then 'unknown_trader: there is no trader ' || r.trader_id

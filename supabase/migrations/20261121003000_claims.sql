@@ -145,27 +145,28 @@ as $$
 declare
   over_limit uuid[];
 begin
-  with first_tries as (
+  with uncounted as (
     select s.id, s.trader_id, private.utc_day(s.triggered_at) as day,
       row_number() over (partition by s.trader_id, private.utc_day(s.triggered_at) order by s.id) as place
     from public.signals s
-    join public.signal_queue q on q.signal_id = s.id and q.attempts = 1
+    join public.signal_queue q on q.signal_id = s.id and not q.counted
     where s.id = any (claimed) and s.id between claimed[1] and claimed[cardinality(claimed)]
   ), used as (
     insert into public.trader_usage_daily as u (trader_id, day, analyses)
-    select f.trader_id, f.day, count(*) from first_tries f
+    select f.trader_id, f.day, count(*) from uncounted f
     group by 1, 2
     order by 1, 2
     on conflict (trader_id, day) do update set analyses = u.analyses + excluded.analyses
     returning u.trader_id, u.day, u.analyses
   )
   select array_agg(f.id order by f.id) into over_limit
-  from first_tries f
+  from uncounted f
   join used u on u.trader_id = f.trader_id and u.day = f.day
   join public.traders t on t.id = f.trader_id
   where f.place + u.analyses - (
-    select count(*) from first_tries o where o.trader_id = f.trader_id and o.day = f.day
+    select count(*) from uncounted o where o.trader_id = f.trader_id and o.day = f.day
   ) > t.ai_analysis_limit;
+  update public.signal_queue q set counted = true where q.signal_id = any (claimed) and not q.counted;
   if over_limit is null then
     return '{}'::uuid[];
   end if;
