@@ -229,7 +229,8 @@ class Cluster:
         with suppress(OSError):
             lines = (self.settings.logs / "postgres.log").read_text(errors="replace").split("\n")
             fatal = [line for line in lines[-50:] if re.search("FATAL|PANIC|could not", line)]
-            return (fatal or lines[-2:])[-1].strip()
+            # Without the time and the process id that begin every line of the log.
+            return re.sub(r"^.*? (?=[A-Z]+:  )", "", (fatal or lines[-2:])[-1]).strip()
         return "see logs/postgres.log in the state folder."
 
 
