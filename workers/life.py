@@ -116,8 +116,10 @@ class Machine:
             await self._recorder.start()
             await self._recorder.ready(READY_SECONDS)
         if self._realtime is not None:
-            self._realtime.subscribe("machines", self._hear, self._wake_all)
+            # What a replay does must not depend on when a message arrives: it hears of changed traders only.
+            self._realtime.subscribe("machines", self._hear, None if self.status.replay else self._wake_all)
             await self._realtime.start()
+        self._spawn(self._end_feed(), "end of the feed")
         self.status.state = "running"
         log.info("machine_running", machine_id=self.status.machine_id, roles=names, replay=self.status.replay)
 
@@ -162,6 +164,11 @@ class Machine:
             self._see(batch)
         self.stop()
 
+    async def _end_feed(self) -> None:
+        # A paced feed may wait a minute for its next candle: told to stop, nobody waits for that.
+        await self._stopping.wait()
+        await self._feed.close()
+
     async def _beat(self) -> None:
         while True:
             await self._tell()
@@ -189,7 +196,7 @@ class Machine:
         self.status.market_time = from_ms(batch[-1].close_ms)
 
     def _hear(self, arrival: Arrival) -> None:
-        if arrival.event == "work":
+        if arrival.event == "work" and not self.status.replay:
             self._wakes.wake(str(arrival.payload.get("stage")))
         elif arrival.event == "traders":
             self._reread_traders()

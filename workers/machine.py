@@ -121,8 +121,7 @@ async def build(
             if watch and isinstance(one, SignalsRole):
                 recorder = Recorder(settings, watch, status.latency, one.fired_at)
         key = settings.supabase_publishable_key.get_secret_value()
-        # A replay is woken by its own process alone: what it does must not depend on when a message arrives.
-        realtime = None if replaying else Realtime(settings.supabase_url, key, first.token)
+        realtime = Realtime(settings.supabase_url, key, first.token)
         opened.pop_all()
         return Machine(
             status,

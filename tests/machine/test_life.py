@@ -51,7 +51,7 @@ class Reel:
     market: MarketKind = "usdm"
     symbols = ("BTCUSDT",)
 
-    def __init__(self, count: int, *, finite: bool, fault: Exception | None = None) -> None:
+    def __init__(self, count: int, *, finite: bool = False, fault: Exception | None = None) -> None:
         self.gate = Gate()
         self.closed = asyncio.Event()
         self._count = count
@@ -166,8 +166,25 @@ async def test_a_feed_that_breaks_stops_a_live_machine_and_is_shown() -> None:
     assert plant.status.state == "stopped"
 
 
-async def test_messages_become_wakes() -> None:
+async def test_a_replay_that_waits_for_its_next_candle_ends_at_once_when_told_to() -> None:
+    plant = Plant(MarketClock(from_ms(START_MS)), Reel(2))
+    running = asyncio.create_task(plant.machine.run())
+    await until(lambda: plant.status.candles == 2)
+    plant.machine.stop()
+    await running
+    assert plant.status.state == "stopped"
+
+
+async def test_in_a_replay_no_message_decides_when_a_role_works() -> None:
     plant = replaying()
+    plant.machine._hear(Arrival("machines", "work", {"stage": "analysis", "count": 2}, 0.0))
+    assert not plant.wakes.take("analysis")
+    plant.machine._hear(Arrival("machines", "traders", {"count": 1}, 0.0))
+    assert plant.wakes.take("traders")
+
+
+async def test_messages_become_wakes() -> None:
+    plant = Plant(WallClock(), Reel(0))
     plant.machine._hear(Arrival("machines", "work", {"stage": "analysis", "count": 2}, 0.0))
     assert plant.wakes.take("analysis")
     assert not plant.wakes.take("traders")
