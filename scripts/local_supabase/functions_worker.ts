@@ -5,6 +5,7 @@
 
 type Handler = (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>;
 
+const LAST_WORK_MS = 3000;
 const [entrypoint] = Deno.args;
 const serve = Deno.serve;
 const unfinished = new Set<Promise<unknown>>();
@@ -76,8 +77,9 @@ addEventListener("unhandledrejection", (event) => {
 const loaded = load();
 loaded.catch((error) => console.error(error));
 
-// Standard input stays open for as long as the main process lives, however it ends.
+// Standard input stays open for as long as the main process lives, however it ends, and has use for this one. After
+// that nobody waits for an answer; only what goes on after answers gets a little time.
 for await (const _ of Deno.stdin.readable);
-await server.shutdown();
+setTimeout(() => Deno.exit(0), LAST_WORK_MS);
 await Promise.allSettled(unfinished);
 Deno.exit(0);

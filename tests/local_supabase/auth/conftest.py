@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -16,6 +17,7 @@ from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.gateway.app import create_app
 from scripts.local_supabase.settings import Settings
 from tests.local_supabase.serving import echo, serving
+from tests.waiting import until
 
 PASSWORD = "correct horse battery"
 
@@ -77,3 +79,18 @@ async def admin(cluster: Cluster) -> AsyncIterator[psycopg.AsyncConnection[tuple
     """The database as its superuser sees it."""
     async with await psycopg.AsyncConnection.connect(cluster.admin_db_url, autocommit=True) as connection:
         yield connection
+
+
+async def until_auth_waits(admin: psycopg.AsyncConnection[Any], count: int) -> None:
+    """Returns once this many statements of the auth server wait for a lock."""
+
+    async def waits() -> bool:
+        row = await (
+            await admin.execute(
+                "select count(*) from pg_stat_activity"
+                " where application_name = 'auth' and wait_event_type = 'Lock'"
+            )
+        ).fetchone()
+        return row is not None and row[0] == count
+
+    await until(waits)

@@ -10,7 +10,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.local_supabase.auth.conftest import PASSWORD, Api, new_email
+from scripts.local_supabase.cluster import Cluster
+from tests.local_supabase.auth.conftest import PASSWORD, Api, new_email, until_auth_waits
 
 Admin = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -143,9 +144,16 @@ async def test_within_the_reuse_interval_nobody_is_signed_out(api: Api) -> None:
     assert (await api.refresh(first["refresh_token"])).status_code == 200
 
 
-async def test_refreshes_at_once_agree_on_one_token(api: Api) -> None:
+async def test_refreshes_at_once_agree_on_one_token(api: Api, cluster: Cluster, admin: Admin) -> None:
     first: Any = await api.sign_up()
-    answers = await asyncio.gather(*(api.refresh(first["refresh_token"]) for _ in range(6)))
+    session = api.settings.keys.verify(first["access_token"])["session_id"]
+    async with await psycopg.AsyncConnection.connect(cluster.admin_db_url) as gate:
+        await gate.execute("select from auth.sessions where id = %s for update", [session])
+        refreshes = [asyncio.create_task(api.refresh(first["refresh_token"])) for _ in range(3)]
+        # All of them have read the token as unused by now.
+        await until_auth_waits(admin, 3)
+        await gate.commit()
+        answers = await asyncio.gather(*refreshes)
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
 

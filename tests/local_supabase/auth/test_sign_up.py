@@ -9,7 +9,8 @@ import bcrypt
 import psycopg
 import pytest
 
-from tests.local_supabase.auth.conftest import PASSWORD, Api, new_email
+from scripts.local_supabase.cluster import Cluster
+from tests.local_supabase.auth.conftest import PASSWORD, Api, new_email, until_auth_waits
 
 Admin = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -127,9 +128,19 @@ async def test_of_two_sign_ups_at_once_one_wins(api: Api) -> None:
         *(api.post("/signup", {"email": email, "password": PASSWORD}) for _ in range(4))
     )
     assert sorted(answer.status_code for answer in answers) == [200, 422, 422, 422]
-    assert {answer.json().get("error_code") for answer in answers if answer.status_code == 422} == {
-        "user_already_exists"
-    }
+
+
+async def test_a_sign_up_that_lost_by_a_hair_reads_like_any_other(
+    api: Api, cluster: Cluster, admin: Admin
+) -> None:
+    email = new_email()
+    async with await psycopg.AsyncConnection.connect(cluster.admin_db_url) as winner:
+        await winner.execute("insert into auth.users (id, email) values (gen_random_uuid(), %s)", [email])
+        loser = asyncio.create_task(api.post("/signup", {"email": email, "password": PASSWORD}))
+        await until_auth_waits(admin, 1)
+        await winner.commit()
+        answer = await loser
+    assert (answer.status_code, answer.json()["error_code"]) == (422, "user_already_exists")
 
 
 async def test_a_weak_password_is_named_as_such(api: Api) -> None:

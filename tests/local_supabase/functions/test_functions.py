@@ -154,6 +154,16 @@ async def test_a_client_that_leaves_cancels_the_stream(served: Served) -> None:
     await until(cancelled)
 
 
+async def test_a_function_learns_that_its_client_left_before_the_answer(served: Served) -> None:
+    async def reads(waiting: int, left: int) -> bool:
+        return bool((await served.call("/waiting")).json() == {"waiting": waiting, "left": left})
+
+    request = asyncio.create_task(served.call("/waiting", "GET"))
+    await until(lambda: reads(1, 0))
+    request.cancel()
+    await until(lambda: reads(1, 1))
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_no_process_outlives_the_main_one(served: Served, how: signal.Signals) -> None:
     await served.call("/greet", json={"name": "Ada"})
