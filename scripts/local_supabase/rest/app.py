@@ -26,9 +26,6 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-# How long (s) the first requests wait for the schema cache.
-_PATIENCE = 5.0
-
 log = structlog.get_logger(__name__)
 
 
@@ -37,6 +34,7 @@ class RestApp:
     Without them it starts at the first request."""
 
     def __init__(self, settings: RestSettings) -> None:
+        self._patience = settings.patience
         self._connections = Connections(settings)
         self._service = Service(settings, self._connections)
         self._verifier = Verifier(settings)
@@ -103,7 +101,7 @@ class RestApp:
         if self._cache is None:
             await self.start()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(self._patience):
                     await self._listener.wait_until_loaded()
         if self._cache is None:
             raise errors.no_schema_cache()

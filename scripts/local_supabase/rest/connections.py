@@ -59,7 +59,7 @@ class Connections:
         Raises ApiError when the database is away (PGRST000) or all connections stay in use (PGRST003).
         """
         try:
-            async with asyncio.timeout(self._settings.acquire_timeout):
+            async with asyncio.timeout(self._settings.patience):
                 await self._places.acquire()
         except TimeoutError:
             raise errors.pool_exhausted() from None

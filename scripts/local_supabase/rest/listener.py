@@ -51,12 +51,14 @@ class SchemaListener:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _follow(self, connection: Connection) -> None:
-        """Load again at each notification; of many that wait, once."""
+        """Load again at each notification; of many that have come, once."""
         while True:
+            # Each loop ends before the connection is used again: a generator of notifications holds its lock.
             async for _ in connection.notifies(stop_after=1):
-                async for _ in connection.notifies(timeout=0):
-                    pass
-                await self._load(connection)
+                pass
+            async for _ in connection.notifies(timeout=0):
+                pass
+            await self._load(connection)
 
     async def _load(self, connection: Connection) -> None:
         cache = await load_schema_cache(connection, self._settings.schemas, self._timezones)

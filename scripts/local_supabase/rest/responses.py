@@ -3,6 +3,7 @@ wishes."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -26,6 +27,8 @@ _WRITE_PREFERENCES = {
     Mutation.REPLACE: ("return", "count", "handling", "timezone"),
     Mutation.DELETE: ("return", "count", "handling", "timezone", "max-affected"),
 }
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,11 @@ def _parse_status(text: bytes) -> int:
     return int(text)
 
 
+def is_header(name: str, value: str) -> bool:
+    """Whether this can be sent as one header and nothing more."""
+    return bool(_HEADER_NAME.fullmatch(name)) and not any(ord(letter) < 32 for letter in value)
+
+
 def _parse_headers(text: bytes) -> list[Header]:
     try:
         items = orjson.loads(text)
@@ -202,6 +210,6 @@ def _parse_headers(text: bytes) -> list[Header]:
     if not isinstance(items, list) or not all(isinstance(item, dict) and len(item) == 1 for item in items):
         raise errors.bad_response_headers()
     headers = [(name.lower(), value) for item in items for name, value in item.items()]
-    if not all(isinstance(value, str) for _, value in headers):
+    if not all(isinstance(value, str) and is_header(name, value) for name, value in headers):
         raise errors.bad_response_headers()
     return headers

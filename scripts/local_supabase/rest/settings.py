@@ -16,7 +16,8 @@ class RestSettings:
     jwks: public keys (JWK) that verify tokens signed by `kid`, beside the shared secret
     schemas: exposed; the first is the default one
     max_rows: the most rows that one answer holds; None: no limit
-    pool_size: connections at most; acquire_timeout: how long (s) a request waits for one of them
+    pool_size: connections at most
+    patience: how long (s) a request waits for a free connection, or for the first schema cache
     """
 
     db_url: str
@@ -27,7 +28,7 @@ class RestSettings:
     anon_role: str = "anon"
     max_rows: int | None = 1000
     pool_size: int = 10
-    acquire_timeout: float = 10.0
+    patience: float = 5.0
 
     @classmethod
     def of_stack(cls, stack: Settings) -> Self:

@@ -154,10 +154,11 @@ async def _send(connection: Connection, commands: Sequence[Command]) -> list[Cur
 
 
 async def _roll_back(connection: Connection) -> None:
-    """A connection that is gone needs no rollback."""
+    """Also makes psycopg forget its prepared statements: of those in a pipeline that failed it believes that
+    they were prepared. A connection that is gone needs neither."""
     with suppress(psycopg.OperationalError):
         if not connection.closed:
-            await connection.execute(b"rollback")
+            await connection.rollback()
 
 
 def _command(statement: Statement) -> Command:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from scripts.local_supabase.rest.parsing.scanner import FIELD_NAME, ParseFailure, Scanner
 from scripts.local_supabase.rest.tree import Field, JsonStep
 
+_IDENTIFIER = re.compile(r"[\w $]+")
 _JSON_KEY_STOPS = "(-:.,>)"
 _INDEX_ENDS = ("->", "::", ".", ",", ")")
 
 
-def _is_identifier_character(character: str) -> bool:
-    return character.isalpha() or (character.isascii() and character.isdigit()) or character in "_ $"
-
-
 def parse_identifier(scanner: Scanner, *expecting: str) -> str:
     """Letters, digits and `_ $`, with inner spaces. Nothing that could end a word of SQL."""
-    start = scanner.position
-    while not scanner.at_end and _is_identifier_character(scanner.peek()):
-        scanner.position += 1
-    if scanner.position == start:
+    match = _IDENTIFIER.match(scanner.text, scanner.position)
+    if match is None:
         raise scanner.failure(*(expecting or (FIELD_NAME,)))
-    return scanner.text[start : scanner.position].strip()
+    scanner.position = match.end()
+    return match.group().strip()
 
 
 def parse_quoted(scanner: Scanner) -> str:

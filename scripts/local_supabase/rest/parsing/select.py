@@ -86,7 +86,7 @@ def _parse_field_item(scanner: Scanner, nested: bool) -> SelectField:
         return SelectField(Field("*"))
     alias = parse_alias(scanner)
     if scanner.take("count()"):
-        cast = parse_identifier(scanner, "letter or digit") if scanner.take("::") else None
+        cast = _parse_cast(scanner)
         _expect_end(scanner, nested, _AFTER_FIELD)
         return SelectField(Field("*"), alias, cast, "count")
     try:
@@ -95,12 +95,25 @@ def _parse_field_item(scanner: Scanner, nested: bool) -> SelectField:
         if failure.expecting == (FIELD_NAME,) and alias is None:
             raise scanner.failure('"..."', FIELD_NAME, '"*"', '"count()"') from None
         raise
-    cast = parse_identifier(scanner, "letter or digit") if scanner.take("::") else None
+    cast = _parse_cast(scanner)
     aggregate = _parse_aggregate(scanner)
-    if aggregate and scanner.take("::"):
-        parse_identifier(scanner, "letter or digit")
+    if aggregate:
+        _parse_cast(scanner)
     _expect_end(scanner, nested, _AFTER_FIELD if cast else _AFTER_PATH if field.path else _AFTER_NAME)
     return SelectField(field, alias, cast, aggregate)
+
+
+def _parse_cast(scanner: Scanner) -> str | None:
+    """The name of a type, which goes into the statement unquoted: words alone, none of which is a
+    placeholder."""
+    if not scanner.take("::"):
+        return None
+    start = scanner.position
+    cast = parse_identifier(scanner, "letter or digit")
+    if any(word[0] in "$0123456789" for word in cast.split()):
+        scanner.position = start
+        raise scanner.failure("letter")
+    return cast
 
 
 def _parse_aggregate(scanner: Scanner) -> str | None:
