@@ -1,6 +1,6 @@
 """The law of a signal's life: its statuses, the ways between them, and the reasons that end it.
 
-The database enforces it (tables status_transitions and outcome_codes); tests/shared/test_lifecycle.py holds
+The database enforces it (tables status_transitions and outcome_codes); tests/database/test_lifecycle.py holds
 these names to it.
 """
 

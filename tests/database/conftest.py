@@ -1,0 +1,34 @@
+"""A database of its own with the project's migrations, for tests that need more than one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from scripts.local_supabase import migrations
+from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.settings import Settings
+from tests.database.stage import Stage
+from tests.ports import free_ports
+
+
+@pytest.fixture(scope="session")
+def database(state_folder: Path) -> Iterator[str]:
+    """The URL of a running database with the baseline and the migrations, as postgres."""
+    cluster = Cluster(Settings(root=state_folder / "database").at_port(free_ports()))
+    with cluster.running():
+        migrations.push(cluster.settings)
+        # What jobs do, the tests do themselves, when they mean it.
+        with psycopg.connect(cluster.db_url, autocommit=True) as connection:
+            connection.execute("select cron.unschedule(jobid) from cron.job")
+        yield cluster.db_url
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[Stage]:
+    """People, traders and machines of the test's own in that database."""
+    with Stage(database) as stage:
+        yield stage
