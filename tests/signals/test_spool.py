@@ -58,11 +58,23 @@ def test_what_is_acknowledged_is_gone_also_after_a_restart(tmp_path: Path) -> No
     assert again.pending == 6
     again.append(payloads(10))
     again.acknowledge(again.peek(7))
-    assert (pending(again), again.pending, again.size) == ([], 0, 0)
-    assert list(tmp_path.glob("*.segment")) == []
+    assert (pending(again), again.pending) == ([], 0)
     again.append(payloads(11))
     assert [entry.sequence for entry in again.peek(1)] == [12]
+    again.acknowledge(again.peek(1))
     again.close()
+    assert list(tmp_path.glob("*.segment")) == []
+    assert Spool(tmp_path).size == 0
+
+
+def test_answered_segments_do_not_pile_up(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, segment_bytes=300)
+    for number in range(200):
+        spool.append(payloads(number))
+        spool.acknowledge(spool.peek(10))
+        assert len(list(tmp_path.glob("*.segment"))) <= 2
+        assert spool.size < 700
+    spool.close()
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
@@ -86,6 +98,17 @@ def test_a_full_spool_takes_nothing_more_and_keeps_what_it_has(tmp_path: Path) -
     assert spool.size <= 500
     spool.acknowledge(spool.peek(kept))
     spool.append(payloads(1))
+    assert pending(spool) == payloads(1)
+    spool.close()
+
+
+def test_what_is_answered_makes_room(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, limit_bytes=300)
+    for number in range(30):
+        spool.append(payloads(number))
+        assert pending(spool) == payloads(number)
+        assert spool.size <= 300
+        spool.acknowledge(spool.peek(1))
     spool.close()
 
 

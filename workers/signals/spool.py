@@ -10,7 +10,7 @@ A folder holds segments, files of records that are only ever appended to. A reco
 
 A process always begins a segment of its own, so nothing is ever written behind a torn tail. What the database
 has answered is noted in the file `acknowledged`; losing that file sends rows again, which their ids make
-harmless. Segments that are answered whole are deleted.
+harmless. Segments that are full and answered whole are deleted.
 
 The spool is bounded. When it is full it takes nothing more (`SpoolFull`) and keeps what it has: the oldest
 signals were promised first.
@@ -97,6 +97,9 @@ class Spool:
             return
         records = b"".join(_pack(self._next + place, payload) for place, payload in enumerate(payloads))
         if self.size + len(records) > self.limit_bytes:
+            self._close_file()
+            self._retire_answered()
+        if self.size + len(records) > self.limit_bytes:
             raise SpoolFull(
                 f"the spool {self.folder} is full: {self.pending} rows wait for an answer in {self.size} of "
                 f"{self.limit_bytes} bytes; is the database reachable?"
@@ -145,13 +148,13 @@ class Spool:
             raise SpoolError(f"the spool {self.folder} cannot be written: {error.strerror}") from error
         self._acknowledged = last.sequence
         self.pending -= len(entries)
-        while self._segments and self._segments[0].last <= last.sequence:
-            self._retire(self._segments[0])
+        self._retire_answered()
         self._at = last._end if self._segments and self._segments[0] is last._segment else 0
 
     def close(self) -> None:
         """Let another process have the folder; what is pending stays there."""
         self._close_file()
+        self._retire_answered()
         os.close(self._lock)
 
     def _scan(self) -> None:
@@ -167,20 +170,21 @@ class Spool:
             self._next = max(self._next, segment.last + 1)
             self.size += segment.size
             self._segments.append(segment)
-        for segment in list(self._segments):
-            if segment.last <= self._acknowledged:
-                self._retire(segment)
+        self._retire_answered()
 
-    def _retire(self, segment: _Segment) -> None:
-        """A segment whose rows are all answered goes; a damaged one is kept aside for whoever may look."""
-        if segment is self._segments[-1]:
-            self._close_file()
-        self._segments.remove(segment)
-        self.size -= segment.size
-        if segment.damaged:
-            segment.path.rename(segment.path.with_suffix(".damaged"))
-        else:
-            segment.path.unlink()
+    def _retire_answered(self) -> None:
+        """Delete segments whose rows are all answered; a damaged one is kept aside for whoever may look."""
+        # The one that is being written stays: a new file for every group of rows would cost another sync.
+        closed = self._segments if self._file is None else self._segments[:-1]
+        for segment in [one for one in closed if one.last <= self._acknowledged]:
+            if segment is self._segments[0]:
+                self._at = 0
+            self._segments.remove(segment)
+            self.size -= segment.size
+            if segment.damaged:
+                segment.path.rename(segment.path.with_suffix(".damaged"))
+            else:
+                segment.path.unlink()
 
     def _open_segment(self, first: int) -> tuple[int, _Segment]:
         if self._file is not None:
