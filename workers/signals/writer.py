@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import structlog
@@ -52,6 +52,7 @@ class Writer:
         on_held_back: Callable[[], None] | None = None,
     ) -> None:
         self.counts = counts
+        self._run_id = uuid4()
         # The last error that no waiting heals; the writer keeps trying, whoever runs it may stop.
         self.failure: SigtrailError | None = None
         self._spool = spool
@@ -119,7 +120,7 @@ class Writer:
         rows = [orjson.loads(entry.payload) for entry in entries]
         try:
             answer = await self._call(
-                "ingest_signals", {"signals": rows, "request_id": str(name_request(rows))}
+                "ingest_signals", {"signals": rows, "request_id": str(name_request(self._run_id, rows))}
             )
         except (NotAllowed, NotFound):
             # About the machine, not about the rows.
@@ -166,7 +167,10 @@ class Writer:
         log.warning("writer_waits", error=str(error), pending=self._spool.pending)
 
 
-def name_request(rows: Sequence[dict[str, Any]]) -> UUID:
-    """The id of a batch: the same rows have the same one, also after a restart."""
-    digest = hashlib.sha256("\n".join(str(row["id"]) for row in rows).encode()).digest()
+def name_request(run: UUID, rows: Sequence[dict[str, Any]]) -> UUID:
+    """The id of a batch: the same rows have the same one for as long as this writer lives.
+
+    Another writer's batch of the same signals is another request: its rows are duplicates, and it is told so.
+    """
+    digest = hashlib.sha256("\n".join([run.hex, *(str(row["id"]) for row in rows)]).encode()).digest()
     return UUID(bytes=digest[:16], version=5)
