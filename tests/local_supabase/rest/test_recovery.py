@@ -60,8 +60,9 @@ async def test_connections_that_broke_are_replaced(relayed: Rest, relay: Relay) 
 
 async def test_a_broken_connection_is_noticed_before_it_is_used(rest: Rest) -> None:
     assert await _code(rest) == (200, "hello")
+    # With a time: returns when they have ended.
     ended = await rest.admin.execute(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+        "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity"
         " where usename = 'authenticator' and datname = current_database()"
     )
     assert (await ended.fetchone() or (0,))[0] > 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from postgrest import CountMethod
 from postgrest.exceptions import APIError
 
 from scripts.local_supabase.gateway.app import create_app as create_gateway
@@ -54,7 +55,7 @@ async def test_rows_are_found(client: AsyncClient) -> None:
     await client.table("gauges").insert([{"name": f"g{n}", "level": n} for n in range(10)]).execute()
     page = (
         await client.table("gauges")
-        .select("name", count="exact")
+        .select("name", count=CountMethod.exact)
         .gte("level", 2)
         .order("level")
         .range(1, 2)
