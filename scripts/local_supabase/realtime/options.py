@@ -47,6 +47,8 @@ class Options(BaseSettings):
 
     database_connections: int = 4
     database_wait_s: float = 15.0
+    # How long a join waits for the message stream to begin, so that nothing is missed right after it.
+    stream_wait_s: float = 3.0
     # Without clients for this long, the server stops reading the database's log.
     database_idle_s: float = 660.0
     slot_suffix: str = ""

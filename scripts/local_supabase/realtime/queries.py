@@ -1,11 +1,11 @@
-"""The server's SQL, each statement in a file of its own beside this one."""
+"""The server's SQL, each statement in a file of its own under sql/."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "queries"
+FOLDER = Path(__file__).parent / "sql"
 
 
 @cache

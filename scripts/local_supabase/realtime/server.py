@@ -22,8 +22,6 @@ from scripts.local_supabase.realtime.tokens import Verifier
 
 log = logging.getLogger(__name__)
 
-# How long a join waits for the message stream to begin, so that nothing is missed right after it.
-STREAM_PATIENCE_S = 3.0
 SWEEP_S = 30.0
 
 
@@ -83,7 +81,7 @@ class Server:
         if self.messages.live.is_set():
             return
         try:
-            async with asyncio.timeout(STREAM_PATIENCE_S):
+            async with asyncio.timeout(self.options.stream_wait_s):
                 await self.messages.live.wait()
         except TimeoutError:
             # A long transaction can hold up the stream's start. Who joins now is told to join again then.

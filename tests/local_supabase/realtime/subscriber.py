@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from realtime import AsyncRealtimeChannel, AsyncRealtimeClient
+from realtime import AsyncRealtimeChannel, AsyncRealtimeClient, RealtimePostgresChangesListenEvent
 
 from tests.local_supabase.realtime.service import Service
 from tests.local_supabase.realtime.transcript import mint
@@ -38,7 +38,9 @@ class Subscriber:
         self.channel.on_system(lambda payload: self.systems.append(payload.message))
 
     def on_changes(self, table: str, **rest: Any) -> None:
-        self.channel.on_postgres_changes("*", self.changes.append, table=table, schema="public", **rest)
+        self.channel.on_postgres_changes(
+            RealtimePostgresChangesListenEvent.All, self.changes.append, table=table, schema="public", **rest
+        )
 
     async def subscribe(self) -> None:
         def told(status: Any, error: Exception | None) -> None:
