@@ -20,10 +20,12 @@ create type public.order_status as enum (
 -- The id under which the venue knows an order: 32 hex digits, which the major venues take. Python computes the
 -- same one; tests/vectors/client_order_ids.json holds the two together.
 create function private.client_order_id(signal_id uuid, leg text, attempt integer) returns text
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
-  select left(encode(sha256(convert_to(signal_id::text || '|' || leg || '|' || attempt, 'UTF8')), 'hex'), 32);
+begin
+  return left(encode(sha256(convert_to(signal_id::text || '|' || leg || '|' || attempt, 'UTF8')), 'hex'), 32);
+end;
 $$;
 
 -- A UUIDv8 out of a name: what derives from a signal has the same id in every replay.
@@ -36,10 +38,15 @@ as $$
   from (select substring(sha256(convert_to(name, 'UTF8')) from 1 for 16) as bytes) h;
 $$;
 
+-- Whether an order in this status can fill no more.
 create function private.is_final(status public.order_status) returns boolean
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
-as $$ select status in ('filled', 'canceled', 'rejected', 'denied'); $$;
+as $$
+begin
+  return status in ('filled', 'canceled', 'rejected', 'denied');
+end;
+$$;
 
 -- Tables --------------------------------------------------------------------------------------------------
 
@@ -55,6 +62,8 @@ create table public.orders (
   leg public.order_leg not null,
   attempt integer not null default 1,
   status public.order_status not null default 'intended',
+  -- Whether it may fill yet, as far as anybody knows.
+  is_live boolean not null generated always as (status not in ('filled', 'canceled', 'rejected', 'denied')) stored,
   symbol text not null,
   normalised_symbol text not null,
   side text not null,
@@ -131,8 +140,9 @@ comment on column public.orders.status_at is 'The domain''s time of the last cha
 
 create index orders_by_signal on public.orders (signal_id);
 create index orders_by_user on public.orders (user_id, intended_at desc);
-create index orders_by_account on public.orders (account_id, status);
-create index orders_by_trader on public.orders (trader_id, status);
+create index orders_by_account on public.orders (account_id);
+create index live_orders_by_account on public.orders (account_id) where is_live;
+create index live_orders_by_trader on public.orders (trader_id) where is_live;
 
 create trigger orders_touch before update on public.orders
   for each row execute function private.touch();
@@ -173,117 +183,112 @@ create index signal_orders_by_user on public.signal_orders (user_id);
 
 -- The trail -----------------------------------------------------------------------------------------------
 
--- What changed of an order, for both trails: null when nothing did that a reader cares for.
-create function private.order_event(before public.orders, after public.orders) returns text
-language sql stable
-set search_path = ''
-as $$
-  select case
-    when before.id is null then after.status::text
-    when before.status <> after.status then after.status::text
-    when before.filled <> after.filled then 'partially_filled'
-    when before.amount <> after.amount or before.trigger_price <> after.trigger_price then 'amended'
-  end;
-$$;
+create type private.order_change as (before public.orders, after public.orders);
 
--- What an event says: everything about a new order, about a later one what may have changed.
-create function private.order_event_data(o public.orders, is_new boolean) returns jsonb
-language sql stable
+-- What a statement changed of orders, in both trails. In plpgsql and in few statements: functions in SQL are
+-- planned anew by every statement that calls them, which costs more than what they do here.
+create function private.follow_orders(changes private.order_change[]) returns void
+language plpgsql
 set search_path = ''
 as $$
-  select jsonb_strip_nulls(jsonb_build_object('leg', o.leg, 'amount', trim_scale(o.amount)::text,
-      'venue_order_id', o.venue_order_id, 'code', o.code, 'message', o.message)
-    || case when not is_new then '{}' else jsonb_build_object(
-      'client_order_id', o.client_order_id, 'attempt', o.attempt, 'symbol', o.symbol, 'side', o.side, 'kind', o.kind,
-      'price', trim_scale(o.price)::text, 'trigger_price', trim_scale(o.trigger_price)::text,
-      'managed_by', nullif(o.managed_by, 'venue'), 'attached', nullif(o.attached, false)) end
-    || case when o.filled = 0 then '{}' else jsonb_build_object(
-      'filled', trim_scale(o.filled)::text, 'average', trim_scale(o.average)::text,
-      'fees', trim_scale(o.fees)::text) end);
-$$;
-
--- The events that a change of an order leaves in its signal's trail, in order.
-create function private.signal_event_types(before public.orders, after public.orders)
-returns setof public.signal_event_type
-language sql immutable
-set search_path = ''
-as $$
-  select t.event_type from (values
-    (1, 'order_created'::public.signal_event_type, before.id is null and after.status in ('intended', 'denied')),
-    (2, 'stop_loss_triggered', after.leg = 'stop_loss' and after.filled > 0 and coalesce(before.filled, 0) = 0),
-    (3, 'take_profit_triggered', after.leg = 'take_profit' and after.filled > 0 and coalesce(before.filled, 0) = 0),
-    (4, 'order_partially_filled', after.filled > coalesce(before.filled, 0) and after.status <> 'filled'),
-    (5, 'order_filled', after.status = 'filled' and before.status is distinct from after.status),
-    (6, 'order_canceled', after.status = 'canceled' and before.status is distinct from after.status),
-    (7, 'order_rejected', after.status = 'rejected' and before.status is distinct from after.status),
-    (8, 'order_denied', after.status = 'denied' and before.status is distinct from after.status),
-    (9, 'order_unresolved', after.status = 'unresolved' and before.status is distinct from after.status),
-    (10, 'protection_confirmed',
-      after.leg = 'stop_loss' and after.status = 'open'
-      and (before.status is distinct from after.status or before.amount <> after.amount))
+declare
+  caller text := private.caller_name();
+  events jsonb;
+  at timestamptz;
+begin
+  -- All of it about a new order, of a later change only what may have changed.
+  with described as (
+    select c.before, c.after, case
+        when (c.before).id is null then (c.after).status::text
+        when (c.before).status <> (c.after).status then (c.after).status::text
+        when (c.before).filled <> (c.after).filled then 'partially_filled'
+        when (c.before).amount <> (c.after).amount then 'amended'
+      end as event_type,
+      jsonb_strip_nulls(jsonb_build_object('leg', (c.after).leg, 'amount', trim_scale((c.after).amount)::text,
+          'venue_order_id', (c.after).venue_order_id, 'code', (c.after).code, 'message', (c.after).message)
+        || case when (c.before).id is not null then '{}' else jsonb_build_object(
+          'client_order_id', (c.after).client_order_id, 'attempt', (c.after).attempt, 'symbol', (c.after).symbol,
+          'side', (c.after).side, 'kind', (c.after).kind, 'price', trim_scale((c.after).price)::text,
+          'trigger_price', trim_scale((c.after).trigger_price)::text,
+          'managed_by', nullif((c.after).managed_by, 'venue'), 'attached', nullif((c.after).attached, false)) end
+        || case when (c.after).filled = 0 then '{}' else jsonb_build_object(
+          'filled', trim_scale((c.after).filled)::text, 'average', trim_scale((c.after).average)::text,
+          'fees', trim_scale((c.after).fees)::text) end) as event_data
+    from unnest(changes) c
+  ), recorded as (
+    insert into public.order_events
+      (order_id, number, user_id, signal_id, event_type, from_status, to_status, event_data, worker, occurred_at)
+    select (d.after).id,
+      1 + coalesce((select max(e.number) from public.order_events e where e.order_id = (d.after).id), 0),
+      (d.after).user_id, (d.after).signal_id, d.event_type, (d.before).status, (d.after).status, d.event_data, caller,
+      (d.after).status_at
+    from described d
+    where d.event_type is not null
+  )
+  select max((d.after).status_at),
+    jsonb_agg(jsonb_build_object('signal_id', (d.after).signal_id, 'event_type', t.event_type, 'order_id', (d.after).id,
+      'worker', caller, 'event_data', d.event_data)
+      order by (d.after).signal_id, (d.after).leg, (d.after).attempt, t.place)
+  into at, events
+  from described d
+  cross join lateral (
+    select (d.before).status is distinct from (d.after).status as moved,
+      (d.after).filled > coalesce((d.before).filled, 0) as filled_more
+  ) n
+  cross join lateral (values
+    (1, 'order_created', (d.before).id is null),
+    (2, 'stop_loss_triggered',
+      (d.after).leg = 'stop_loss' and n.filled_more and coalesce((d.before).filled, 0) = 0),
+    (3, 'take_profit_triggered',
+      (d.after).leg = 'take_profit' and n.filled_more and coalesce((d.before).filled, 0) = 0),
+    (4, 'order_partially_filled', n.filled_more and (d.after).status <> 'filled'),
+    (5, 'order_' || (d.after).status,
+      n.moved and (d.after).status in ('filled', 'canceled', 'rejected', 'denied', 'unresolved')),
+    (6, 'protection_confirmed', (d.after).leg = 'stop_loss' and (d.after).status = 'open'
+      and (n.moved or (d.before).amount <> (d.after).amount))
   ) t (place, event_type, applies)
-  where t.applies
-  order by t.place;
+  where t.applies;
+  if events is not null then
+    perform private.append_signal_events(events, at);
+  end if;
+end;
 $$;
 
-create function private.record_new_orders() returns trigger
+create function private.follow_new_orders() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
   insert into public.signal_orders (signal_id, order_id, user_id, order_type)
   select o.signal_id, o.id, o.user_id, o.leg from new_orders o;
+  perform private.follow_orders(array_agg(row(null, o)::private.order_change)) from new_orders o;
+  return null;
+end;
+$$;
 
-  insert into public.order_events
-    (order_id, number, user_id, signal_id, event_type, to_status, event_data, worker, occurred_at)
-  select o.id, 1, o.user_id, o.signal_id, private.order_event(null, o), o.status, private.order_event_data(o, true),
-    private.caller_name(), o.status_at
-  from new_orders o;
-
-  perform private.append_signal_events(
-    jsonb_agg(jsonb_build_object('signal_id', o.signal_id, 'event_type', t.event_type, 'order_id', o.id,
-      'event_data', private.order_event_data(o, true)) order by o.signal_id, o.leg, o.attempt, t.place),
-    max(o.status_at))
-  from new_orders o
-  cross join lateral private.signal_event_types(null, o) with ordinality t (event_type, place);
+create function private.follow_changed_orders() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  changes private.order_change[];
+begin
+  select array_agg(row(o, n)::private.order_change) into changes
+  from new_orders n
+  join old_orders o on o.id = n.id;
+  if changes is not null then
+    perform private.follow_orders(changes);
+  end if;
   return null;
 end;
 $$;
 
 create trigger orders_events_of_new after insert on public.orders
   referencing new table as new_orders
-  for each statement execute function private.record_new_orders();
-
-create function private.record_changed_orders() returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-  insert into public.order_events
-    (order_id, number, user_id, signal_id, event_type, from_status, to_status, event_data, worker, occurred_at)
-  select n.id, last.number + 1, n.user_id, n.signal_id, private.order_event(o, n), o.status, n.status,
-    private.order_event_data(n, false), private.caller_name(), n.status_at
-  from new_orders n
-  join old_orders o on o.id = n.id
-  cross join lateral (
-    select e.number from public.order_events e where e.order_id = n.id order by e.number desc limit 1
-  ) last
-  where private.order_event(o, n) is not null;
-
-  perform private.append_signal_events(
-    jsonb_agg(jsonb_build_object('signal_id', n.signal_id, 'event_type', t.event_type, 'order_id', n.id,
-      'event_data', private.order_event_data(n, false)) order by n.signal_id, n.leg, n.attempt, t.place),
-    max(n.status_at))
-  from new_orders n
-  join old_orders o on o.id = n.id
-  cross join lateral private.signal_event_types(o, n) with ordinality t (event_type, place);
-  return null;
-end;
-$$;
-
+  for each statement execute function private.follow_new_orders();
 create trigger orders_events_of_changed after update on public.orders
   referencing old table as old_orders new table as new_orders
-  for each statement execute function private.record_changed_orders();
+  for each statement execute function private.follow_changed_orders();
 
 create function private.keep_order() returns trigger
 language plpgsql

@@ -34,10 +34,11 @@ create type private.told_outcome as (
 -- Functions: answers --------------------------------------------------------------------------------------
 
 create function private.order_json(o public.orders) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'id', o.id, 'client_order_id', o.client_order_id, 'venue_order_id', o.venue_order_id, 'signal_id', o.signal_id,
     'trader_id', o.trader_id, 'leg', o.leg, 'attempt', o.attempt, 'status', o.status, 'symbol', o.symbol,
     'normalised_symbol', o.normalised_symbol, 'side', o.side, 'kind', o.kind, 'managed_by', o.managed_by,
@@ -45,13 +46,15 @@ as $$
     'trigger_price', o.trigger_price::text, 'filled', o.filled::text, 'average', o.average::text,
     'fees', o.fees::text, 'code', o.code, 'message', o.message, 'expires_at', o.expires_at,
     'intended_at', o.intended_at, 'sent_at', o.sent_at);
+end;
 $$;
 
 create function private.position_json(p public.positions) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'id', p.id, 'signal_id', p.signal_id, 'trader_id', p.trader_id, 'symbol', p.symbol,
     'normalised_symbol', p.normalised_symbol, 'side', p.side, 'status', p.status, 'amount', p.amount::text,
     'lot', p.lot::text, 'entry_average', p.entry_average::text, 'exit_average', p.exit_average::text,
@@ -59,20 +62,23 @@ as $$
     'trailing_percent', p.trailing_percent::text, 'exit_reason', p.exit_reason, 'fees', p.fees::text,
     'realized_pnl', p.realized_pnl::text, 'written_off', p.written_off::text,
     'opened_at', p.opened_at, 'closed_at', p.closed_at);
+end;
 $$;
 
 -- Orders and positions of these signals, as the bridge keeps them in mind.
 create function private.trading_state(account_id uuid, signal_ids uuid[]) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'orders', coalesce((
       select jsonb_agg(private.order_json(o) order by o.signal_id, o.leg, o.attempt) from public.orders o
       where o.signal_id = any (signal_ids) and o.account_id = trading_state.account_id), '[]'),
     'positions', coalesce((
       select jsonb_agg(private.position_json(p) order by p.signal_id) from public.positions p
       where p.signal_id = any (signal_ids) and p.account_id = trading_state.account_id), '[]'));
+end;
 $$;
 
 create function private.refusal(kind text, index bigint, code text, message text) returns jsonb
@@ -95,10 +101,11 @@ $$;
 -- Functions: fills ----------------------------------------------------------------------------------------
 
 create function private.parse_fills(account_id uuid, fills jsonb) returns setof private.told_fill
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select f.index - 1, o, f.item ->> 'venue_trade_id', f.item ->> 'venue_order_id', n.price, n.amount, n.fee_cost,
+begin
+  return query select f.index - 1, o, f.item ->> 'venue_trade_id', f.item ->> 'venue_order_id', n.price, n.amount, n.fee_cost,
     f.item ->> 'fee_currency', n.fee_from,
     case n.fee_from when 'base' then n.fee_cost * n.price when 'quote' then n.fee_cost
       else n.fee_cost * private.decimal(f.item ->> 'fee_rate') end,
@@ -113,6 +120,7 @@ as $$
       case when coalesce(f.item ->> 'fee_currency', c.quote) = c.quote then 'quote'
         when f.item ->> 'fee_currency' = c.base then 'base' else 'other' end as fee_from
   ) n;
+end;
 $$;
 
 -- Fills, each once however often it is told: the venue's trade id decides. The first fill of an entry makes the
@@ -187,33 +195,37 @@ $$;
 
 -- What an outcome makes of an order. What is over stays over, and no answer takes back what was confirmed.
 create function private.status_after(o public.orders, outcome text) returns public.order_status
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select case
-    when private.is_final(o.status) then o.status::text
-    when outcome = 'confirmed' then case when o.filled > 0 then 'partially_filled' else 'open' end
-    when outcome = 'submitted' then case o.status when 'intended' then 'submitted' else o.status::text end
-    when outcome = 'unresolved' then
-      case when o.status in ('intended', 'submitted') then 'unresolved' else o.status::text end
-    when outcome = 'rejected' then case when o.filled > 0 then 'canceled' else 'rejected' end
-    when outcome = 'denied' then
-      case when o.venue_order_id is null and o.filled = 0 then 'denied' else o.status::text end
-    when outcome = 'canceled' then 'canceled'
+begin
+  if not o.is_live then
+    return o.status;
+  end if;
+  return case outcome
+    when 'confirmed' then case when o.filled > 0 then 'partially_filled' else 'open' end
+    when 'submitted' then case o.status when 'intended' then 'submitted' else o.status::text end
+    when 'unresolved' then case when o.status in ('intended', 'submitted') then 'unresolved' else o.status::text end
+    when 'rejected' then case when o.filled > 0 then 'canceled' else 'rejected' end
+    when 'denied' then case when o.venue_order_id is null and o.filled = 0 then 'denied' else o.status::text end
+    when 'canceled' then 'canceled'
   end::public.order_status;
+end;
 $$;
 
 -- The last outcome told of each order.
 create function private.parse_outcomes(account_id uuid, outcomes jsonb) returns setof private.told_outcome
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select distinct on (f.item ->> 'client_order_id') f.index - 1, o, private.status_after(o, f.item ->> 'outcome'),
+begin
+  return query select distinct on (f.item ->> 'client_order_id') f.index - 1, o, private.status_after(o, f.item ->> 'outcome'),
     f.item ->> 'venue_order_id', private.decimal(f.item ->> 'amount'), f.item ->> 'code', left(f.item ->> 'message', 500)
   from jsonb_array_elements(outcomes) with ordinality f (item, index)
   left join public.orders o
     on o.client_order_id = f.item ->> 'client_order_id' and o.account_id = parse_outcomes.account_id
   order by f.item ->> 'client_order_id', f.index desc;
+end;
 $$;
 
 create function private.record_outcomes(account_id uuid, outcomes jsonb, at timestamptz) returns jsonb
@@ -265,7 +277,7 @@ begin
       and not (t.status in ('open', 'partially_filled') and (t.o).managed_by = 'venue'
         and coalesce(t.venue_order_id, (t.o).venue_order_id) is null)
   ) f
-  where o.id = f.id and not private.is_final(o.status)
+  where o.id = f.id and o.is_live
     and (o.status, o.amount, o.venue_order_id) is distinct from (f.status, f.new_amount, f.new_venue_order_id);
   return refused;
 end;
@@ -366,7 +378,7 @@ begin
       select p.signal_id from public.positions p where p.trader_id = trader.id and p.status = 'open'
       union
       select o.signal_id from public.orders o
-      where o.trader_id = trader.id and o.leg = 'entry' and not private.is_final(o.status)
+      where o.trader_id = trader.id and o.leg = 'entry' and o.is_live
     ) busy;
     if held >= trader.max_concurrent_positions then
       code := 'position_limit';
@@ -463,7 +475,7 @@ begin
         format('%s is no reason to expire', coalesce(one.code, '(none)')));
     elsif exists (
       select from public.signals s where s.id = one.signal_id and s.user_id = account.user_id and s.status = 'ready'
-        and not exists (select from public.orders o where o.signal_id = s.id and not private.is_final(o.status))
+        and not exists (select from public.orders o where o.signal_id = s.id and o.is_live)
     ) then
       perform private.move_signal(one.signal_id, 'expired', at, one.code,
         jsonb_build_object('event_data', jsonb_strip_nulls(jsonb_build_object('message', one.message))));
@@ -480,10 +492,11 @@ $$;
 
 -- What a closed position ended by: the leg of its last fill, or the reason that it was flattened for.
 create function private.exit_outcome(p public.positions) returns text
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     (
       select case x.leg
         when 'take_profit' then 'take_profit'
@@ -496,6 +509,7 @@ as $$
       limit 1
     ),
     p.exit_reason, 'venue_closed');
+end;
 $$;
 
 -- The position is flat and nothing of it rests any more.
@@ -535,7 +549,8 @@ begin
   for position in
     select p.* from public.positions p
     join public.signals s on s.id = p.signal_id
-    where s.id = any (signal_ids) and s.status = 'ready'
+    where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
+      and s.status = 'ready'
     order by s.id
   loop
     perform private.move_signal(position.signal_id, 'in_position', at, null, jsonb_build_object(
@@ -563,14 +578,15 @@ begin
   where o.signal_id = any (signal_ids) and o.attached and o.status in ('intended', 'submitted', 'unresolved')
     and not exists (
       select from public.orders e
-      where e.signal_id = o.signal_id and e.leg = 'entry' and (e.filled > 0 or not private.is_final(e.status)));
+      where e.signal_id = o.signal_id and e.leg = 'entry' and (e.filled > 0 or e.is_live));
 
   for one in
     select s.id, s.status, (
-      select count(*) from public.orders o where o.signal_id = s.id and not private.is_final(o.status)
+      select count(*) from public.orders o where o.signal_id = s.id and o.is_live
     ) as live_orders
     from public.signals s
-    where s.id = any (signal_ids) and s.status in ('ready', 'in_position')
+    where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
+      and s.status in ('ready', 'in_position')
     order by s.id
   loop
     select * into position from public.positions p where p.signal_id = one.id;
@@ -601,12 +617,12 @@ begin
   from (
     select i.id,
       (select count(*) from public.orders o where o.signal_id = i.id) as orders,
-      (select count(*) from public.orders o where o.signal_id = i.id and not private.is_final(o.status)) as live,
+      (select count(*) from public.orders o where o.signal_id = i.id and o.is_live) as live,
       coalesce((select p.status = 'open' from public.positions p where p.signal_id = i.id), false) as open,
       coalesce((select p.realized_pnl from public.positions p where p.signal_id = i.id), 0) as pnl
     from unnest(signal_ids) i (id)
   ) n
-  where s.id = n.id and s.id = any (signal_ids)
+  where s.id = n.id and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
     and (s.has_active_orders, s.has_open_position, s.total_orders_count, s.total_pnl)
       is distinct from (n.live > 0, n.open, n.orders::integer, n.pnl);
 end;
@@ -616,10 +632,11 @@ $$;
 
 -- The signals that these facts are about, in order of id.
 create function private.told_signals(account public.exchange_accounts, facts jsonb) returns uuid[]
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select coalesce(array_agg(distinct n.signal_id order by n.signal_id), '{}')
+begin
+  return (select coalesce(array_agg(distinct n.signal_id order by n.signal_id), '{}')
   from (
     select o.signal_id
     from jsonb_array_elements(facts -> 'fills' || (facts -> 'outcomes')) item
@@ -631,7 +648,8 @@ as $$
     union all
     select private.uuid_of(item ->> 'signal_id') from jsonb_array_elements(facts -> 'intents' || (facts -> 'denials')) item
   ) n
-  where n.signal_id is not null;
+  where n.signal_id is not null);
+end;
 $$;
 
 -- Record what the bridge learned and intends, all in one. `facts` may hold:
@@ -657,7 +675,7 @@ declare
     "denials": []}';
   wrong text;
   signal_ids uuid[];
-  refused jsonb;
+  refused jsonb := jsonb '[]';
   state jsonb;
 begin
   select key into wrong from jsonb_object_keys(facts) key where not every ? key limit 1;
@@ -669,15 +687,29 @@ begin
 
   signal_ids := private.told_signals(account, every);
   -- In order of id, and before any order or position: the order of locks that all functions keep.
-  perform 1 from public.signals s where s.id = any (signal_ids) order by s.id for no key update;
+  perform 1 from public.signals s
+  where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
+  order by s.id for no key update;
 
-  refused := private.record_fills(account.id, every -> 'fills', at);
-  perform private.enter_positions(signal_ids, at);
-  refused := refused || private.record_outcomes(account.id, every -> 'outcomes', at);
-  perform private.record_stops(account.id, every -> 'stops', at);
-  perform private.record_exits(account.id, every -> 'exits', every -> 'write_offs', at);
-  refused := refused || private.record_intents(account, every -> 'intents', at)
-    || private.record_denials(account, every -> 'denials', at);
+  if every -> 'fills' <> '[]' then
+    refused := refused || private.record_fills(account.id, every -> 'fills', at);
+    perform private.enter_positions(signal_ids, at);
+  end if;
+  if every -> 'outcomes' <> '[]' then
+    refused := refused || private.record_outcomes(account.id, every -> 'outcomes', at);
+  end if;
+  if every -> 'stops' <> '[]' then
+    perform private.record_stops(account.id, every -> 'stops', at);
+  end if;
+  if every -> 'exits' <> '[]' or every -> 'write_offs' <> '[]' then
+    perform private.record_exits(account.id, every -> 'exits', every -> 'write_offs', at);
+  end if;
+  if every -> 'intents' <> '[]' then
+    refused := refused || private.record_intents(account, every -> 'intents', at);
+  end if;
+  if every -> 'denials' <> '[]' then
+    refused := refused || private.record_denials(account, every -> 'denials', at);
+  end if;
   perform private.settle_signals(signal_ids, at);
 
   state := private.trading_state(account.id, signal_ids);
@@ -701,7 +733,7 @@ declare
 begin
   select array_agg(distinct n.signal_id) into signal_ids
   from (
-    select o.signal_id from public.orders o where o.account_id = account.id and not private.is_final(o.status)
+    select o.signal_id from public.orders o where o.account_id = account.id and o.is_live
     union all
     select p.signal_id from public.positions p where p.account_id = account.id and p.status = 'open'
   ) n;

@@ -79,7 +79,9 @@ class World:
         self.call = SqlCall(connection, self.machine)
         self.exchange: Any = self.open_exchange()
         self.policy = Policy()
-        self._roles: list[TradingRole] = []
+        # What leases run on, in seconds: stands still unless a test moves it.
+        self.wall = 0.0
+        self.signals: list[UUID] = []
 
     def open_exchange(self, **config: Any) -> PaperExchange:
         """The paper exchange of this world's account; options override its settings."""
@@ -87,6 +89,13 @@ class World:
         return PaperExchange(
             {"clock": self.clock, "market": self.market, "account": "test", **settings, **config}
         )
+
+    async def use_exchange(self, **config: Any) -> Any:
+        """Trade on another paper exchange from now on; it sees one candle of each symbol."""
+        await self.exchange.close()
+        self.exchange = self.open_exchange(**config)
+        self.still()
+        return self.exchange
 
     async def set_up(self, **trader: Any) -> None:
         """Make the rows of this world. `trader` overrides columns of the trader."""
@@ -105,6 +114,20 @@ class World:
         )
         await self.sql.execute("insert into public.cloud_machines (machine_id) values (%s)", (self.machine,))
         await self.add_trader(self.trader, **trader)
+
+    async def tear_down(self) -> None:
+        """Leave nothing that the bridge of another world would take up."""
+        await self.exchange.close()
+        await self.sql.execute(
+            """
+            delete from public.signal_queue q using public.signals s
+            where s.id = q.signal_id and s.user_id = %s
+            """,
+            (self.user,),
+        )
+        await self.sql.execute(
+            "update public.exchange_accounts set permissions = 'read' where user_id = %s", (self.user,)
+        )
 
     async def add_trader(self, trader_id: UUID, **columns: Any) -> None:
         """Another trader of the same user on the same account."""
@@ -127,6 +150,13 @@ class World:
         marks = ", ".join(f"%({name})s" for name in row)
         await self.sql.execute(f"insert into public.traders ({names}) values ({marks})", row)
 
+    async def set_trader(self, **columns: Any) -> None:
+        """Change columns of the trader."""
+        changes = ", ".join(f"{name} = %({name})s" for name in columns)
+        await self.sql.execute(
+            f"update public.traders set {changes} where id = %(id)s", {**columns, "id": self.trader}
+        )
+
     async def make_ready(
         self,
         symbol: str = SYMBOL,
@@ -142,6 +172,7 @@ class World:
         """A signal of the trader that is ready now, and the bridge woken for it."""
         at, owner = self.clock.now(), trader or self.trader
         signal = signal_id(owner, symbol, "1m", floor_ms(at))
+        self.signals.append(signal)
         plan = {
             "side": side,
             "entry": entry,
@@ -172,18 +203,15 @@ class World:
         async def exchanges(_account: Any) -> Any:
             return chosen
 
-        role = TradingRole(
+        return TradingRole(
             Connection(call or self.call),
             self.clock,
             self.market,
             self.wakes,
             exchanges=exchanges,
             policy=self.policy,
-            # The lease is claimed again at once by the same machine; nothing here waits for the wall.
-            monotonic=lambda: 0.0,
+            monotonic=lambda: self.wall,
         )
-        self._roles.append(role)
-        return role
 
     def candle(
         self, o: str, h: str | None = None, low: str | None = None, c: str | None = None, symbol: str = SYMBOL
@@ -201,6 +229,17 @@ class World:
                     symbol, "1m", opened, opened + MINUTE_MS, float(o), float(h), float(low), float(c), volume
                 )
             )
+
+    def still(self) -> None:
+        """A minute in which nothing moves."""
+        flat = ("100", "100", "100", "100")
+        self.candles({SYMBOL: flat, "ETHUSDT": flat, "SOLUSDT": flat})
+
+    async def start(self, **overrides: Any) -> TradingRole:
+        """A bridge that has started."""
+        bridge = self.bridge(**overrides)
+        await bridge.start()
+        return bridge
 
     async def settle(self, role: TradingRole) -> int:
         """Take steps until there is nothing left to do at this moment."""
@@ -238,14 +277,14 @@ class World:
         """The open positions of this world without protection."""
         return await self.fetch(
             """
-            select u.* from private.unprotected_positions() u
-            join public.positions p on p.id = u.position_id where p.user_id = %s
+            select u.* from private.unprotected_positions() u join public.positions p on p.id = u.position_id
+            where p.user_id = %s
             """,
             self.user,
         )
 
     async def check_record(self) -> None:
-        """What holds at any time: profit follows from the fills, events replay to the status, none is lost."""
+        """What holds at any time: profit follows from the fills, and events replay to the status."""
         wrong = await self.fetch(
             """
             select p.id, p.realized_pnl, sum(x.quote_change) as recomputed
@@ -304,10 +343,11 @@ async def open_world(db_url: str, **trader: Any) -> AsyncIterator[World]:
     async with connection:
         world = World(connection)
         await world.set_up(**trader)
-        still = ("100", "100", "100", "100")
-        world.candles({SYMBOL: still, "ETHUSDT": still, "SOLUSDT": still})
-        yield world
-        await world.exchange.close()
+        world.still()
+        try:
+            yield world
+        finally:
+            await world.tear_down()
 
 
 def _cast(name: str, key: str, value: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from ccxt.base.errors import BaseError
+from ccxt.base.errors import BaseError, ExchangeError
 
 from shared.clock import Clock
 from shared.errors import OrderDenied
@@ -252,7 +252,13 @@ class Desk:
         facts, cancels = Facts(), []
         now = self._clock.now()
         for trade in self._book:
-            commands = await self._commands(trade, now, moved, facts)
+            try:
+                commands = await self._commands(trade, now, moved, facts)
+            except (ExchangeError, OrderDenied) as error:
+                # A symbol that the venue took off its list must not keep the others from being looked after.
+                log.error("trade_stuck", signal_id=str(trade.signal_id), error=describe(error))  # noqa: TRY400
+                self._counts["trades_stuck"] += 1
+                continue
             for command in commands:
                 if isinstance(command, Cancel):
                     if command.client_order_id not in tried:

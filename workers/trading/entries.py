@@ -160,8 +160,8 @@ def _check(work: Work, plan: Plan, it: Conditions) -> Decimal:
 
 
 def _check_drift(plan: Plan, price: Decimal, most: Decimal) -> None:
-    # A limit order waits for its price; only one that would fill at once far from the plan is stale.
-    drift = subtract(price, plan.entry) if plan.side == "long" else subtract(plan.entry, price)
+    drift = subtract(plan.entry, price) if plan.side == "long" else subtract(price, plan.entry)
+    # A limit order waits for its price; it is stale only when the price has gone far through it.
     drift = drift if plan.kind == "limit" else abs(drift)
     percent = divide(multiply(drift, HUNDRED), plan.entry) if plan.entry > ZERO else ZERO
     if percent > most:

@@ -12,8 +12,9 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from ccxt.base.errors import OperationFailed
+from ccxt.base.errors import ExchangeError, OperationFailed
 
+from shared.errors import OrderDenied
 from shared.money import ZERO, add, money
 from workers.trading.book import Book
 from workers.trading.orders import Order
@@ -37,7 +38,10 @@ class Hearing:
         self._activity: int | None = None
         self._asked_at: datetime | None = None
         self._swept_at: datetime | None = None
-        self._next: tuple[int | None, int | None, datetime] | None = None
+        self._next: tuple[int | None, datetime] | None = None
+        self._newest: int | None = None
+        # Symbols whose trades could not be read: the time to read from does not move on.
+        self._deaf: set[str] = set()
         self._ask_at: dict[str, datetime] = {}
         self._absent: Counter[str] = Counter()
 
@@ -65,15 +69,15 @@ class Hearing:
         orders = self._book.orders
         live = [order for order in self._book.live_orders() if order.managed_by == "venue"]
         symbols = {order.symbol for order in live}
-        trades, cursor = await self._venue.trades(symbols, self._since, self._cursor)
+        trades = await self._new_trades(symbols)
         seen: list[VenueOrder] = []
         if sweep:
             for symbol in sorted(symbols):
-                seen += await self._venue.open_orders(symbol)
+                seen += await self._open_orders(symbol)
         first = reconcile(orders, seen, trades, self._book.recorded)
         seen += await self._ask(self._unheard(live, first, seen, sweep=sweep))
         found = await self._complete(reconcile(orders, seen, trades, self._book.recorded), seen, trades)
-        self._next = (activity, cursor, now)
+        self._next = (activity, now)
         return found
 
     async def compare(self, seen: list[VenueOrder], ask: Iterable[Order]) -> Findings:
@@ -85,12 +89,14 @@ class Hearing:
         """What `listen` found is in the record: go on from there."""
         if self._next is None:
             return
-        self._activity, self._cursor, now = self._next
+        self._activity, now = self._next
         self._next = None
+        self._cursor = self._newest
         if self._is_sweep_due(now):
             self._swept_at = now
         self._asked_at = now
-        self._since = now - self._policy.overlap
+        if not self._deaf:
+            self._since = now - self._policy.overlap
 
     def doubt(self, order: Order, now: datetime) -> None:
         """Nobody knows whether this order exists: ask for it, beginning one spacing from now."""
@@ -133,6 +139,28 @@ class Hearing:
                 if order.is_doubtful and order.managed_by == "venue" and (entered or not order.attached):
                     waiting.append(order)
         return waiting
+
+    async def _new_trades(self, symbols: set[str]) -> list[VenueTrade]:
+        self._deaf.clear()
+        if self._venue.counts_trades:
+            trades, self._newest = await self._venue.trades_after(self._cursor)
+            return trades
+        trades = []
+        for symbol in sorted(symbols):
+            try:
+                trades += await self._venue.trades(symbol, self._since)
+            except (ExchangeError, OrderDenied) as error:
+                log.error("symbol_unheard", symbol=symbol, error=describe(error))  # noqa: TRY400
+                self._deaf.add(symbol)
+        return trades
+
+    async def _open_orders(self, symbol: str) -> list[VenueOrder]:
+        try:
+            return await self._venue.open_orders(symbol)
+        except (ExchangeError, OrderDenied) as error:
+            # A symbol that the venue took off its list must not keep the others from being heard.
+            log.error("symbol_unheard", symbol=symbol, error=describe(error))  # noqa: TRY400
+            return []
 
     async def _find(self, order: Order) -> VenueOrder | None:
         found = await self._venue.find(order)
@@ -195,5 +223,7 @@ class Hearing:
         missing = [orders[client_id] for client_id in found.short]
         starts = [order.sent_at for order in missing if order.sent_at is not None]
         since = min(starts) - self._policy.overlap if starts else None
-        more, _ = await self._venue.trades({order.symbol for order in missing}, since, None)
+        more: list[VenueTrade] = []
+        for symbol in sorted({order.symbol for order in missing}):
+            more += await self._venue.trades(symbol, since)
         return reconcile(orders, seen, [*trades, *more], self._book.recorded)

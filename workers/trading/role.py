@@ -17,7 +17,7 @@ from ccxt.base.errors import BaseError
 from shared import work
 from shared.candles import Candle
 from shared.clock import Clock
-from shared.errors import Refused, SigtrailError, Unavailable
+from shared.errors import OrderDenied, Refused, SigtrailError, Unavailable
 from shared.market import Market
 from shared.role import Call
 from shared.settings import Settings
@@ -167,7 +167,7 @@ class TradingRole:
             return
         try:
             await desk.open()
-        except BaseError as error:
+        except (BaseError, OrderDenied) as error:
             log.warning("reconciliation_failed", account_id=str(desk.account.id), error=describe(error))
             self.counts["venue_errors"] += 1
             self._reopen_at[desk.account.id] = now + self._policy.reopen_after

@@ -14,7 +14,7 @@ import ccxt
 from ccxt.base.errors import BadSymbol, OrderNotFound
 
 from shared.errors import OrderDenied
-from shared.identity import from_ms
+from shared.identity import floor_ms, from_ms
 from shared.money import ZERO, divide, money, multiply
 from workers.trading.limits import Rules, rules_of
 from workers.trading.orders import Leg, Order
@@ -42,7 +42,7 @@ class Venue:
         self.capabilities = capabilities
         self._rules: dict[str, Rules] = {}
         # Where trades are counted for the whole account, the next page starts by id and misses none.
-        self._counts_trades = exchange.id == "paper"
+        self._counts_trades: bool = exchange.id == "paper"
 
     @property
     def activity(self) -> int | None:
@@ -139,29 +139,30 @@ class Venue:
         rules = await self.rules(symbol)
         return [self._order(answer, rules, None) for answer in answers]
 
-    async def trades(
-        self, symbols: set[str], since: datetime | None, cursor: int | None
-    ) -> tuple[list[VenueTrade], int | None]:
-        """Fills since a time, or after the one that the cursor names. Answers them and the next cursor."""
-        if self._counts_trades:
-            raw = await self.exchange.fetch_my_trades(
-                None, None, None, {"fromId": 1 if cursor is None else cursor + 1}
-            )
-            last = max((int(trade["id"]) for trade in raw), default=cursor)
-            return [await self._trade(trade) for trade in raw], last
+    @property
+    def counts_trades(self) -> bool:
+        """Whether the venue numbers all trades of an account, so that `trades_after` misses none."""
+        return self._counts_trades
+
+    async def trades_after(self, cursor: int | None) -> tuple[list[VenueTrade], int | None]:
+        """Fills of all symbols after the one that the cursor names, and the next cursor."""
+        first = 1 if cursor is None else cursor + 1
+        raw = await self.exchange.fetch_my_trades(None, None, None, {"fromId": first})
+        newest = max((int(trade["id"]) for trade in raw), default=cursor)
+        return [await self._trade(trade) for trade in raw], newest
+
+    async def trades(self, symbol: str, since: datetime | None) -> list[VenueTrade]:
+        """Fills of a symbol since a time."""
         fills: list[VenueTrade] = []
-        start = None if since is None else int(since.timestamp() * 1000)
-        for symbol in sorted(symbols):
-            page_start = start
-            while True:
-                raw = await self.exchange.fetch_my_trades(symbol, page_start, _PAGE)
-                fills += [await self._trade(trade) for trade in raw]
-                newest = max((trade["timestamp"] for trade in raw), default=None)
-                # A full page may go on; one that does not move on in time would be asked for again and again.
-                if len(raw) < _PAGE or newest is None or newest == page_start:
-                    break
-                page_start = newest
-        return fills, None
+        start = None if since is None else floor_ms(since)
+        while True:
+            raw = await self.exchange.fetch_my_trades(symbol, start, _PAGE)
+            fills += [await self._trade(trade) for trade in raw]
+            newest = max((trade["timestamp"] for trade in raw), default=None)
+            # A full page may go on; one that does not move on in time would be asked for again and again.
+            if len(raw) < _PAGE or newest is None or newest == start:
+                return fills
+            start = newest
 
     async def held(self, symbol: str, side: str) -> Decimal:
         """How much the venue says is held of a symbol on a side."""
@@ -231,7 +232,9 @@ def capabilities_of(exchange: Any, market: str) -> Capabilities:
     order), so only what was verified counts; for the others the bridge watches the price itself.
     """
     if exchange.id == "paper":
-        return Capabilities(stops=True, resting_legs=True, attached=bool(exchange.paper_attached))
+        # On spot the fee of a buy is taken from what was bought: a leg over the whole amount would oversell.
+        swaps = market == "usdm"
+        return Capabilities(stops=True, resting_legs=swaps, attached=swaps and bool(exchange.paper_attached))
     trusted = exchange.id in {"binance", "binanceusdm", "bybit", "okx"}
     return Capabilities(stops=trusted, resting_legs=trusted and market == "usdm", attached=False)
 
