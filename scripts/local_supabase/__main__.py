@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from scripts.local_supabase import migrations, stack
+from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.errors import StackError
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import Settings
@@ -47,6 +48,12 @@ def _start(options: argparse.Namespace) -> int:
     print(f"  database  postgresql://postgres@127.0.0.1:{settings.db_port}/postgres", file=sys.stderr)
     print(f"  settings  {settings.root / 'env'}", file=sys.stderr)
     print(f"  logs      {settings.logs}", file=sys.stderr)
+    if Cluster(settings).is_outdated():
+        print(
+            "Its database was made by another version of Sigtrail. If something is missing, stop it, delete"
+            f" {options.root}, and start again with an empty one.",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -67,6 +74,9 @@ def _status(options: argparse.Namespace) -> int:
         for state in states:
             word = "up" if state.answers else "down" if state.pid is None else "not answering"
             print(f"{state.name:10} port {state.port:<6} {word}")
+    if not stack.is_running(Settings.load(options.root)):
+        print("Nothing keeps it running: start it again.", file=sys.stderr)
+        return 1
     return 0 if all(state.answers for state in states) else 1
 
 

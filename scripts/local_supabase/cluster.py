@@ -41,6 +41,7 @@ PACKAGES = {
 }
 SYSTEM_USER = "postgres"
 ELSEWHERE = Path("/var/lib/sigtrail")
+BASELINE_NOTE = "sigtrail_baseline"  # in the data folder: the hash of what the cluster was made with
 LOGINS = ("postgres", "authenticator", "supabase_auth_admin", "supabase_storage_admin")
 
 
@@ -79,7 +80,7 @@ class Cluster:
             return
         self.settings.root.mkdir(parents=True, exist_ok=True)
         home = self._choose_home()
-        draft = home.with_name(f"{home.name}.new")
+        draft = _draft_of(home)
         for stale in (home, draft):
             if stale.exists():
                 end_postmaster(stale)
@@ -90,11 +91,24 @@ class Cluster:
         self._configure(draft)
         with self._running(draft):
             self._apply_baseline()
+        (draft / BASELINE_NOTE).write_text(_baseline_hash())
         # Only a whole cluster gets the name by which the next start finds it.
         draft.rename(home)
         if home != self.link:
             self.link.unlink(missing_ok=True)
             self.link.symlink_to(home)
+
+    def is_outdated(self) -> bool:
+        """Whether the baseline has changed since this cluster was made."""
+        try:
+            return (self.data / BASELINE_NOTE).read_text() != _baseline_hash()
+        except FileNotFoundError:
+            return True
+
+    def end(self) -> None:
+        """End the server if one was left running, be it by a stack or by a `prepare` that was killed."""
+        for data in (self.data, _draft_of(self.link), _draft_of(self._home_elsewhere())):
+            end_postmaster(data)
 
     def command(self, data: Path | None = None, *options: str) -> list[str]:
         """The server in the foreground. Run it with `process_options()`."""
@@ -213,7 +227,7 @@ class Cluster:
 
     def _apply_baseline(self) -> None:
         with psycopg.connect(self.admin_db_url, autocommit=True) as connection:
-            for file in sorted((HERE / "baseline").glob("*.sql")):
+            for file in _baseline():
                 try:
                     connection.execute(file.read_bytes())
                 except psycopg.Error as error:
@@ -232,6 +246,18 @@ class Cluster:
             # Without the time and the process id that begin every line of the log.
             return re.sub(r"^.*? (?=[A-Z]+:  )", "", (fatal or lines[-2:])[-1]).strip()
         return "see logs/postgres.log in the state folder."
+
+
+def _draft_of(home: Path) -> Path:
+    return home.with_name(f"{home.name}.new")
+
+
+def _baseline() -> list[Path]:
+    return sorted((HERE / "baseline").glob("*.sql"))
+
+
+def _baseline_hash() -> str:
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in _baseline())).hexdigest()
 
 
 def end_postmaster(data: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.local_supabase import migrations
-from scripts.local_supabase.cluster import Cluster, end_postmaster
+from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.environment import write_environment
 from scripts.local_supabase.errors import StackError
 from scripts.local_supabase.lock import is_locked, lock
@@ -21,6 +21,7 @@ from scripts.local_supabase.parts import parts_of
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import CHECKOUT, HOST, Settings
 
+LETTING_GO = 3  # seconds for another stack to leave its ports
 PATIENCE = 120  # seconds for a stack to start; it takes a few
 
 
@@ -165,31 +166,38 @@ def _check_same_ports(settings: Settings) -> None:
 
 
 def _check_ports(settings: Settings) -> None:
+    # A stack whose folder was deleted a moment ago may still be on its way out.
+    deadline = time.monotonic() + LETTING_GO
     for part in parts_of(settings):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, part.port))
-            except PermissionError:
-                raise StackError(f"Port {part.port} needs root: choose others with `--port`.") from None
-            except OSError:
-                raise StackError(
-                    f"Port {part.port} of {HOST}, which {part.name} needs, is taken by another program:"
-                    f" end that, or choose other ports with `--port NUMBER`."
-                ) from None
+        while problem := _port_problem(part.port):
+            if time.monotonic() > deadline:
+                raise StackError(f"Port {part.port}, which {part.name} needs, {problem}.")
+            time.sleep(0.1)
+
+
+def _port_problem(port: int) -> str | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except PermissionError:
+            return "is for root only: choose higher ones with `--port NUMBER`"
+        except OSError:
+            return "is taken by another program: end that one, or choose other ports with `--port NUMBER`"
+    return None
 
 
 def _end_leftovers(settings: Settings) -> None:
     """End the parts of a supervisor that was killed."""
-    data = Cluster(settings).data
+    cluster = Cluster(settings)
     database = Process.recorded(settings.pids / "postgres.json")
     for part in reversed(parts_of(settings)):
         file = settings.pids / f"{part.name}.json"
         if process := Process.read(file):
             process.end(*part.stop)
         file.unlink(missing_ok=True)
-    end_postmaster(data)
+    cluster.end()
     if database and database.boot != Process.this().boot:
         # PostgreSQL's own note is a bare number, which may be somebody else's since the reboot: it would not
         # start then. Nothing of before a reboot runs any more.
-        (data / "postmaster.pid").unlink(missing_ok=True)
+        (cluster.data / "postmaster.pid").unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from scripts.local_supabase.settings import Settings
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a part that died is started again
 SETTLED = 10.0  # seconds after which a part that died counts as having worked until then
 STARTING_FAILURES = 3  # a part that ends so often before it ever answered will not get better
+WATCH = 0.5  # seconds between looks at the folder, the owner and the logs
 LARGEST_LOG = 50 * 2**20
 
 
@@ -44,6 +45,7 @@ class Supervisor:
         self._parts = parts_of(settings)
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._records: dict[str, Process] = {}
         self._answered: set[str] = set()
         self._stopping = asyncio.Event()
         self._failure: str | None = None
@@ -127,6 +129,7 @@ class Supervisor:
         if self._stopping.is_set():  # told to stop while the process was being made
             process.send_signal(part.stop[0])
         if recorded := Process.of(process.pid):
+            self._records[part.name] = recorded
             recorded.record(self._settings.pids / f"{part.name}.json")
         status = await process.wait()
         del self._running[part.name]
@@ -141,7 +144,7 @@ class Supervisor:
         folder = self._settings.root.stat()
         while not self._stopping.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), 2)
+                await asyncio.wait_for(self._stopping.wait(), WATCH)
             self._trim_logs()
             try:
                 gone = not os.path.samestat(self._settings.root.stat(), folder)
@@ -161,7 +164,7 @@ class Supervisor:
             done, _ = await asyncio.wait([keeper], timeout=10)
             if done:
                 break
-        (self._settings.pids / f"{part.name}.json").unlink(missing_ok=True)
+        _forget(self._settings.pids / f"{part.name}.json", self._records.get(part.name))
 
     def _trim_logs(self) -> None:
         # The writers append, so a file may be emptied under them.
@@ -188,8 +191,14 @@ def supervise(settings: Settings, tell: IO[str], push: bool, owner: Process | No
         try:
             return asyncio.run(Supervisor(settings, tell, push, owner).run())
         finally:
-            (settings.pids / "supervisor.json").unlink(missing_ok=True)
+            _forget(settings.pids / "supervisor.json", Process.this())
             print(f"{_now()} stopped", flush=True)
+
+
+def _forget(file: Path, process: Process | None) -> None:
+    """Delete the record of this process. In a folder that was made anew there may be another's by now."""
+    if process and Process.recorded(file) == process:
+        file.unlink(missing_ok=True)
 
 
 def _last_words(log: Path) -> str:

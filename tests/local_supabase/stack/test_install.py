@@ -60,12 +60,12 @@ class Machine:
         digest = hashlib.sha256(b"packages\n").hexdigest()
         (self.checkout / folder / ".installed").write_text(f"{digest}  -\n")
 
-    def install(self) -> subprocess.CompletedProcess[str]:
+    def install(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         for path in (self.checkout, *self.checkout.rglob("*"), self.calls):
             if os.geteuid() == 0:
                 shutil.chown(path, "nobody", "nogroup")
         return subprocess.run(
-            [str(self.checkout / "scripts" / "install")],
+            [str(self.checkout / "scripts" / "install"), *arguments],
             env={"PATH": f"{self.commands}:/usr/bin:/bin"},
             capture_output=True,
             text=True,
@@ -84,6 +84,18 @@ def test_nothing_is_done_when_nothing_is_missing(machine: Machine) -> None:
     done = machine.install()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert machine.calls.read_text() == ""
+
+
+def test_a_client_needs_no_packages_of_debian(machine: Machine) -> None:
+    machine.install_packages(())
+    (machine.checkout / "package-lock.json").write_text("other packages\n")
+    done = machine.install("--client")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert machine.calls.read_text() == ""
+
+
+def test_wrong_usage_is_status_2(machine: Machine) -> None:
+    assert machine.install("--fast").returncode == 2
 
 
 def test_without_root_the_missing_packages_are_named_in_one_sentence(machine: Machine) -> None:

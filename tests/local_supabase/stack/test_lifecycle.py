@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +17,9 @@ import pytest
 from scripts.local_supabase import stack as stacks
 from scripts.local_supabase.parts import takes_connections
 from scripts.local_supabase.processes import Process
-from scripts.local_supabase.settings import Settings
+from scripts.local_supabase.settings import CHECKOUT, Settings
 from tests.local_supabase.stack.projects import open_folder, write_project
+from tests.ports import free_ports
 from tests.stacks import running_stack
 from tests.waiting import until
 
@@ -143,6 +146,28 @@ async def test_a_stop_ends_what_a_killed_supervisor_left(settings: Settings) -> 
     assert [pid for pid in orphans if pid and Process.of(pid)] == []
 
 
+async def test_a_start_recovers_from_one_that_was_killed_half_way(folder: Path, project: Path) -> None:
+    settings = Settings(root=folder / "state", project=project).at_port(free_ports())
+    settings.save()
+    half = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scripts.local_supabase", "start", "--root", str(settings.root)),
+        cwd=CHECKOUT,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    postmaster = folder / "state" / "cluster.new" / "postmaster.pid"
+    await until(lambda: postmaster.exists() and takes_connections(settings.db_port))
+    half.kill()
+    await half.wait()
+
+    stacks.start(settings, owner=os.getpid())
+    try:
+        assert all_answer(settings)
+        assert await serves(settings)
+        assert not postmaster.parent.exists()
+    finally:
+        stacks.stop(settings)
+
+
 async def test_it_stops_when_its_owner_ends(settings: Settings) -> None:
     stacks.stop(settings)
     owner = await asyncio.create_subprocess_exec("sleep", "600")
@@ -159,6 +184,17 @@ async def test_it_stops_when_its_folder_is_deleted(folder: Path, project: Path) 
         pids = [part.pid for part in stacks.status(running.settings)]
         (folder / "state").rename(folder / "gone")
         await until(lambda: not [pid for pid in pids if pid and Process.of(pid)])
+
+
+async def test_a_folder_deleted_while_it_ran_starts_empty_at_once(folder: Path, project: Path) -> None:
+    with running_stack(folder / "state", project) as running:
+        settings = running.settings
+        write(settings, "deleted")
+        shutil.rmtree(settings.root)
+        fresh = Settings(root=settings.root, project=project).at_port(settings.api_port)
+        stacks.start(fresh, owner=os.getpid())
+        assert read(fresh) == []
+        assert fresh.keys != settings.keys
 
 
 async def test_two_stacks_run_side_by_side(folder: Path, project: Path) -> None:
