@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from shared.candles import MINUTE_MS, Candle
 from shared.errors import InputError
 from tests.signals.recordings import DAY
+from tests.waiting import until
 from workers.signals.feeds.simulated import SimulatedFeed
 
 
@@ -68,3 +70,20 @@ async def test_without_a_count_it_goes_on_until_it_is_closed() -> None:
         if seen == 100:
             await feed.close()
     assert seen == 100
+
+
+async def test_the_past_of_a_paced_market_comes_at_once_and_then_the_wall_decides() -> None:
+    feed = SimulatedFeed(("BTCUSDT",), start_ms=DAY, speed=1.0, paced_from_ms=DAY + 30 * MINUTE_MS)
+    await feed.open()
+    seen: list[int] = []
+
+    async def read() -> None:
+        async for batch in feed.batches():
+            seen.append((batch[0].close_ms - DAY) // MINUTE_MS)
+
+    reading = asyncio.create_task(read())
+    await until(lambda: len(seen) == 30)
+    assert not reading.done(), "the next candle is a minute away"
+    await feed.close()
+    await asyncio.wait_for(reading, 10)
+    assert seen == list(range(1, 31))
