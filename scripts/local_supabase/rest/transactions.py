@@ -17,7 +17,6 @@ from scripts.local_supabase.rest.statements.parameters import Parameters
 from scripts.local_supabase.rest.statements.result_sets import Statement
 
 Cursor: TypeAlias = psycopg.AsyncCursor[Any]
-Command: TypeAlias = tuple[bytes, Sequence[str | bytes] | None]
 
 # Settings of a function that count for the whole transaction when it is called.
 HOISTED = ("statement_timeout", "plan_filter.statement_cost_limit")
@@ -57,6 +56,13 @@ class ResultSet:
 class Setting:
     name: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    query: bytes
+    parameters: Sequence[str | bytes] | None = None
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +120,17 @@ async def run(connection: Connection, transaction: Transaction) -> ResultSet:
     Raises psycopg.Error, or what the check raises; either way nothing is left behind.
     """
     commands: list[Command] = [
-        (transaction.begin.encode(), None),
+        Command(transaction.begin.encode()),
         _settings_command(transaction.settings),
-        _command(transaction.statement),
+        _asking(transaction.statement),
     ]
     if transaction.explain is not None:
-        commands.append(_command(transaction.explain))
+        commands.append(_asking(transaction.explain))
     if transaction.check is None:
-        commands.append((b"commit", None))
+        commands.append(Command(b"commit"))
     try:
         answers = await _send(connection, commands)
-        result = _read(answers[2], answers[3] if transaction.explain is not None else None)
+        result = _read(*answers)
         if transaction.check is not None:
             transaction.check(result)
             await connection.execute(b"commit")
@@ -135,15 +141,23 @@ async def run(connection: Connection, transaction: Transaction) -> ResultSet:
 
 
 async def _send(connection: Connection, commands: Sequence[Command]) -> list[Cursor]:
-    """Send the commands together. Raises what the first of them failed with; the others are then not run."""
+    """Send the commands together and return those that answer.
+
+    Raises what the first of them failed with; the others are then not run.
+    """
     answers: list[Cursor] = []
+    # One is enough for all that answer nothing: making a cursor costs more than sending a short command.
+    silent = connection.cursor()
     failure: psycopg.Error | None = None
     try:
         async with connection.pipeline():
             # Caught in here: leaving a pipeline by an exception writes a warning about what follows from it.
             try:
-                for query, parameters in commands:
-                    answers.append(await connection.execute(query, parameters))
+                for command in commands:
+                    cursor = connection.cursor() if command.answers else silent
+                    await cursor.execute(command.query, command.parameters)
+                    if command.answers:
+                        answers.append(cursor)
             except psycopg.Error as error:
                 failure = error
     except psycopg.Error as error:
@@ -161,18 +175,18 @@ async def _roll_back(connection: Connection) -> None:
             await connection.rollback()
 
 
-def _command(statement: Statement) -> Command:
+def _asking(statement: Statement) -> Command:
     # Statements are built of parts that are quoted or fixed; see the package `statements`.
-    return statement.text.encode(), statement.parameters
+    return Command(statement.text.encode(), statement.parameters, answers=True)
 
 
 def _settings_command(settings: Sequence[Setting]) -> Command:
     parameters = Parameters()
     calls = [f"set_config({parameters.add(s.name)}, {parameters.add(s.value)}, true)" for s in settings]
-    return f"select {', '.join(calls)}".encode(), tuple(parameters.values)
+    return Command(f"select {', '.join(calls)}".encode(), tuple(parameters.values))
 
 
-def _read(cursor: Cursor, explanation: Cursor | None) -> ResultSet:
+def _read(cursor: Cursor, explanation: Cursor | None = None) -> ResultSet:
     """The row as it came, without turning its body into a text and back."""
     row = cursor.pgresult
     if row is None or row.ntuples != 1:
