@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from ccxt.base.errors import BaseError, ExchangeError
 
-from shared.clock import Clock
+from shared.clock import Clock, MarketClock
 from shared.errors import OrderDenied
 from shared.market import Market
 from shared.money import text
@@ -65,6 +65,7 @@ class Desk:
         self._book = Book()
         self._hearing = Hearing(venue, self._book, policy)
         self._watched_since: datetime | None = None
+        self._resumes_at: datetime | None = None
         # Signals to look at because something about them changed, and symbols whose price did.
         self._dirty: set[UUID] = set()
         self._moved: set[str] = set()
@@ -86,6 +87,7 @@ class Desk:
         state = await self._ledger.list_trading(self.account)
         self._dirty |= self._book.update(state)
         now = self._clock.now()
+        self._resumes_at = self._find_resumption(state.last_execution_at)
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
         self._watched_since = now
@@ -107,6 +109,10 @@ class Desk:
 
     async def step(self) -> int:
         """Hear, record, decide and order until nothing is left to do now. Answers how much was done."""
+        if self._resumes_at is not None and self._clock.now() < self._resumes_at:
+            self._moved.clear()
+            return 0
+        self._resumes_at = None
         done = 0
         try:
             if self._hearing.has_news(self._clock.now()):
@@ -146,6 +152,17 @@ class Desk:
         await send(self._venue, self._book, [entry for entry in entries if entry is not None], results)
         await self._settle(results)
         return len(asked) + len(facts.denials)
+
+    def _find_resumption(self, last_execution_at: datetime | None) -> datetime | None:
+        """Until when prices and deadlines are the past's: a replay that is taken up again begins with candles
+        that were seen before. On the wall's clock nothing is ever put off."""
+        if not isinstance(self._clock, MarketClock):
+            return None
+        moments = [last_execution_at]
+        for trade in self._book:
+            moments += [order.sent_at for order in trade.orders.values()]
+            moments.append(trade.position.opened_at if trade.position is not None else None)
+        return max((moment for moment in moments if moment is not None), default=None)
 
     # Hearing
 
