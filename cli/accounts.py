@@ -6,12 +6,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
+from supabase import AsyncClient
 
 from cli.output import notes, print_json, print_rows
 from cli.project import ask, database, find_user, operator, run
 from cli.queries import query
 from shared.errors import InputError, NotFound
-from supabase import AsyncClient
 
 app = typer.Typer(name="accounts", help="Where signals are traded.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

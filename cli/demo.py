@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from supabase import AsyncClient
+
 from cli.accounts import create_paper_account
 from cli.project import ask, operator
 from cli.users import create_user
 from shared.candles import interval_ms
-from supabase import AsyncClient
 
 EMAIL = "demo@sigtrail.local"
 

@@ -29,4 +29,4 @@ async def run_machine(machine: Machine, seconds: float | None = None) -> None:
 def machine_folder(settings: Settings, name: str = "all") -> Path:
     """A machine's own folder, one for each project: its name, its spool, its paper accounts."""
     host = settings.supabase_url.split("//", 1)[-1].split("/", 1)[0].replace(":", "-")
-    return CHECKOUT / ".local" / "machines" / host / name
+    return (settings.sigtrail_state or CHECKOUT / ".local" / "machines") / host / name

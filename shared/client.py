@@ -13,6 +13,7 @@ import httpx
 import stamina
 import structlog
 from postgrest.exceptions import APIError
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from shared.errors import (
     ConfigurationError,
@@ -26,7 +27,6 @@ from shared.errors import (
 )
 from shared.keys import USER_ROLE, Tokens
 from shared.settings import Settings
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 log = structlog.get_logger(__name__)
 

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     )
     supabase_jwt_secret: SecretStr | None = None
     sigtrail_master_key: SecretStr | None = None
+    # Where machines keep what is theirs: names, spools, paper accounts. `.local/machines` without it.
+    sigtrail_state: Path | None = None
 
     def need(self, name: str) -> str:
         """The plain text of an optional setting; `ConfigurationError` names it when it is not there."""

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
 from tests.stacks import Stack, running_stack
 
 PASSWORD = "correct horse battery"

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-
 from supabase import (
     AsyncClient,
     AuthApiError,
@@ -19,6 +18,7 @@ from supabase import (
     PostgrestAPIError,
     create_client,
 )
+
 from tests.local_supabase.clients.conftest import PASSWORD, connected
 from tests.stacks import Stack
 from tests.waiting import until

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from postgrest import CountMethod
 from postgrest.exceptions import APIError
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from scripts.local_supabase.gateway.app import create_app as create_gateway
 from scripts.local_supabase.rest.app import create_app
 from scripts.local_supabase.settings import Settings
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 from tests.local_supabase.rest.conftest import Rest
 from tests.local_supabase.serving import echo, serving
 from tests.ports import free_ports
