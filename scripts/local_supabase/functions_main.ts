@@ -30,7 +30,8 @@ interface Worker {
 const CONFIG_VARIABLE = "LOCAL_FUNCTIONS_CONFIG";
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_-]*$/;
 // Names that a function gets to see; the rest of the environment is the machine's own business.
-const PASSED_ON = /^(SUPABASE_|DENO_|NPM_CONFIG_|npm_config_|SSL_CERT|HTTPS?_PROXY$|NO_PROXY$)|^(HOME|PATH|TMPDIR|LANG|TZ)$/;
+const PASSED_ON =
+  /^(SUPABASE_|DENO_|NPM_CONFIG_|npm_config_|SSL_CERT|HTTPS?_PROXY$|NO_PROXY$)|^(HOME|PATH|TMPDIR|LANG|TZ)$/;
 const WORKER = new URL("./functions_worker.ts", import.meta.url).href;
 
 const config: Config = JSON.parse(Deno.env.get(CONFIG_VARIABLE) ?? "{}");
@@ -66,8 +67,17 @@ async function moduleOptions(name: string): Promise<string[]> {
   const options = ["--no-lock", "--node-modules-dir=none"];
   const map = config.functions[name]?.import_map;
   const path = map ? `${config.project}/supabase/${map}` : null;
-  if (path !== null && !/deno\.jsonc?$/.test(path)) return [...options, "--no-config", `--import-map=${path}`];
-  for (const candidate of [path, `${folder}/${name}/deno.json`, `${folder}/${name}/deno.jsonc`, `${folder}/deno.json`]) {
+  if (path !== null && !/deno\.jsonc?$/.test(path)) {
+    return [...options, "--no-config", `--import-map=${path}`];
+  }
+  for (
+    const candidate of [
+      path,
+      `${folder}/${name}/deno.json`,
+      `${folder}/${name}/deno.jsonc`,
+      `${folder}/deno.json`,
+    ]
+  ) {
     if (candidate !== null && await exists(candidate)) return [...options, `--config=${candidate}`];
   }
   return [...options, "--no-config"];

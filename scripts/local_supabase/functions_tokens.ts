@@ -21,7 +21,9 @@ export async function verifyToken(token: string, trust: Trust): Promise<boolean>
     return await crypto.subtle.verify(algorithm, key, decodeBase64Url(signature), signed);
   } catch (error) {
     // Only what is no token at all ends here: bad Base64, bad JSON, a claim of the wrong kind.
-    if (error instanceof SyntaxError || error instanceof DOMException || error instanceof TypeError) return false;
+    if (error instanceof SyntaxError || error instanceof DOMException || error instanceof TypeError) {
+      return false;
+    }
     throw error;
   }
 }

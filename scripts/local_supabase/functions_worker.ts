@@ -13,7 +13,9 @@ let served: Handler | undefined;
 
 /** Takes the handler of a module that calls Deno.serve, in any of its forms, and opens no port of its own. */
 function captureServe(...args: unknown[]): Deno.HttpServer<Deno.NetAddr> {
-  const options = args.find((each) => typeof each === "object" && each !== null) as { handler?: Handler } | undefined;
+  const options = args.find((each) => typeof each === "object" && each !== null) as
+    | { handler?: Handler }
+    | undefined;
   served = (args.find((each) => typeof each === "function") as Handler | undefined) ?? options?.handler;
   return {
     addr: server.addr,
