@@ -64,6 +64,8 @@ async def admit(server: Server, socket: Socket, name: str, join: Join) -> Admiss
         ) from error
     except psycopg.errors.QueryCanceled as error:
         raise Refused(f"QueryCanceled: {error.diag.message_primary}") from error
+    except psycopg.Error as error:
+        raise Refused(f"UnknownErrorOnChannel: {error.diag.message_primary}") from error
     if not readable:
         raise Refused(f"Unauthorized: {not_allowed(name)}")
     return Admission(token, readable)

@@ -92,6 +92,8 @@ class Channel:
         if "broadcast" not in self._readable:
             raise Refused(f"Unauthorized: {not_allowed(self.name)}")
         self._missed = await replay.fetch(self._server.database, self.name, wanted)
+        if not self._open:
+            raise Refused("RealtimeRestarting: Realtime is restarting, please standby")
 
     def start(self) -> None:
         """The join has been answered: say what follows from it."""
@@ -135,7 +137,9 @@ class Channel:
         if self._open:
             self.close()
             self._socket.drop(self)
-            self.push("phx_error", {"reason": "channel_crash"}, ref=self.join_ref)
+            # A join that was not answered yet is refused instead.
+            if self._early is None:
+                self.push("phx_error", {"reason": "channel_crash"}, ref=self.join_ref)
 
     async def leave(self, ref: Any) -> None:
         """The client's wish, after all that it sent before."""
@@ -206,14 +210,12 @@ class Channel:
                         await self._access_token(message)
                     case _:
                         log.info("unhandled event on %s", self.topic)
-            except Unreachable as error:
-                log.warning("an event on %s was dropped: %s", self.topic, error)
+            except (psycopg.Error, Unreachable) as error:
+                log.warning("an event on %s was dropped: %s", self.topic, str(error).strip())
             finally:
                 self._inbox.task_done()
 
     async def _broadcast(self, message: Message) -> None:
-        if isinstance(message.payload, bytes):
-            return
         if self._server.events.exceeded:
             self.fail("Too many messages per second")
             return
@@ -378,7 +380,7 @@ class Channel:
                 try:
                     await self._server.changes.subscribe(self, wanted, self._token.claims)
                 except (psycopg.Error, Unreachable) as error:
-                    log.warning("could not subscribe %s, trying again: %s", self.topic, error)
+                    log.warning("could not subscribe %s, trying again: %s", self.topic, str(error).strip())
                     await asyncio.sleep(self._server.options.subscribe_retry_s)
                 else:
                     break
@@ -392,5 +394,11 @@ class Channel:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._look_at_end)
         return task
+
+    def _look_at_end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("channel %s failed", self.topic, exc_info=error)
+            self.crash()

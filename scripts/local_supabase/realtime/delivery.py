@@ -13,7 +13,7 @@ from scripts.local_supabase.realtime.frames import Frame, Message, Serializer
 class Delivery:
     """A message to all on a topic, from nobody's join: it has neither ref nor join_ref.
 
-    payload: JSON value, or a UserBroadcast. extension: what one must be allowed to read to get it.
+    payload: JSON value, raw bytes, or a UserBroadcast. extension: what one must be allowed to read to get it.
     """
 
     topic: str
@@ -36,4 +36,6 @@ class Delivery:
     def _encode(self, serializer: Serializer) -> Frame | None:
         if isinstance(self.payload, UserBroadcast):
             return serializer.encode_user_broadcast(self.topic, self.payload)
+        if isinstance(self.payload, bytes):
+            return serializer.encode_binary(self.topic, self.event, self.payload)
         return serializer.encode(Message(self.topic, self.event, self.payload))

@@ -10,7 +10,8 @@ from scripts.local_supabase.realtime.broadcast import UserBroadcast
 
 Frame = str | bytes
 
-PUSH, USER_BROADCAST_PUSH, USER_BROADCAST = 0, 3, 4
+# Kinds of binary frames: the first byte.
+PUSH, BROADCAST, USER_BROADCAST_PUSH, USER_BROADCAST = 0, 2, 3, 4
 
 
 class Malformed(ValueError):
@@ -37,6 +38,10 @@ class Serializer(Protocol):
     def decode(self, data: Frame) -> Message: ...
 
     def encode(self, message: Message) -> Frame: ...
+
+    def encode_binary(self, topic: str, event: str, payload: bytes) -> Frame | None:
+        """None when this protocol cannot say it."""
+        ...
 
     def encode_user_broadcast(self, topic: str, broadcast: UserBroadcast) -> Frame | None:
         """None when this protocol cannot say it."""
@@ -72,6 +77,9 @@ class V1:
             }
         )
 
+    def encode_binary(self, topic: str, event: str, payload: bytes) -> Frame | None:
+        return None
+
     def encode_user_broadcast(self, topic: str, broadcast: UserBroadcast) -> Frame | None:
         if not broadcast.is_json:
             return None
@@ -91,13 +99,12 @@ class V2:
     def encode(self, message: Message) -> Frame:
         return jsontext.write([message.join_ref, message.ref, message.topic, message.event, message.payload])
 
+    def encode_binary(self, topic: str, event: str, payload: bytes) -> Frame | None:
+        return _write_binary(BROADCAST, (topic.encode(), event.encode()), payload)
+
     def encode_user_broadcast(self, topic: str, broadcast: UserBroadcast) -> Frame | None:
         fields = (topic.encode(), broadcast.event.encode(), broadcast.metadata())
-        # Sizes are single bytes: what is longer cannot be framed.
-        if any(len(field) > 255 for field in fields):
-            return None
-        head = bytes((USER_BROADCAST, *(len(field) for field in fields), broadcast.is_json))
-        return b"".join((head, *fields, broadcast.payload))
+        return _write_binary(USER_BROADCAST, fields, broadcast.payload, bytes((broadcast.is_json,)))
 
 
 def serializer(version: str | None) -> Serializer | None:
@@ -121,22 +128,28 @@ def _read_text(data: Frame) -> Any:
 
 def _read_binary(data: bytes) -> Message:
     try:
-        match data[0]:
-            case 0:
-                (join_ref, ref, topic, event), rest = _split(data[1:5], data[5:])
-                return Message(topic, event, rest, ref, join_ref, len(data))
-            case 3:
-                (join_ref, ref, topic, event, metadata), payload = _split(data[1:6], data[7:])
-                if metadata:
-                    jsontext.read(metadata)
-                broadcast = UserBroadcast(event, payload, is_json=data[6] != 0)
-                if broadcast.is_json:
-                    # It passes through as it is: what is not JSON would spoil the frames it is put in.
-                    jsontext.read(payload)
-                return Message(topic, "broadcast", broadcast, ref, join_ref, len(data))
+        if data[0] == PUSH:
+            (join_ref, ref, topic, event), rest = _split(data[1:5], data[5:])
+            return Message(topic, event, rest, ref, join_ref, len(data))
+        if data[0] == USER_BROADCAST_PUSH:
+            (join_ref, ref, topic, event, metadata), payload = _split(data[1:6], data[7:])
+            if metadata:
+                jsontext.read(metadata)
+            broadcast = UserBroadcast(event, payload, is_json=data[6] != 0)
+            if broadcast.is_json:
+                # It passes through as it is: what is not JSON would spoil the frames it is put in.
+                jsontext.read(payload)
+            return Message(topic, "broadcast", broadcast, ref, join_ref, len(data))
     except (IndexError, ValueError) as error:
         raise Malformed(str(error)) from None
     raise Malformed(f"unknown kind {data[0]}")
+
+
+def _write_binary(kind: int, fields: tuple[bytes, ...], payload: bytes, rest: bytes = b"") -> bytes | None:
+    """None when a field is too long: sizes are single bytes."""
+    if any(len(field) > 255 for field in fields):
+        return None
+    return b"".join((bytes((kind, *(len(field) for field in fields))), rest, *fields, payload))
 
 
 def _split(sizes: bytes, data: bytes) -> tuple[list[str], bytes]:

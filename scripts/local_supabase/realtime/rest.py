@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+import psycopg
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -62,7 +63,7 @@ async def handle(server: Server, request: Request) -> Response:
                 response = Answer(404, "Not Found").response()
     except Answer as answer:
         response = answer.response()
-    except Unreachable:
+    except (psycopg.Error, Unreachable):
         response = Answer(
             503, {"message": "Realtime was unable to connect to the project database"}
         ).response()

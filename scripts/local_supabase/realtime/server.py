@@ -41,6 +41,7 @@ class Server:
         self.changes = Changes(self.database, options, Rate(options.max_events_per_second))
         self.messages = Messages(self.database, options.slot_suffix, self._broadcast, self._began)
         self.sockets: set[Socket] = set()
+        self._dropping = False
         self._alone_since: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -89,9 +90,19 @@ class Server:
 
     def _broadcast(self, private: bool, topic: str, broadcast: UserBroadcast) -> None:
         """A row of realtime.messages."""
-        if len(broadcast.payload) > self.options.max_payload_bytes or self.events.exceeded:
-            log.warning("a message from the database was dropped: too large, or too many a second")
+        if len(broadcast.payload) > self.options.max_payload_bytes:
+            log.warning("a message to %s was dropped: its payload is larger than allowed", topic)
             return
+        if self.events.exceeded:
+            # Said once, not for each of the many.
+            if not self._dropping:
+                log.warning(
+                    "messages from the database are dropped: over %d a second",
+                    self.options.max_events_per_second,
+                )
+            self._dropping = True
+            return
+        self._dropping = False
         self.hub.publish((private, topic), Delivery(PREFIX + topic, "broadcast", broadcast))
 
     def _began(self) -> None:

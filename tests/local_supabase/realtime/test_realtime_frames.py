@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scripts.local_supabase.realtime import jsontext
 from scripts.local_supabase.realtime.broadcast import UserBroadcast
+from scripts.local_supabase.realtime.delivery import Delivery
 from scripts.local_supabase.realtime.frames import V1, V2, Malformed, Message, serializer
 from scripts.local_supabase.realtime.pgoutput import Decoder
 
@@ -62,6 +63,15 @@ def test_binary_broadcasts_pass_through(
     frame = V2().encode_user_broadcast(topic, message.payload)
     assert frame == push(4, [topic.encode(), event.encode(), b""], payload, encoding=0)
     assert V1().encode_user_broadcast(topic, message.payload) is None
+
+
+@given(TEXTS, TEXTS, st.binary(max_size=99))
+def test_binary_pushes_are_passed_on_as_bytes(topic: str, event: str, payload: bytes) -> None:
+    message = V2().decode(push(0, [b"1", b"2", topic.encode(), event.encode()], payload))
+    assert (message.topic, message.event, message.payload) == (topic, event, payload)
+    delivery = Delivery(topic, event, payload)
+    assert delivery.frame(V2()) == push(2, [topic.encode(), event.encode()], payload)
+    assert delivery.frame(V1()) is None
 
 
 @given(st.binary(max_size=60))
