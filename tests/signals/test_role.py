@@ -107,6 +107,32 @@ async def test_an_absent_database_holds_a_replay_and_nothing_is_lost(tmp_path: P
     await scene.role.stop()
 
 
+@pytest.mark.parametrize("trouble", ["ingest", "traders"])
+async def test_a_replay_syncs_what_the_database_has_not_answered_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fdatasync", synced.append)
+    scene = Scene(tmp_path, trader("close < 100"))
+    await scene.role.start()
+    scene.publish(0, 101)
+    scene.publish(1, 99)
+    assert await scene.role.step() == 1
+    assert synced == [], "what the database answered for is durable there"
+    scene.publish(2, 101)
+    scene.publish(3, 99)
+    if trouble == "ingest":
+        scene.ingest.away = 1
+    else:
+        scene.away = 1
+        scene.wakes.wake(TRADERS)
+    with pytest.raises(Unavailable):
+        await scene.role.step()
+    assert len(synced) == 1
+    assert await scene.role.step() == 1
+    await scene.role.stop()
+
+
 async def test_live_the_step_does_not_wait_for_the_database(tmp_path: Path) -> None:
     scene = Scene(tmp_path, trader("close < 100"), replay=False)
     await scene.role.start()
@@ -266,7 +292,7 @@ async def test_a_machine_that_may_not_write_is_stopped_by_its_step(tmp_path: Pat
 async def test_a_full_spool_refuses_what_is_new_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise SpoolFull("the spool is full")
 
     scene = Scene(tmp_path, trader("close < 100"), replay=False)
@@ -287,7 +313,7 @@ async def test_a_full_spool_refuses_what_is_new_and_says_so(
 async def test_in_a_replay_a_full_spool_stops_time_and_refuses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise SpoolFull("the spool is full")
 
     scene = Scene(tmp_path, trader("close < 100"))

@@ -155,7 +155,7 @@ def test_a_disk_that_cannot_note_an_answer_gives_the_rows_again(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", refuse)
+        patch.setattr(os, "pwrite", refuse)
         with pytest.raises(SpoolError, match="No space left"):
             spool.acknowledge(spool.peek(1))
     assert pending(spool) == payloads(1)

@@ -105,12 +105,17 @@ class SignalsRole:
         if self._spool is None or self._writer is None:
             raise RuntimeError("the signals role takes steps after start and before stop")
         self._wakes.take(self.name)
-        done = self._spool_made(self._spool)
+        done = self._spool_made(self._spool, sync=not self._replay)
         self._writer.notice()
-        if self._is_reload_due():
-            await self._reload()
-        if self._replay:
-            done = await self._writer.drain()
+        try:
+            if self._is_reload_due():
+                await self._reload()
+            if self._replay:
+                done = await self._writer.drain()
+        finally:
+            # What the database has answered for is durable there; the disk need only keep the rest.
+            if self._replay and self._spool.pending:
+                self._spool.sync()
         failure = self._defect or self._writer.failure
         self._defect = self._writer.failure = None
         if failure is not None:
@@ -128,7 +133,7 @@ class SignalsRole:
         if self._spool is None or self._writer is None:
             return
         try:
-            self._spool_made(self._spool)
+            self._spool_made(self._spool, sync=True)
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._writer.drain()
         except (TimeoutError, SigtrailError) as error:
@@ -172,12 +177,12 @@ class SignalsRole:
             self.counts["fired"] += len(signals)
             self._wakes.nudge(self.name)
 
-    def _spool_made(self, spool: Spool) -> int:
+    def _spool_made(self, spool: Spool, *, sync: bool) -> int:
         if not self._made:
             return 0
         made = sorted(self._made, key=lambda one: one.id)
         try:
-            spool.append([orjson.dumps(signal.row()) for signal in made])
+            spool.append([orjson.dumps(signal.row()) for signal in made], sync=sync)
         except SpoolFull as error:
             if self._replay:
                 raise

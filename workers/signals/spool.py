@@ -18,7 +18,6 @@ signals were promised first.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import struct
@@ -31,6 +30,7 @@ from shared.errors import ConfigurationError, SigtrailError
 
 MAGIC = b"\xf5SIG"
 HEADER = struct.Struct("<4sIIQ")
+NOTE = struct.Struct("<QI")
 SEGMENT_BYTES = 2 << 20
 LIMIT_BYTES = 1 << 30
 LARGEST_PAYLOAD = 1 << 20
@@ -83,15 +83,17 @@ class Spool:
         # Where the first row that is not acknowledged begins in the first segment.
         self._at = 0
         self._lock = _lock(folder)
-        self._acknowledged = _read_acknowledged(folder / "acknowledged")
+        self._note = os.open(folder / "acknowledged", os.O_RDWR | os.O_CREAT, 0o600)
+        self._acknowledged = _read_acknowledged(self._note)
         self._next = self._acknowledged + 1
         self._scan()
 
-    def append(self, payloads: Sequence[bytes]) -> None:
+    def append(self, payloads: Sequence[bytes], *, sync: bool = True) -> None:
         """Spool these rows durably: when this returns they survive a crash.
 
-        Raises `SpoolFull` without taking any, `SpoolError` when the disk refuses; then some of them may be
-        there, and spooling them again is safe.
+        Without `sync` they survive the process and not yet the machine, until `sync` is called. Raises
+        `SpoolFull` without taking any, `SpoolError` when the disk refuses; then some of them may be there,
+        and spooling them again is safe.
         """
         if not payloads:
             return
@@ -109,7 +111,8 @@ class Spool:
         try:
             file, segment = self._open_segment(first)
             _write(file, records)
-            os.fdatasync(file)
+            if sync:
+                os.fdatasync(file)
         except OSError as error:
             # What reached the disk is unknown: that segment ends here, and the next rows begin another.
             self._close_file()
@@ -119,7 +122,18 @@ class Spool:
         self.size += len(records)
         self.pending += len(payloads)
         if segment.size >= self._segment_bytes:
+            if not sync:
+                self.sync()
             self._close_file()
+
+    def sync(self) -> None:
+        """Make durable what was appended without. Raises `SpoolError` when the disk refuses."""
+        if self._file is not None:
+            try:
+                os.fdatasync(self._file)
+            except OSError as error:
+                self._close_file()
+                raise SpoolError(f"the spool {self.folder} cannot be written: {error.strerror}") from error
 
     def peek(self, count: int) -> list[Entry]:
         """The oldest `count` rows that are not acknowledged."""
@@ -143,7 +157,7 @@ class Spool:
             return
         last = entries[-1]
         try:
-            _write_acknowledged(self.folder / "acknowledged", last.sequence)
+            _write_acknowledged(self._note, last.sequence)
         except OSError as error:
             raise SpoolError(f"the spool {self.folder} cannot be written: {error.strerror}") from error
         self._acknowledged = last.sequence
@@ -155,6 +169,7 @@ class Spool:
         """Let another process have the folder; what is pending stays there."""
         self._close_file()
         self._retire_answered()
+        os.close(self._note)
         os.close(self._lock)
 
     def _scan(self) -> None:
@@ -253,20 +268,18 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def _read_acknowledged(path: Path) -> int:
-    """The last sequence that was answered; 0 when the note is missing or damaged, and all is sent again."""
-    with contextlib.suppress(OSError, ValueError):
-        number, checksum = path.read_text("ascii").split()
-        if zlib.crc32(number.encode()) == int(checksum):
-            return int(number)
-    return 0
+def _read_acknowledged(file: int) -> int:
+    """The last sequence that was answered; 0 when the note is empty or damaged, and all is sent again."""
+    note = os.pread(file, NOTE.size + 1, 0)
+    if len(note) != NOTE.size:
+        return 0
+    sequence, checksum = NOTE.unpack(note)
+    return int(sequence) if checksum == _checksum(sequence, b"") else 0
 
 
-def _write_acknowledged(path: Path, sequence: int) -> None:
-    # Replaced whole, and not synced: after a power cut an older note sends rows again, which is harmless.
-    temporary = path.with_suffix(".new")
-    temporary.write_text(f"{sequence} {zlib.crc32(str(sequence).encode())}", "ascii")
-    temporary.replace(path)
+def _write_acknowledged(file: int, sequence: int) -> None:
+    # Written in place and not synced: a torn or an older note sends rows again, which is harmless.
+    os.pwrite(file, NOTE.pack(sequence, _checksum(sequence, b"")), 0)
 
 
 def _sync_folder(folder: Path) -> None:

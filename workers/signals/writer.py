@@ -147,7 +147,8 @@ class Writer:
         self.counts["batches"] += 1
         self.counts["inserted"] += inserted
         self.counts["duplicates"] += duplicates
-        if inserted and self._on_inserted is not None:
+        # Also for duplicates: they may be this machine's own, whose first answer was lost.
+        if (inserted or duplicates) and self._on_inserted is not None:
             self._on_inserted(inserted)
         if answer.get("held_back") and self._on_held_back is not None:
             self._on_held_back()
