@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.settings import Settings
 from tests.ports import free_ports
 from tests.stacks import Stack, running_stack
+
+
+# Tests never reach the Supabase project that the caller's environment may name.
+for name in [name for name in os.environ if name.startswith(("SUPABASE_", "SIGTRAIL_"))]:
+    del os.environ[name]
 
 
 @pytest.fixture(scope="session")
