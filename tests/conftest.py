@@ -14,7 +14,6 @@ from scripts.local_supabase.settings import Settings
 from tests.ports import free_ports
 from tests.stacks import Stack, running_stack
 
-
 # Tests never reach the Supabase project that the caller's environment may name.
 for name in [name for name in os.environ if name.startswith(("SUPABASE_", "SIGTRAIL_"))]:
     del os.environ[name]
