@@ -59,6 +59,7 @@ class Timing:
 
     pulse: float = 10.0
     reply: float = 5.0
+    join: int = 10
     first_pause: float = 0.5
     longest_pause: float = 5.0
     farewell: float = 2.0
@@ -154,7 +155,9 @@ class Realtime:
 
     async def _live(self) -> None:
         """One connection from its first packet to its end; raises one of BROKEN when it ends."""
-        client = AsyncRealtimeClient(self._url, token=self._apikey, auto_reconnect=False)
+        client = AsyncRealtimeClient(
+            self._url, token=self._apikey, auto_reconnect=False, timeout=self._timing.join
+        )
         token = self._token()
         await client.set_auth(token)
         broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()

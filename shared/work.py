@@ -36,12 +36,29 @@ class Work:
 
 
 async def claim(
-    call: Call, stage: Stage, at: datetime, *, most: int, lease_seconds: int = LEASE_SECONDS
+    call: Call,
+    stage: Stage,
+    at: datetime,
+    *,
+    most: int,
+    lease_seconds: int = LEASE_SECONDS,
+    after_fence: int | None = None,
 ) -> list[Work]:
-    """Take up to `most` signals of `stage` that are available at `at`, ordered by signal id."""
+    """Take up to `most` signals of `stage` that are available at `at`, ordered by signal id.
+
+    `after_fence` is the highest fence that this machine knows of the stage, 0 when it just started: what it
+    was given after that is given again. With it a claim may be repeated when its answer was lost, and a
+    restarted machine takes its own work up at once instead of waiting for its leases to run out.
+    """
     rows = await call(
         "claim_work",
-        {"stage": stage, "max_rows": most, "lease_seconds": lease_seconds, "at": at.isoformat()},
+        {
+            "stage": stage,
+            "max_rows": most,
+            "lease_seconds": lease_seconds,
+            "at": at.isoformat(),
+            "after_fence": after_fence,
+        },
     )
     work = [
         Work(UUID(row["signal_id"]), int(row["fence"]), int(row["attempts"]), row["signal"], row["trader"])

@@ -23,16 +23,19 @@ create table public.signal_queue (
 
 create index signal_queue_due_idx on public.signal_queue (stage, available_at, signal_id);
 create index signal_queue_leases_idx on public.signal_queue (leased_until) where leased_until is not null;
+create index signal_queue_holders_idx on public.signal_queue (leased_by, fence) where leased_until is not null;
 
 create sequence private.work_fences;
 
 -- Functions -----------------------------------------------------------------------------------------------
 
 create function private.stage_of(status public.signal_status) returns text
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select case status when 'new' then 'analysis' when 'monitoring' then 'monitoring' when 'ready' then 'trading' end;
+begin
+  return case status when 'new' then 'analysis' when 'monitoring' then 'monitoring' when 'ready' then 'trading' end;
+end;
 $$;
 
 create function private.queue_new_signals() returns trigger

@@ -5,10 +5,11 @@
 
 -- A signal as a role needs it. Money is text: a JSON number would become a float on its way.
 create function private.signal_json(signal public.signals) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'id', signal.id, 'user_id', signal.user_id, 'trader_id', signal.trader_id, 'status', signal.status,
     'symbol', signal.symbol, 'normalised_symbol', signal.normalised_symbol, 'interval', signal."interval",
     'side', signal.side, 'source', signal.source,
@@ -20,13 +21,15 @@ as $$
     'has_active_orders', signal.has_active_orders, 'has_open_position', signal.has_open_position,
     'triggered_at', signal.triggered_at, 'analyzed_at', signal.analyzed_at, 'ready_at', signal.ready_at
   );
+end;
 $$;
 
 create function private.trader_json(trader public.traders) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select to_jsonb(trader) || jsonb_build_object(
+begin
+  return to_jsonb(trader) || jsonb_build_object(
     'min_confidence', trader.min_confidence::text,
     'position_size_value', trader.position_size_value::text,
     'stop_loss_value', trader.stop_loss_value::text,
@@ -34,6 +37,7 @@ as $$
     'trailing_stop_value', trader.trailing_stop_value::text,
     'total_pnl', trader.total_pnl::text
   );
+end;
 $$;
 
 -- Functions: who may work where ---------------------------------------------------------------------------
@@ -80,6 +84,7 @@ create function private.return_expired_leases(max_rows integer default 1000) ret
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   most_attempts constant integer := 5;
@@ -178,17 +183,24 @@ begin
 end;
 $$;
 
-create function private.claim_work(stage text, max_rows integer, lease_seconds integer, at timestamptz)
-returns table (
+-- A machine that names the highest fence it knows of this stage (after_fence, 0 after a restart) is given again what
+-- it claimed since: the answer to that claim never reached it, and nobody else may work on it now.
+create function private.claim_work(
+  stage text, max_rows integer, lease_seconds integer, at timestamptz, after_fence bigint
+) returns table (
   signal_id uuid, fence bigint, attempts integer, available_at timestamptz, signal jsonb, trader jsonb
 )
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   machine text := private.caller_name();
+  unanswered uuid[] := '{}';
   due uuid[];
+  least_id uuid;
+  greatest_id uuid;
   claimed uuid[];
   over_limit uuid[];
 begin
@@ -202,19 +214,29 @@ begin
 
   -- Two locks, both taken or left: the queue's row first, against other claims, then the signal's, against whoever
   -- changes it right now. Waiting for the second would be the wrong way round for everyone else.
-  select array_agg(d.signal_id order by d.signal_id) into due
-  from (
+  if after_fence is not null then
+    unanswered := array(
+      select q.signal_id from public.signal_queue q
+      where q.leased_until is not null and q.leased_by = machine and q.fence > after_fence
+        and q.stage = claim_work.stage
+      order by q.signal_id
+      limit max_rows
+      for update skip locked
+    );
+  end if;
+  due := unanswered || array(
     select q.signal_id from public.signal_queue q
     where q.stage = claim_work.stage and q.available_at <= at and q.leased_until is null
       and (claim_work.stage <> 'trading' or private.may_trade(q.signal_id, machine))
     order by q.available_at, q.signal_id
-    limit max_rows
+    limit max_rows - cardinality(unanswered)
     for update skip locked
-  ) d;
+  );
+  select min(d::text)::uuid, max(d::text)::uuid into least_id, greatest_id from unnest(due) d;
   select array_agg(l.id) into claimed
   from (
     select s.id from public.signals s
-    where s.id = any (due) and s.id between due[1] and due[cardinality(due)]
+    where s.id = any (due) and s.id between least_id and greatest_id
     order by s.id
     for no key update skip locked
   ) l;
@@ -288,18 +310,23 @@ end;
 $$;
 
 create function private.lost_leases(signals jsonb, held uuid[]) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select coalesce(jsonb_agg(i -> 'signal_id'), '[]')
-  from jsonb_array_elements(signals) i
-  where private.uuid_of(i ->> 'signal_id') is null or private.uuid_of(i ->> 'signal_id') <> all (held);
+begin
+  return (
+    select coalesce(jsonb_agg(i -> 'signal_id'), '[]')
+    from jsonb_array_elements(signals) i
+    where private.uuid_of(i ->> 'signal_id') is null or private.uuid_of(i ->> 'signal_id') <> all (held)
+  );
+end;
 $$;
 
 create function private.renew_work(stage text, signals jsonb, lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   held uuid[];
@@ -317,6 +344,7 @@ create function private.release_work(stage text, signals jsonb, available_at tim
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   held uuid[];
@@ -358,31 +386,49 @@ $$;
 -- The interface -------------------------------------------------------------------------------------------
 
 create function public.claim_work(
-  stage text, max_rows integer default 100, lease_seconds integer default 30, at timestamptz default now()
+  stage text, max_rows integer default 100, lease_seconds integer default 30, at timestamptz default now(),
+  after_fence bigint default null
 ) returns table (
   signal_id uuid, fence bigint, attempts integer, available_at timestamptz, signal jsonb, trader jsonb
 )
-language sql
+language plpgsql
 set search_path = ''
-as $$ select * from private.claim_work(stage, max_rows, lease_seconds, at); $$;
+as $$
+begin
+  return query select * from private.claim_work(stage, max_rows, lease_seconds, at, after_fence);
+end;
+$$;
 
 create function public.renew_work(stage text, signals jsonb, lease_seconds integer default 30) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.renew_work(stage, signals, lease_seconds); $$;
+as $$
+begin
+  return private.renew_work(stage, signals, lease_seconds);
+end;
+$$;
 
 create function public.release_work(stage text, signals jsonb, available_at timestamptz default null) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.release_work(stage, signals, available_at); $$;
+as $$
+begin
+  return private.release_work(stage, signals, available_at);
+end;
+$$;
 
 create function public.work_waiting(stage text, at timestamptz default now()) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
-as $$ select private.work_waiting(stage, at); $$;
+as $$
+begin
+  return private.work_waiting(stage, at);
+end;
+$$;
 
 grant execute on function
-  private.claim_work(text, integer, integer, timestamptz), public.claim_work(text, integer, integer, timestamptz),
+  private.claim_work(text, integer, integer, timestamptz, bigint),
+  public.claim_work(text, integer, integer, timestamptz, bigint),
   private.renew_work(text, jsonb, integer), public.renew_work(text, jsonb, integer),
   private.release_work(text, jsonb, timestamptz), public.release_work(text, jsonb, timestamptz),
   private.work_waiting(text, timestamptz), public.work_waiting(text, timestamptz)

@@ -36,15 +36,17 @@ end;
 $$;
 
 create function private.outcome_problem(outcome_code text, ending public.signal_status) returns text
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when outcome_code is null then 'outcome_code is missing'
     when not exists (
       select from public.outcome_codes o where o.code = outcome_code and o.status = ending
     ) then format('outcome_code %s is no reason to be %s', outcome_code, ending)
   end;
+end;
 $$;
 
 -- Items of a batch that concern a signal which the caller does not hold at this stage, with the number it names.
@@ -90,17 +92,32 @@ begin
 end;
 $$;
 
-create function private.answer(judged private.judged_item[]) returns jsonb
-language sql immutable
+-- The signals of the items that can be done, in order: the first and the last bound every look at the history, so that
+-- days which the batch does not concern are left alone.
+create function private.done_items(judged private.judged_item[]) returns uuid[]
+language plpgsql immutable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'done', count(*) filter (where j.code is null),
-    'refused', coalesce(jsonb_agg(jsonb_build_object(
-      'index', j.index, 'signal_id', j.signal_id, 'code', j.code, 'message', j.message
-    ) order by j.index) filter (where j.code is not null), '[]')
-  )
-  from unnest(judged) j;
+begin
+  return array(select j.signal_id from unnest(judged) j where j.code is null order by j.signal_id);
+end;
+$$;
+
+create function private.answer(judged private.judged_item[]) returns jsonb
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object(
+      'done', count(*) filter (where j.code is null),
+      'refused', coalesce(jsonb_agg(jsonb_build_object(
+        'index', j.index, 'signal_id', j.signal_id, 'code', j.code, 'message', j.message
+      ) order by j.index) filter (where j.code is not null), '[]')
+    )
+    from unnest(judged) j
+  );
+end;
 $$;
 
 -- Functions: analysis -------------------------------------------------------------------------------------
@@ -109,8 +126,10 @@ create function private.complete_analysis(results jsonb, at timestamptz) returns
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
+  done uuid[];
   judged private.judged_item[] := private.judge_leases('analysis', results, 'results');
 begin
   judged := array(
@@ -129,6 +148,7 @@ begin
     ) p
     order by j.index
   );
+  done := private.done_items(judged);
 
   update public.signals s set
     status = case j.item ->> 'verdict' when 'approved' then 'monitoring'::public.signal_status else 'rejected' end,
@@ -141,7 +161,7 @@ begin
     closed_at = case j.item ->> 'verdict' when 'rejected' then at end,
     updated_at = clock_timestamp()
   from unnest(judged) j
-  where j.code is null and s.id = j.signal_id;
+  where j.code is null and s.id = j.signal_id and s.id between done[1] and done[cardinality(done)];
   return private.answer(judged);
 end;
 $$;
@@ -150,8 +170,10 @@ create function private.fail_analysis(results jsonb, at timestamptz) returns jso
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
+  done uuid[];
   judged private.judged_item[] := private.judge_leases('analysis', results, 'results');
 begin
   judged := array(
@@ -167,6 +189,7 @@ begin
     ) p
     order by j.index
   );
+  done := private.done_items(judged);
 
   perform private.describe_change(jsonb_object_agg(j.signal_id, jsonb_build_object(
     'event_type', 'analysis_failed', 'available_at', j.item -> 'retry_at',
@@ -182,7 +205,7 @@ begin
     retry_count = s.retry_count + case when j.item ->> 'retry_at' is null then 0 else 1 end,
     updated_at = clock_timestamp()
   from unnest(judged) j
-  where j.code is null and s.id = j.signal_id;
+  where j.code is null and s.id = j.signal_id and s.id between done[1] and done[cardinality(done)];
   return private.answer(judged);
 end;
 $$;
@@ -193,8 +216,10 @@ create function private.record_monitoring(snapshots jsonb, at timestamptz) retur
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
+  done uuid[];
   judged private.judged_item[] := private.judge_leases('monitoring', snapshots, 'snapshots');
 begin
   judged := array(
@@ -219,6 +244,7 @@ begin
     ) p
     order by j.index
   );
+  done := private.done_items(judged);
 
   insert into public.signal_monitoring_snapshots (
     signal_id, user_id, occurred_at, number, action, price, volume, price_change_1m, price_change_5m, confidence,
@@ -227,14 +253,20 @@ begin
   select j.signal_id, s.user_id, at,
     coalesce((
       select l.number + 1 from public.signal_monitoring_snapshots l
-      where l.signal_id = j.signal_id order by l.number desc limit 1
+      where l.signal_id = j.signal_id and l.signal_id between done[1] and done[cardinality(done)]
+      order by l.number desc limit 1
     ), 1),
     j.item ->> 'action', private.decimal(j.item ->> 'price'), private.decimal(j.item ->> 'volume'),
     private.decimal(j.item ->> 'price_change_1m'), private.decimal(j.item ->> 'price_change_5m'),
     private.decimal(j.item ->> 'confidence'), j.item ->> 'reasoning', nullif(j.item -> 'indicators', 'null')
   from unnest(judged) j
-  join public.signals s on s.id = j.signal_id
+  join public.signals s on s.id = j.signal_id and s.id between done[1] and done[cardinality(done)]
   where j.code is null
+    -- Sent again, because the answer was lost: it is recorded already.
+    and not (j.item ->> 'action' = 'continue' and exists (
+      select from public.signal_monitoring_snapshots l
+      where l.signal_id = j.signal_id and l.occurred_at = at and l.action = 'continue'
+    ))
   order by j.signal_id;
 
   -- What goes on waits for its next look, and any machine may take it then; unless its monitor keeps it in memory
@@ -247,7 +279,7 @@ begin
       at + interval '1 second' * coalesce((
         select t.monitoring_interval_seconds from public.traders t
         join public.signals s on s.trader_id = t.id
-        where s.id = q.signal_id
+        where s.id = q.signal_id and s.id between done[1] and done[cardinality(done)]
       ), 60))
   from unnest(judged) j
   where j.code is null and q.signal_id = j.signal_id and j.item ->> 'action' = 'continue';
@@ -268,7 +300,7 @@ begin
     end,
     updated_at = clock_timestamp()
   from unnest(judged) j
-  where j.code is null and s.id = j.signal_id;
+  where j.code is null and s.id = j.signal_id and s.id between done[1] and done[cardinality(done)];
   return private.answer(judged);
 end;
 $$;
@@ -279,6 +311,7 @@ create function private.expire_signals(items jsonb, at timestamptz) returns json
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   stages text[] := case private.caller_role()
@@ -287,6 +320,7 @@ declare
     else array['new', 'analyzing', 'monitoring', 'ready', 'in_position']
   end;
   named uuid[];
+  done uuid[];
   judged private.judged_item[];
 begin
   perform private.check_batch(items, 'items');
@@ -319,6 +353,7 @@ begin
     ) p
     order by i.index
   );
+  done := private.done_items(judged);
 
   perform private.describe_change(jsonb_object_agg(j.signal_id, jsonb_build_object(
     'event_data', jsonb_strip_nulls(jsonb_build_object('message', left(j.item ->> 'message', 2000)))
@@ -327,7 +362,7 @@ begin
     status = 'expired', status_at = at, closed_at = at, outcome_code = j.item ->> 'outcome_code',
     updated_at = clock_timestamp()
   from unnest(judged) j
-  where j.code is null and s.id = j.signal_id;
+  where j.code is null and s.id = j.signal_id and s.id between done[1] and done[cardinality(done)];
   return private.answer(judged);
 end;
 $$;
@@ -335,24 +370,40 @@ $$;
 -- The interface -------------------------------------------------------------------------------------------
 
 create function public.complete_analysis(results jsonb, at timestamptz default now()) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.complete_analysis(results, at); $$;
+as $$
+begin
+  return private.complete_analysis(results, at);
+end;
+$$;
 
 create function public.fail_analysis(results jsonb, at timestamptz default now()) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.fail_analysis(results, at); $$;
+as $$
+begin
+  return private.fail_analysis(results, at);
+end;
+$$;
 
 create function public.record_monitoring(snapshots jsonb, at timestamptz default now()) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.record_monitoring(snapshots, at); $$;
+as $$
+begin
+  return private.record_monitoring(snapshots, at);
+end;
+$$;
 
 create function public.expire_signals(items jsonb, at timestamptz default now()) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.expire_signals(items, at); $$;
+as $$
+begin
+  return private.expire_signals(items, at);
+end;
+$$;
 
 grant execute on function
   private.complete_analysis(jsonb, timestamptz), public.complete_analysis(jsonb, timestamptz),

@@ -74,6 +74,15 @@ async def test_a_batch_is_one_claim_and_one_answer_ordered_by_signal(desk: Desk)
     assert desk.wakes.pending("monitoring")
 
 
+async def test_a_claim_names_the_highest_fence_that_is_known(desk: Desk) -> None:
+    for number in range(3):
+        desk.fire(number)
+    await desk.role.step()
+    desk.wakes.wake("analysis")
+    await desk.role.step()
+    assert [call["after_fence"] for call in desk.database.named("claim_work")] == [0, 3]
+
+
 async def test_without_a_wake_the_database_is_not_asked(desk: Desk) -> None:
     assert await desk.role.step() == 0
     assert desk.database.calls == []

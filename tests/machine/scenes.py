@@ -17,6 +17,23 @@ from tests.stacks import Stack
 
 CONDITION = "close > open"
 
+# Everything that a run wrote. Traders, users and accounts stay.
+WRITTEN = (
+    "signals",
+    "signal_events",
+    "signal_monitoring_snapshots",
+    "signal_queue",
+    "signal_counts",
+    "signal_orders",
+    "signal_positions",
+    "orders",
+    "order_events",
+    "positions",
+    "trade_executions",
+    "usage_daily",
+    "trader_usage_daily",
+)
+
 
 def settings_of(stack: Stack) -> Settings:
     """What a machine would read from the stack's own file."""
@@ -26,6 +43,14 @@ def settings_of(stack: Stack) -> Settings:
         "supabase_jwt_secret": stack.jwt_secret,
     }
     return Settings(_env_file=None, supabase_url=stack.url, **values)  # type: ignore[call-arg]
+
+
+def wipe(stack: Stack) -> None:
+    """Empty the record, which nobody but a superuser can: events are append-only."""
+    with psycopg.connect(stack.admin_db_url, autocommit=True) as database:
+        database.execute("set session_replication_role = replica")
+        names = ", ".join(f"public.{name}" for name in WRITTEN)
+        database.execute(f"truncate {names} cascade".encode())
 
 
 @asynccontextmanager

@@ -40,9 +40,9 @@ class Analyst:
 
 
 @pytest.fixture
-async def analyst(stack: Stack) -> AsyncIterator[Analyst]:
-    async with machine_connection(stack, "analyst") as connection:
-        one = Analyst(stack, connection)
+async def analyst(own_stack: Stack) -> AsyncIterator[Analyst]:
+    async with machine_connection(own_stack, "analyst") as connection:
+        one = Analyst(own_stack, connection)
         await one.realtime.start()
         await until(lambda: one.reads >= 1)
         yield one
@@ -50,8 +50,8 @@ async def analyst(stack: Stack) -> AsyncIterator[Analyst]:
 
 
 @pytest.fixture
-async def worker(stack: Stack) -> AsyncIterator[Connection]:
-    async with machine_connection(stack, "signal_worker") as connection:
+async def worker(own_stack: Stack) -> AsyncIterator[Connection]:
+    async with machine_connection(own_stack, "signal_worker") as connection:
         yield connection
 
 
@@ -79,12 +79,12 @@ async def hear_a_wake(scene: Scene, worker: Connection, analyst: Analyst) -> Non
 
 
 async def test_a_killed_server_costs_a_catch_up_and_no_signal(
-    stack: Stack, worker: Connection, analyst: Analyst
+    own_stack: Stack, worker: Connection, analyst: Analyst
 ) -> None:
-    scene = Scene(stack)
+    scene = Scene(own_stack)
     scene.open_days(minutes_ago(3 * 1440), minutes_ago(0))
     lives = analyst.realtime.lives
-    os.kill(realtime_process(stack).pid, signal.SIGKILL)
+    os.kill(realtime_process(own_stack).pid, signal.SIGKILL)
     fired = await scene.fire(worker, minutes_ago(5))
     await until(lambda: analyst.realtime.lives > lives)
     await until(lambda: fired in analyst.claimed)
@@ -92,11 +92,11 @@ async def test_a_killed_server_costs_a_catch_up_and_no_signal(
 
 
 async def test_a_server_that_stops_answering_is_left_and_found_again(
-    stack: Stack, worker: Connection, analyst: Analyst
+    own_stack: Stack, worker: Connection, analyst: Analyst
 ) -> None:
-    scene = Scene(stack)
+    scene = Scene(own_stack)
     scene.open_days(minutes_ago(3 * 1440), minutes_ago(0))
-    process = realtime_process(stack)
+    process = realtime_process(own_stack)
     os.kill(process.pid, signal.SIGSTOP)
     try:
         await until(lambda: analyst.realtime.failures >= 2, timeout=60)

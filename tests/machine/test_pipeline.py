@@ -16,8 +16,9 @@ from shared.clock import MarketClock
 from shared.identity import floor_ms
 from shared.market import Market
 from shared.wakes import Wakes
+from shared.work import claim
 from tests.charts import draw, follow
-from tests.machine.scenes import Scene, machine_connection
+from tests.machine.scenes import Scene, machine_connection, wipe
 from tests.stacks import Stack
 from workers.analysis.readings import WINDOW
 from workers.analysis.role import AnalysisRole
@@ -85,8 +86,9 @@ class Floor:
 
 
 @pytest.fixture
-async def floor(stack: Stack) -> AsyncIterator[Floor]:
-    one = Floor(stack)
+async def floor(own_stack: Stack) -> AsyncIterator[Floor]:
+    wipe(own_stack)  # claims take whatever waits, whoever made it
+    one = Floor(own_stack)
     async with one.machines:
         yield one
 
@@ -146,6 +148,40 @@ async def test_another_machine_goes_on_where_a_stopped_one_left_off(floor: Floor
     assert floor.scene.signals() == [(fired[0], "ready", None)]
 
 
+async def test_a_restarted_machine_takes_its_own_claims_up_at_once(floor: Floor) -> None:
+    fired = await floor.fire(3)
+    async with machine_connection(floor.stack, "analyst") as connection:
+        lost = await claim(connection.call, "analysis", NOON, most=10, lease_seconds=600, after_fence=0)
+        assert [one.signal_id for one in lost] == sorted(fired)
+        nobody = await floor.analyst()
+        await nobody.step()
+        assert nobody.counts["claimed"] == 0
+        role = AnalysisRole(connection.call, floor.clock, floor.market, Wakes(), RuleBasedAnalyst())
+        await role.start()
+        await role.step()
+        assert role.counts["claimed"] == 3
+        again = await claim(connection.call, "analysis", NOON, most=10, after_fence=0)
+        assert again == []
+    for signal in fired:
+        kinds = [kind for kind, _, _ in floor.scene.events(signal)]
+        assert kinds.count("analysis_started") == 1
+
+
+async def test_a_snapshot_sent_twice_is_recorded_once(floor: Floor) -> None:
+    fired = await floor.fire()
+    await (await floor.analyst()).step()
+    async with machine_connection(floor.stack, "analyst") as connection:
+        (work,) = await claim(connection.call, "monitoring", NOON, most=10)
+        item = {**work.reference(), "price": "100", "action": "continue", "hold": True}
+        body = {"snapshots": [item], "at": NOON.isoformat()}
+        for _ in range(2):
+            answer = await connection.call("record_monitoring", body)
+            assert answer["refused"] == []
+    with psycopg.connect(floor.stack.db_url) as database:
+        query = "select number from public.signal_monitoring_snapshots where signal_id = %s"
+        assert database.execute(query, fired).fetchall() == [(1,)]
+
+
 async def test_two_machines_never_judge_the_same_signal(floor: Floor) -> None:
     fired = await floor.fire(10)
     analysts = [await floor.analyst() for _ in range(3)]
@@ -161,8 +197,9 @@ async def test_two_machines_never_judge_the_same_signal(floor: Floor) -> None:
         assert kinds.count("analysis_completed") == 1
 
 
-async def test_signals_over_the_traders_limit_are_rejected_by_the_database(stack: Stack) -> None:
-    floor = Floor(stack, ai_analysis_limit=2)
+async def test_signals_over_the_traders_limit_are_rejected_by_the_database(own_stack: Stack) -> None:
+    wipe(own_stack)
+    floor = Floor(own_stack, ai_analysis_limit=2)
     async with floor.machines:
         await floor.fire(5)
         await (await floor.analyst()).step()

@@ -209,6 +209,32 @@ async def test_a_lost_lease_is_watched_no_more(desk: Desk) -> None:
     assert actions(desk) == [(kept, "ready")]
 
 
+async def test_what_was_lost_is_looked_for_again_at_its_next_snapshot(desk: Desk) -> None:
+    lost = desk.approve(seconds=300)
+    await desk.role.step()
+    desk.database.lose = {lost}
+    desk.seconds += 20
+    await desk.role.step()
+    claims = len(desk.database.named("claim_work"))
+    await desk.close(*[FLAT] * 6)
+    assert len(desk.database.named("claim_work")) == claims + 1
+
+
+async def test_a_claim_names_the_highest_fence_that_is_known(desk: Desk) -> None:
+    for number in range(3):
+        desk.approve(number)
+    await desk.role.step()
+    desk.wakes.wake("monitoring")
+    await desk.role.step()
+    assert [call["after_fence"] for call in desk.database.named("claim_work")] == [0, 3]
+
+
+async def test_ready_whose_answer_was_lost_still_wakes_trading(desk: Desk) -> None:
+    desk.database.refuse[desk.approve()] = "lease_lost"
+    await desk.close(UP)
+    assert desk.wakes.pending("trading")
+
+
 async def test_a_refused_snapshot_is_watched_no_more(desk: Desk) -> None:
     one = desk.approve(seconds=300)
     desk.database.refuse[one] = "lease_lost"

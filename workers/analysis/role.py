@@ -43,6 +43,7 @@ class AnalysisRole:
         self._wakes = wakes
         self._analyst = analyst
         self._results = Results()
+        self._fence = 0
         self.counts: Counter[str] = Counter()
         # When deferred signals come back, so that a replay asks the database exactly then.
         self._deferred_until: list[datetime] = []
@@ -59,7 +60,8 @@ class AnalysisRole:
             return done
         try:
             while True:
-                batch = await work.claim(self._call, "analysis", now, most=BATCH)
+                batch = await work.claim(self._call, "analysis", now, most=BATCH, after_fence=self._fence)
+                self._fence = max([self._fence, *(one.fence for one in batch)])
                 self.counts["claimed"] += len(batch)
                 for one in batch:
                     await self._analyse(one, now)

@@ -54,6 +54,9 @@ class MonitoringRole:
         self._lease_seconds = lease_seconds
         self._monotonic = monotonic
         self._renew_at = 0.0
+        self._fence = 0
+        # When signals come back whose leases were lost, in Unix milliseconds of the market's time.
+        self._reclaim_ms: int | None = None
         self._watches = Watches()
         self._inbox: list[Candle] = []
         # One item a signal: after an outage the latest decision counts, and a call names a signal once.
@@ -74,7 +77,7 @@ class MonitoringRole:
     async def step(self) -> int:
         """Claim what is new, look at the candles that closed, record what was decided."""
         done = await self._deliver()
-        if self._wakes.take(self.name):
+        if self._wakes.take(self.name) or self._is_reclaim_due():
             await self._claim()
         self._look_at_candles()
         self._end_silent_plans()
@@ -107,8 +110,14 @@ class MonitoringRole:
             while True:
                 claimed_at = self._monotonic()
                 batch = await work.claim(
-                    self._call, "monitoring", self._clock.now(), most=BATCH, lease_seconds=self._lease_seconds
+                    self._call,
+                    "monitoring",
+                    self._clock.now(),
+                    most=BATCH,
+                    lease_seconds=self._lease_seconds,
+                    after_fence=self._fence,
                 )
+                self._fence = max([self._fence, *(one.fence for one in batch)])
                 self._note_lease(claimed_at)
                 for one in batch:
                     self._adopt(one)
@@ -117,6 +126,20 @@ class MonitoringRole:
         except Unavailable:
             self._wakes.wake(self.name)
             raise
+
+    def _is_reclaim_due(self) -> bool:
+        if self._reclaim_ms is None or self._clock.millis() < self._reclaim_ms:
+            return False
+        self._reclaim_ms = None
+        return True
+
+    def _lose(self, signal_id: UUID) -> None:
+        """Watch it no longer, and look whether it is free again at its next snapshot."""
+        watch = self._watches.find(signal_id)
+        if watch is None:
+            return
+        self._watches.remove(signal_id)
+        self._reclaim_ms = min(self._reclaim_ms or watch.snapshot_ms, watch.snapshot_ms)
 
     def _adopt(self, one: Work) -> None:
         self.counts["claimed"] += 1
@@ -193,20 +216,19 @@ class MonitoringRole:
 
     def _count(self, items: list[dict[str, Any]], answer: dict[str, Any]) -> None:
         refused = {int(one["index"]): one for one in answer["refused"]}
-        ready = 0
+        # Also when it is refused: an answer that was lost meant that it had been done.
+        if any(item["action"] == "ready" for item in items):
+            self._wakes.wake("trading")
         for index, item in enumerate(items):
             if index in refused:
                 # Somebody else has it, or it ended meanwhile: the database knows better.
                 self.counts["refused"] += 1
-                self._watches.remove(UUID(item["signal_id"]))
+                self._lose(UUID(item["signal_id"]))
                 log.warning("monitoring_refused", signal_id=item["signal_id"], code=refused[index]["code"])
                 continue
             self.counts["snapshots"] += 1
             if item["action"] != "continue":
                 self.counts[item["action"]] += 1
-                ready += item["action"] == "ready"
-        if ready:
-            self._wakes.wake("trading")
 
     # Leases, on the wall's clock
 
@@ -221,7 +243,7 @@ class MonitoringRole:
             )
             for signal_id in lost:
                 self.counts["lost"] += 1
-                self._watches.remove(signal_id)
+                self._lose(signal_id)
         self._renew_at = now + self._lease_seconds / 3
 
     def _note_lease(self, claimed_at: float) -> None:
