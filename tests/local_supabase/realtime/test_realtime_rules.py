@@ -40,7 +40,7 @@ class Clock:
 
 
 def claims(**rest: Any) -> dict[str, Any]:
-    return {"role": "anon", "exp": int(time.time()) + 60, **rest}
+    return {"role": "anon", "exp": int(time.time()) + 86_400, **rest}
 
 
 def test_tokens_of_the_secret_and_of_the_key_are_good() -> None:
