@@ -59,16 +59,18 @@ create index traders_by_account on public.traders (default_exchange_account_id, 
 
 -- An account as its bridge sees it. Keys go as base64, numbers as they stand in settings.
 create function private.account_json(account public.exchange_accounts) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'account_id', account.id, 'user_id', account.user_id, 'name', account.name, 'venue', account.venue,
     'market', account.market, 'sandbox', account.sandbox, 'permissions', account.permissions,
     'status', account.status, 'settings', account.settings, 'fence', account.lease_fence,
     'opened_at', account.created_at,
     'ciphertext', translate(encode(account.ciphertext, 'base64'), E'\n', ''),
     'salt', translate(encode(account.salt, 'base64'), E'\n', ''), 'key_version', account.key_version);
+end;
 $$;
 
 -- Take the leases of accounts that are free, run out, or this machine's already (after a restart): at most
@@ -205,24 +207,40 @@ $$;
 create function public.claim_accounts(
   max_rows integer default 100, lease_seconds integer default 60, accounts uuid[] default null
 ) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.claim_accounts(max_rows, lease_seconds, accounts); $$;
+as $$
+begin
+  return private.claim_accounts(max_rows, lease_seconds, accounts);
+end;
+$$;
 
 create function public.renew_accounts(accounts jsonb, lease_seconds integer default 60) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.renew_accounts(accounts, lease_seconds); $$;
+as $$
+begin
+  return private.renew_accounts(accounts, lease_seconds);
+end;
+$$;
 
 create function public.release_accounts(accounts jsonb) returns integer
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.release_accounts(accounts); $$;
+as $$
+begin
+  return private.release_accounts(accounts);
+end;
+$$;
 
 create function public.seal_account(account_id uuid, ciphertext text, salt text, key_version integer) returns void
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.seal_account(account_id, ciphertext, salt, key_version); $$;
+as $$
+begin
+  perform private.seal_account(account_id, ciphertext, salt, key_version);
+end;
+$$;
 
 -- Policies and grants -------------------------------------------------------------------------------------
 

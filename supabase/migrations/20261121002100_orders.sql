@@ -30,12 +30,14 @@ $$;
 
 -- A UUIDv8 out of a name: what derives from a signal has the same id in every replay.
 create function private.derived_id(name text) returns uuid
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
-  select encode(set_byte(set_byte(h.bytes, 6, get_byte(h.bytes, 6) & 15 | 128), 8, get_byte(h.bytes, 8) & 63 | 128),
+begin
+  return (select encode(set_byte(set_byte(h.bytes, 6, get_byte(h.bytes, 6) & 15 | 128), 8, get_byte(h.bytes, 8) & 63 | 128),
     'hex')::uuid
-  from (select substring(sha256(convert_to(name, 'UTF8')) from 1 for 16) as bytes) h;
+  from (select substring(sha256(convert_to(name, 'UTF8')) from 1 for 16) as bytes) h);
+end;
 $$;
 
 -- Whether an order in this status can fill no more.

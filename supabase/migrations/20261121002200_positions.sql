@@ -226,10 +226,12 @@ $$;
 
 -- Profit recomputed from the executions alone, for whoever doubts the recorded one.
 create function public.recomputed_pnl(p public.positions) returns numeric
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select coalesce(sum(x.quote_change), 0) from public.trade_executions x where x.position_id = p.id;
+begin
+  return (select coalesce(sum(x.quote_change), 0) from public.trade_executions x where x.position_id = p.id);
+end;
 $$;
 
 -- Open positions without a confirmed stop loss over their whole amount that are not being flattened either.

@@ -82,20 +82,26 @@ end;
 $$;
 
 create function private.refusal(kind text, index bigint, code text, message text) returns jsonb
-language sql immutable
+language plpgsql immutable
 set search_path = ''
-as $$ select jsonb_build_array(jsonb_build_object('kind', kind, 'index', index, 'code', code, 'message', message)); $$;
+as $$
+begin
+  return jsonb_build_array(jsonb_build_object('kind', kind, 'index', index, 'code', code, 'message', message));
+end;
+$$;
 
 -- Signals that were claimed for trading on these accounts, and not traded by whoever claimed them, are free again.
 create function private.free_trading_work(accounts uuid[]) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   update public.signal_queue q set leased_until = null, leased_by = null
   where q.stage = 'trading' and q.leased_by is not null and exists (
     select from public.signals s
     join public.traders t on t.id = s.trader_id
     where s.id = q.signal_id and t.default_exchange_account_id = any (accounts));
+end;
 $$;
 
 -- Functions: fills ----------------------------------------------------------------------------------------
@@ -563,6 +569,37 @@ begin
 end;
 $$;
 
+-- What a signal's row tells of its orders and its position. Looked at before it is written: an update of the
+-- partitioned table costs more than a look at one partition, and most facts change nothing here.
+create function private.mark_signals(signal_ids uuid[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  mark record;
+begin
+  for mark in
+    select s.id, o.orders, o.live > 0 as active, coalesce(p.status = 'open', false) as open,
+      coalesce(p.realized_pnl, 0) as pnl
+    from public.signals s
+    cross join lateral (
+      select count(*)::integer as orders, count(*) filter (where is_live) as live
+      from public.orders where signal_id = s.id
+    ) o
+    left join public.positions p on p.signal_id = s.id
+    where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
+      and (s.has_active_orders, s.has_open_position, s.total_orders_count, s.total_pnl)
+        is distinct from (o.live > 0, coalesce(p.status = 'open', false), o.orders, coalesce(p.realized_pnl, 0))
+    order by s.id
+  loop
+    update public.signals s set
+      has_active_orders = mark.active, has_open_position = mark.open, total_orders_count = mark.orders,
+      total_pnl = mark.pnl, updated_at = now()
+    where s.id = mark.id;
+  end loop;
+end;
+$$;
+
 -- Ends the signals that are over: not entered and nothing rests any more, or flat and nothing rests any more.
 create function private.settle_signals(signal_ids uuid[], at timestamptz) returns void
 language plpgsql
@@ -611,20 +648,7 @@ begin
     end if;
   end loop;
 
-  update public.signals s set
-    has_active_orders = n.live > 0, has_open_position = n.open, total_orders_count = n.orders, total_pnl = n.pnl,
-    updated_at = now()
-  from (
-    select i.id,
-      (select count(*) from public.orders o where o.signal_id = i.id) as orders,
-      (select count(*) from public.orders o where o.signal_id = i.id and o.is_live) as live,
-      coalesce((select p.status = 'open' from public.positions p where p.signal_id = i.id), false) as open,
-      coalesce((select p.realized_pnl from public.positions p where p.signal_id = i.id), 0) as pnl
-    from unnest(signal_ids) i (id)
-  ) n
-  where s.id = n.id and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
-    and (s.has_active_orders, s.has_open_position, s.total_orders_count, s.total_pnl)
-      is distinct from (n.live > 0, n.open, n.orders::integer, n.pnl);
+  perform private.mark_signals(signal_ids);
 end;
 $$;
 
@@ -750,14 +774,22 @@ $$;
 
 create function public.record_trading(account_id uuid, fence bigint, facts jsonb, at timestamptz default now())
 returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.record_trading(account_id, fence, facts, at); $$;
+as $$
+begin
+  return private.record_trading(account_id, fence, facts, at);
+end;
+$$;
 
 create function public.list_trading(account_id uuid, fence bigint) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.list_trading(account_id, fence); $$;
+as $$
+begin
+  return private.list_trading(account_id, fence);
+end;
+$$;
 
 -- Grants --------------------------------------------------------------------------------------------------
 
