@@ -45,42 +45,52 @@ grant usage on schema private to authenticated, service_role, signal_worker, ana
 -- The role that is calling, also inside a function that runs with its owner's rights: such a function changes
 -- current_user, but not the setting that SET ROLE left behind.
 create function private.caller_role() returns text
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = ''
 as $$
-  select case current_setting('role') when 'none' then session_user::text else current_setting('role') end;
+begin
+  return case current_setting('role') when 'none' then session_user::text else current_setting('role') end;
+end;
 $$;
 
 -- The machine that the caller's token names ('vyx-63eea370'), null for anyone else.
 create function private.caller_machine() returns text
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = ''
 as $$
-  select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'machine_id';
+begin
+  return nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'machine_id';
+end;
 $$;
 
 -- What the trail calls the caller: a machine by its name, anyone else by the role.
 create function private.caller_name() returns text
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = ''
 as $$
-  select coalesce(private.caller_machine(), private.caller_role());
+begin
+  return coalesce(private.caller_machine(), private.caller_role());
+end;
 $$;
 
 -- Whether the caller operates the platform: the service key, or a direct connection of the owner.
 create function private.is_operator() returns boolean
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = ''
 as $$
-  select private.caller_role() not in ('anon', 'authenticated', 'signal_worker', 'analyst', 'trading_bridge');
+begin
+  return private.caller_role() not in ('anon', 'authenticated', 'signal_worker', 'analyst', 'trading_bridge');
+end;
 $$;
 
 -- A decimal out of JSON text, or null where it is none: never an error, never NaN or infinity.
 create function private.decimal(value text) returns numeric
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
 set search_path = ''
 as $$
-  select case when value ~ '^[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?$' then value::numeric end;
+begin
+  return case when value ~ '^[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?$' then value::numeric end;
+end;
 $$;
 
 -- A point in time out of JSON text, or null where it is none.
@@ -98,10 +108,12 @@ $$;
 
 -- A uuid out of JSON text, or null where it is none.
 create function private.uuid_of(value text) returns uuid
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
 set search_path = ''
 as $$
-  select case when value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then value::uuid end;
+begin
+  return case when value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then value::uuid end;
+end;
 $$;
 
 -- Refuses a batch that is not an array, or holds more than one call may do.

@@ -3,10 +3,12 @@
 
 -- Unix milliseconds of a time, floored: 0.9996 s belong to millisecond 999.
 create function private.unix_ms(moment timestamptz) returns bigint
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
-  select floor(extract(epoch from moment) * 1000)::bigint;
+begin
+  return floor(extract(epoch from moment) * 1000)::bigint;
+end;
 $$;
 
 -- The id out of milliseconds and the three names: 48 bits of time, version 8, variant 10, and the first 74 bits
@@ -37,29 +39,35 @@ $$;
 
 -- The id of the signal that a trader fired on a symbol and interval at a time (the close of the candle).
 create function public.signal_id(trader_id uuid, symbol text, "interval" text, triggered_at timestamptz) returns uuid
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
-  select private.signal_id(trader_id, symbol, "interval", private.unix_ms(triggered_at));
+begin
+  return private.signal_id(trader_id, symbol, "interval", private.unix_ms(triggered_at));
+end;
 $$;
 
 -- When the signal of this id fired.
 create function public.signal_time(id uuid) returns timestamptz
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
-  select timestamptz 'epoch' + interval '1 millisecond' * (
+begin
+  return timestamptz 'epoch' + interval '1 millisecond' * (
     (get_byte(uuid_send(id), 0)::bigint << 40) | (get_byte(uuid_send(id), 1)::bigint << 32)
     | (get_byte(uuid_send(id), 2)::bigint << 24) | (get_byte(uuid_send(id), 3)::bigint << 16)
     | (get_byte(uuid_send(id), 4)::bigint << 8) | get_byte(uuid_send(id), 5)::bigint);
+end;
 $$;
 
 -- The least id that a signal of this time can have: the bound that turns a question about time into one about ids.
 create function public.signal_id_floor(moment timestamptz) returns uuid
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
-  select encode(int8send(private.unix_ms(moment) << 16) || '\x0000000000000000'::bytea, 'hex')::uuid;
+begin
+  return encode(int8send(private.unix_ms(moment) << 16) || '\x0000000000000000'::bytea, 'hex')::uuid;
+end;
 $$;
 
 -- ccxt's unified name of a venue's symbol: BTCUSDT is BTC/USDT on spot and BTC/USDT:USDT as a linear perpetual.

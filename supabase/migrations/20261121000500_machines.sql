@@ -60,14 +60,22 @@ end;
 $$;
 
 create function public.register_machine(machine_id text, region text, roles text[], version text) returns uuid
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.register_machine(machine_id, region, roles, version); $$;
+as $$
+begin
+  return private.register_machine(machine_id, region, roles, version);
+end;
+$$;
 
 create function public.machine_heartbeat(status text, details jsonb default '{}') returns void
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.machine_heartbeat(status, details); $$;
+as $$
+begin
+  perform private.machine_heartbeat(status, details);
+end;
+$$;
 
 -- Policies and grants -------------------------------------------------------------------------------------
 

@@ -135,10 +135,12 @@ create trigger signals_keep_identity
 
 -- The human name of a signal, a computed field of the REST interface: BTCUSDT-1759487400000.
 create function public.human_name(signal public.signals) returns text
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select signal.symbol || '-' || private.unix_ms(signal.triggered_at);
+begin
+  return signal.symbol || '-' || private.unix_ms(signal.triggered_at);
+end;
 $$;
 
 -- The trader of a signal, a relationship of the REST interface: a foreign key would halve the speed of ingest.

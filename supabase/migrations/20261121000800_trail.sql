@@ -124,6 +124,7 @@ create function private.append_signal_events(events jsonb, at timestamptz) retur
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   ids uuid[];

@@ -13,10 +13,12 @@ alter table private.partition_days enable row level security;
 -- Functions -----------------------------------------------------------------------------------------------
 
 create function private.partition_name(parent text, day date) returns text
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select parent || '_' || to_char(day, 'YYYYMMDD');
+begin
+  return parent || '_' || to_char(day, 'YYYYMMDD');
+end;
 $$;
 
 -- Makes one partition: a table like its parent, with a check equal to the bounds so that ATTACH has nothing to scan,

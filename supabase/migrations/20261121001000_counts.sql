@@ -53,10 +53,12 @@ end;
 $$;
 
 create function private.utc_day(moment timestamptz) returns date
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
-  select (moment at time zone 'UTC')::date;
+begin
+  return (moment at time zone 'UTC')::date;
+end;
 $$;
 
 -- Locks what limited users have used of these days, in order, before any of their signals is written. Everyone who

@@ -50,15 +50,19 @@ alter table private.broadcast_backlog enable row level security;
 
 -- How long a user's next message has to wait so that all watchers together stay within the budget.
 create function private.broadcast_interval() returns interval
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select interval '1 millisecond' * greatest(
-    s.minimum_interval_ms::numeric,
-    1000 * s.cost * (select count(*) from public.signal_watchers w where w.watched_until > now())
-      / (s.messages_per_second * s.share)
-  )::double precision
-  from private.broadcast_settings s;
+begin
+  return (
+    select interval '1 millisecond' * greatest(
+      s.minimum_interval_ms::numeric,
+      1000 * s.cost * (select count(*) from public.signal_watchers w where w.watched_until > now())
+        / (s.messages_per_second * s.share)
+    )::double precision
+    from private.broadcast_settings s
+  );
+end;
 $$;
 
 -- Functions: users' signals -------------------------------------------------------------------------------
@@ -335,9 +339,13 @@ end;
 $$;
 
 create function public.flush_broadcasts() returns integer
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.flush_broadcasts(); $$;
+as $$
+begin
+  return private.flush_broadcasts();
+end;
+$$;
 
 -- Functions: watching -------------------------------------------------------------------------------------
 
@@ -361,9 +369,13 @@ $$;
 
 -- The caller watches their signals for so many seconds (5 to 300): call it again before they are over.
 create function public.watch_signals(seconds integer default 60) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.watch_signals(seconds); $$;
+as $$
+begin
+  return private.watch_signals(seconds);
+end;
+$$;
 
 create function private.unwatch_signals() returns void
 language sql security definer
@@ -371,9 +383,13 @@ set search_path = ''
 as $$ delete from public.signal_watchers w where w.user_id = (select auth.uid()); $$;
 
 create function public.unwatch_signals() returns void
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.unwatch_signals(); $$;
+as $$
+begin
+  perform private.unwatch_signals();
+end;
+$$;
 
 -- Policies and grants -------------------------------------------------------------------------------------
 

@@ -19,10 +19,12 @@ create type private.signal_change as (
 -- {event_type, event_data, error_info, order_id, position_id, execution_id, worker, available_at}. It reaches the
 -- trigger as a setting of this transaction, and is used up by the statement that follows.
 create function private.describe_change(details jsonb) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select set_config('sigtrail.event_details', coalesce(details, '{}')::text, true);
+begin
+  perform set_config('sigtrail.event_details', coalesce(details, '{}')::text, true);
+end;
 $$;
 
 -- Functions: the law --------------------------------------------------------------------------------------
@@ -157,6 +159,7 @@ create function private.follow_changes() returns trigger
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   changes private.signal_change[];
@@ -205,6 +208,8 @@ create function private.move_signal(
 ) returns void
 language plpgsql security definer
 set search_path = ''
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   perform private.describe_change(jsonb_build_object(signal_id, details));

@@ -354,9 +354,13 @@ $$;
 -- Records a batch of at most 10,000 signals: {inserted, duplicates, rejected: [{index, code, message}], held_back}.
 -- json, not jsonb: the batch is read once, and keeps the text that was sent.
 create function public.ingest_signals(signals json, request_id uuid default null) returns jsonb
-language sql
+language plpgsql
 set search_path = ''
-as $$ select private.ingest_signals(signals, request_id); $$;
+as $$
+begin
+  return private.ingest_signals(signals, request_id);
+end;
+$$;
 
 -- Triggers: the plain insert ------------------------------------------------------------------------------
 

@@ -197,7 +197,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   machine text := private.caller_name();
-  unanswered uuid[] := '{}';
+  unanswered uuid[] := '{}'::uuid[];
   due uuid[];
   least_id uuid;
   greatest_id uuid;

@@ -235,8 +235,12 @@ $$;
 -- The interface -------------------------------------------------------------------------------------------
 
 create function public.doctor() returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
-as $$ select private.health(); $$;
+as $$
+begin
+  return private.health();
+end;
+$$;
 
 grant execute on function private.health(), public.doctor() to service_role;

@@ -6,10 +6,10 @@ select plan(11);
 create function pg_temp.claim_as(role_name text, who text, stage text) returns text language sql as $$
   select pg_temp.as_role(role_name, who, format('select count(*) from public.claim_work(%L)', stage));
 $$;
-select is(pg_temp.claim_as('analyst', 'stage-analyst', 'analysis'), '0', 'an analyst claims analysis');
-select is(pg_temp.claim_as('analyst', 'stage-analyst', 'monitoring'), '0', 'and monitoring');
+select matches(pg_temp.claim_as('analyst', 'stage-analyst', 'analysis'), '^\d+$', 'an analyst claims analysis');
+select matches(pg_temp.claim_as('analyst', 'stage-analyst', 'monitoring'), '^\d+$', 'and monitoring');
 select alike(pg_temp.claim_as('analyst', 'stage-analyst', 'trading'), '42501 role analyst does not work on trading', 'not trading');
-select is(pg_temp.claim_as('trading_bridge', 'stage-bridge', 'trading'), '0', 'a bridge claims trading');
+select matches(pg_temp.claim_as('trading_bridge', 'stage-bridge', 'trading'), '^\d+$', 'a bridge claims trading');
 select alike(pg_temp.claim_as('trading_bridge', 'stage-bridge', 'analysis'), '42501 role trading_bridge%', 'not analysis');
 select alike(pg_temp.claim_as('signal_worker', 'stage-worker', 'analysis'), '42501%', 'a worker claims nothing');
 select alike(pg_temp.claim_as('authenticated', pg_temp.ann()::text, 'analysis'), '42501%', 'nor does a user');

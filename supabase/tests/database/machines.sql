@@ -14,7 +14,7 @@ select alike(pg_temp.as_role('signal_worker', 'vyx-1',
 select alike(pg_temp.as_role('signal_worker', 'vyx-1',
   'select public.register_machine(''vyx-1'', ''fra'', ''{mining}'', ''0.1'')'), '23514%a machine runs known roles%',
   'only with known roles');
-select is(pg_temp.as_role('signal_worker', 'vyx-1', 'select public.machine_heartbeat(''running'', ''{"lag": 1}'')'), null,
+select is(pg_temp.as_role('signal_worker', 'vyx-1', 'select public.machine_heartbeat(''running'', ''{"lag": 1}'')'), '',
   'a heartbeat is taken');
 select results_eq('select status, details from public.cloud_machines where machine_id = ''vyx-1''',
   $$ values ('running', '{"lag": 1}'::jsonb) $$, 'and recorded');
