@@ -15,9 +15,12 @@ from rich.text import Text
 from cli.output import show
 from cli.project import Database
 from cli.queries import query
+from shared.candles import Gate
+from shared.identity import from_ms
 from workers.status import Status
 
 STATUSES = ("new", "analyzing", "rejected", "monitoring", "ready", "in_position", "closed", "expired")
+SHOWN_FAULTS = 5
 
 
 @dataclass(slots=True)
@@ -57,21 +60,52 @@ class Rates:
         return (c1 - c0) / (t1 - t0), (s1 - s0) / (t1 - t0)
 
 
-def one_line(status: Status, record: Record, rates: tuple[float, float]) -> str:
+def describe_faults(gate: Gate) -> str:
+    """What was wrong with the candles so far, in a few words; empty when nothing was."""
+    parts = []
+    if gate.refused:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(gate.refused.items()))
+        parts.append(f"refused {gate.refused.total()} ({reasons})")
+    if gate.missing:
+        parts.append(f"missing {gate.missing}")
+    return ", ".join(parts)
+
+
+def list_faults(gate: Gate) -> list[str]:
+    """The same at the end of a run, with the first few candles of each kind by name."""
+    lines = []
+    if gate.refused:
+        lines.append(f"{gate.refused.total()} candles were refused, the others used:")
+        for one in gate.refusals[:SHOWN_FAULTS]:
+            moment = "" if one.open_ms < 0 else f" {from_ms(one.open_ms):%Y-%m-%d %H:%M}"
+            lines.append(f"  {one.symbol} {one.interval}{moment}: {one.reason}, {one.detail}")
+    if gate.missing:
+        lines.append(f"{gate.missing} candles are missing:")
+        for gap in gate.gaps[:SHOWN_FAULTS]:
+            after, before = (f"{from_ms(ms):%Y-%m-%d %H:%M}" for ms in (gap.after_ms, gap.before_ms))
+            lines.append(f"  {gap.symbol} {gap.interval}: {gap.missing} between {after} and {before}")
+    return lines
+
+
+def one_line(status: Status, gate: Gate, record: Record, rates: tuple[float, float]) -> str:
     """The state of the run in one line, for logs and pipes."""
     held = " ".join(
         f"{name}={record.signals_by_status[name]}" for name in STATUSES if record.signals_by_status.get(name)
     )
     latency = status.latency.to_json()
+    faults = describe_faults(gate)
+    candles = f"{status.candles} candles ({rates[0]:.0f}/s)" + (f", {faults}" if faults else "")
     return (
-        f"{_moment(status)}  {status.candles} candles ({rates[0]:.0f}/s)  signals: {held or 'none yet'}  "
+        f"{_moment(status)}  {candles}  signals: {held or 'none yet'}  "
         f"open {record.positions_open} ({record.positions_unprotected} unprotected)  "
         f"closed {record.positions_closed}  P&L {record.realized_pnl} USDT  fees {record.fees}  "
         f"trigger to subscriber p50 {latency['p50'] or '-'} ms p95 {latency['p95'] or '-'} ms"
     )
 
 
-def panel(title: str, status: Status, record: Record, rates: tuple[float, float]) -> RenderableType:
+def panel(
+    title: str, status: Status, gate: Gate, record: Record, rates: tuple[float, float]
+) -> RenderableType:
     """The state of the run as a screen."""
     latency = status.latency.to_json()
     fresh, known = (status.count("signals", name) for name in ("inserted", "duplicates"))
@@ -101,6 +135,8 @@ def panel(title: str, status: Status, record: Record, rates: tuple[float, float]
     parts: list[RenderableType] = [facts, Text(), _bars(record.signals_by_status)]
     if record.open:
         parts += [Text(), _held(record.open)]
+    if faults := describe_faults(gate):
+        parts.append(Text(f"candles: {faults}", style="yellow"))
     for error in status.errors[-3:]:
         parts.append(Text(error, style="red"))
     return Panel(Group(*parts), title=title, border_style="cyan")

@@ -46,8 +46,11 @@ async def database(settings: Settings | None = None) -> AsyncIterator[Database]:
     except psycopg.OperationalError as error:
         # libpq's text names host and port, never the password.
         raise NotSent(f"the database cannot be reached: {str(error).splitlines()[0]}") from error
-    async with opened:
-        yield opened
+    try:
+        async with opened:
+            yield opened
+    except psycopg.OperationalError as error:
+        raise NotSent(f"the database broke off: {str(error).splitlines()[0]}") from error
 
 
 async def ask(name: str, query: Callable[[], Awaitable[Any]]) -> Any:

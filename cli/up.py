@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from rich.live import Live
 from cli.candles import Source, open_feed
 from cli.demo import EMAIL, ensure_demo
 from cli.output import notes, print_json
-from cli.overview import Rates, Record, one_line, panel, read_record
+from cli.overview import Rates, Record, list_faults, one_line, panel, read_record
 from cli.partitions import open_days
 from cli.project import Database, ask, database, operator, run
 from cli.queries import query
@@ -24,7 +24,7 @@ from cli.running import machine_folder, run_machine
 from shared.clock import WallClock
 from shared.errors import InputError
 from shared.identity import floor_ms, from_ms
-from shared.settings import load
+from shared.settings import Settings, load
 from workers.machine import Machine, build
 from workers.signals.feeds.feed import Feed
 from workers.signals.feeds.recorded import RecordedFeed
@@ -90,16 +90,17 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
         await feed.close()
         raise
     notes.print(f"{feed.description}", soft_wrap=True)
-    async with database(settings) as connection:
-        await _watch_over(machine, connection, seconds, f"Sigtrail · {feed.kind}", quiet=quiet)
-        return await _summary(machine, connection)
+    await _watch_over(machine, feed, settings, seconds, quiet=quiet)
+    for fault in list_faults(feed.gate):
+        notes.print(fault, soft_wrap=True, markup=False)
+    return await _summary(machine, feed, settings)
 
 
 async def _watch_over(
-    machine: Machine, connection: Database, seconds: float | None, title: str, *, quiet: bool
+    machine: Machine, feed: Feed, settings: Settings, seconds: float | None, *, quiet: bool
 ) -> None:
     """Run the machine and show it meanwhile."""
-    view = asyncio.create_task(_show(machine, connection, title, quiet=quiet))
+    view = asyncio.create_task(_show(machine, feed, settings, quiet=quiet))
     try:
         await run_machine(machine, seconds)
     finally:
@@ -108,40 +109,49 @@ async def _watch_over(
             await view
 
 
-async def _show(machine: Machine, connection: Database, title: str, *, quiet: bool) -> None:
+async def _show(machine: Machine, feed: Feed, settings: Settings, *, quiet: bool) -> None:
     """Show the run: a live screen in a terminal, a line every few seconds elsewhere."""
     rates, record = Rates(), Record()
     screen = Console(stderr=quiet)
-    terminal = screen.is_terminal
+    connection: Database | None = None
 
     async def look() -> tuple[Record, tuple[float, float]]:
-        nonlocal record
+        nonlocal connection, record
         try:
+            if connection is None or connection.closed:
+                connection = await held.enter_async_context(database(settings))
             record = await read_record(connection)
         except Exception as error:  # noqa: BLE001 - a view never stops the machine; the run itself reports
             notes.print(f"the view could not be refreshed: {error}", markup=False, soft_wrap=True)
         status = machine.status
         return record, rates.update(status.candles, status.count("signals", "inserted"))
 
-    if not terminal:
-        while True:
-            await asyncio.sleep(LINE_SECONDS)
-            seen, speed = await look()
-            screen.print(one_line(machine.status, seen, speed), soft_wrap=True, markup=False, highlight=False)
-    with Live(console=screen, auto_refresh=False, transient=False) as live:
-        while True:
-            seen, speed = await look()
-            live.update(panel(title, machine.status, seen, speed), refresh=True)
-            await asyncio.sleep(FRAME_SECONDS)
+    async with AsyncExitStack() as held:
+        if not screen.is_terminal:
+            while True:
+                await asyncio.sleep(LINE_SECONDS)
+                seen, speed = await look()
+                line = one_line(machine.status, feed.gate, seen, speed)
+                screen.print(line, soft_wrap=True, markup=False, highlight=False)
+        title = f"Sigtrail · {feed.kind}"
+        with Live(console=screen, auto_refresh=False, transient=False) as live:
+            while True:
+                seen, speed = await look()
+                live.update(panel(title, machine.status, feed.gate, seen, speed), refresh=True)
+                await asyncio.sleep(FRAME_SECONDS)
 
 
-async def _summary(machine: Machine, connection: Database) -> dict[str, Any]:
+async def _summary(machine: Machine, feed: Feed, settings: Settings) -> dict[str, Any]:
     """The run in one document. Counts of this run come from the machine, all others from the record."""
-    record = await read_record(connection)
-    row = await (await connection.execute(query("outcomes"))).fetchone() or {}
+    async with database(settings) as connection:
+        record = await read_record(connection)
+        row = await (await connection.execute(query("outcomes"))).fetchone() or {}
     status = machine.status
     return {
         "candles": status.candles,
+        "candles_refused": dict(sorted(feed.gate.refused.items())),
+        "candles_missing": feed.gate.missing,
+        "traders_unfit": status.count("signals", "unfit"),
         "signals": row.get("signals", 0),
         "inserted": status.count("signals", "inserted"),
         "duplicates": status.count("signals", "duplicates"),
