@@ -36,6 +36,7 @@ class Hearing:
         self._cursor: int | None = None
         self._since: datetime | None = None
         self._activity: int | None = None
+        self._swept_activity: int | None = None
         self._asked_at: datetime | None = None
         self._swept_at: datetime | None = None
         self._next: tuple[int | None, datetime] | None = None
@@ -58,7 +59,8 @@ class Hearing:
             return True
         activity = self._venue.activity
         if activity is not None:
-            return activity != self._activity
+            unswept = activity != self._swept_activity and self._is_sweep_due(now)
+            return activity != self._activity or unswept
         # A venue that cannot be looked at for free is asked as long as something of ours is there.
         return now >= self._asked_at + self._policy.poll_every and bool(self._book.live_orders())
 
@@ -93,7 +95,7 @@ class Hearing:
         self._next = None
         self._cursor = self._newest
         if self._is_sweep_due(now):
-            self._swept_at = now
+            self._swept_at, self._swept_activity = now, self._activity
         self._asked_at = now
         if not self._deaf:
             self._since = now - self._policy.overlap

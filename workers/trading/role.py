@@ -81,6 +81,8 @@ class TradingRole:
         self._renew_at = 0.0
         # Claimed and not decided about yet: kept over a failure, or they would wait for their leases.
         self._claimed: dict[UUID, Work] = {}
+        # The highest fence of a claim: a claim whose answer was lost is given again.
+        self._fence = 0
         self._unsubscribe: Callable[[], None] | None = None
         self.counts: Counter[str] = Counter()
 
@@ -213,7 +215,14 @@ class TradingRole:
     async def _claim(self) -> None:
         try:
             while True:
-                batch = await work.claim(self._call, "trading", self._clock.now(), most=self._policy.claims)
+                batch = await work.claim(
+                    self._call,
+                    "trading",
+                    self._clock.now(),
+                    most=self._policy.claims,
+                    after_fence=self._fence,
+                )
+                self._fence = max([self._fence, *(one.fence for one in batch)])
                 self.counts["claimed"] += len(batch)
                 self._claimed |= {one.signal_id: one for one in batch}
                 if len(batch) < self._policy.claims:
