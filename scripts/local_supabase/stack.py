@@ -20,6 +20,7 @@ from scripts.local_supabase.lock import is_locked, lock
 from scripts.local_supabase.parts import parts_of
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import CHECKOUT, HOST, Settings
+from scripts.local_supabase.supervisor import STOPPING
 
 LETTING_GO = 3  # seconds for another stack to leave its ports
 PATIENCE = 120  # seconds for a stack to start; it takes a few
@@ -45,10 +46,10 @@ def start(settings: Settings, push: bool = True, owner: int | None = None) -> No
     with lock(settings.root / "start.lock", wait=True):
         if is_running(settings):
             _check_same_ports(settings)
-            _wait_until_healthy(settings)
-            if push:
-                migrations.push(settings)
-            return
+            if _becomes_healthy(settings):
+                if push:
+                    migrations.push(settings)
+                return
         _end_leftovers(settings)
         _check_ports(settings)
         settings.save()
@@ -74,6 +75,11 @@ def stop(settings: Settings) -> None:
 def is_running(settings: Settings) -> bool:
     """Whether a supervisor keeps this stack up. It may still be starting."""
     return settings.pids.is_dir() and is_locked(settings.pids / "supervisor.lock")
+
+
+def is_stopping(settings: Settings) -> bool:
+    """Whether the supervisor that still runs has begun to stop the stack."""
+    return (settings.pids / STOPPING).exists()
 
 
 def status(settings: Settings) -> list[PartState]:
@@ -145,15 +151,20 @@ def _spawn(settings: Settings, push: bool, owner: int | None) -> _Started:
     return _Started(reading, log, time.monotonic() + PATIENCE)
 
 
-def _wait_until_healthy(settings: Settings) -> None:
+def _becomes_healthy(settings: Settings) -> bool:
+    """Wait until every part of a running stack answers. False if it stops instead."""
     deadline = time.monotonic() + PATIENCE
-    for part in parts_of(settings):
-        while not part.answers():
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"{part.name} does not answer: see {settings.logs}, or `./scripts/down` and start again."
-                )
-            time.sleep(0.05)
+    while is_running(settings):
+        silent = [part.name for part in parts_of(settings) if not part.answers()]
+        if not silent and not is_stopping(settings):
+            return True
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"{' and '.join(silent)} of the running local Supabase do not answer: see {settings.logs},"
+                " or stop it with `./scripts/down` and start again."
+            )
+        time.sleep(0.05)
+    return False
 
 
 def _check_same_ports(settings: Settings) -> None:

@@ -26,6 +26,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a part that died is star
 SETTLED = 10.0  # seconds after which a part that died counts as having worked until then
 STARTING_FAILURES = 3  # a part that ends so often before it ever answered will not get better
 WATCH = 0.5  # seconds between looks at the folder, the owner and the logs
+STOPPING = "stopping"  # a file beside the records: who comes now waits for the end
 LARGEST_LOG = 50 * 2**20
 
 
@@ -65,6 +66,8 @@ class Supervisor:
         if not self._stopping.is_set():
             self._say("ready")
         await self._watch()
+        with suppress(FileNotFoundError):  # the folder may be what has gone
+            (self._settings.pids / STOPPING).touch()
         await asyncio.gather(*(self._stop(part) for part in services))
         await self._stop(database)
         if self._failure:
@@ -115,16 +118,14 @@ class Supervisor:
     async def _run_once(self, part: Part) -> str:
         """Run the part until it ends, and say how it did."""
         defaults = {"stdin": asyncio.subprocess.DEVNULL, "start_new_session": True}
-        with self._log_of(part).open("ab") as log:
-            try:
+        try:
+            self._settings.logs.mkdir(exist_ok=True)
+            with self._log_of(part).open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
-                    *part.command,
-                    stdout=log,
-                    stderr=log,
-                    **defaults | part.options,
+                    *part.command, stdout=log, stderr=log, **defaults | part.options
                 )
-            except OSError as error:
-                return f"could not be run ({error})"
+        except OSError as error:
+            return f"could not be run ({error})"
         self._running[part.name] = process
         if self._stopping.is_set():  # told to stop while the process was being made
             process.send_signal(part.stop[0])
@@ -186,6 +187,7 @@ class Supervisor:
 def supervise(settings: Settings, tell: IO[str], push: bool, owner: Process | None) -> int:
     """Run the stack in this process. Raises Locked if another process does so already."""
     with lock(settings.pids / "supervisor.lock"):
+        (settings.pids / STOPPING).unlink(missing_ok=True)
         Process.this().record(settings.pids / "supervisor.json")
         print(f"{_now()} started", flush=True)
         try:

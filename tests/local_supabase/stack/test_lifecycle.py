@@ -168,6 +168,28 @@ async def test_a_start_recovers_from_one_that_was_killed_half_way(folder: Path, 
         stacks.stop(settings)
 
 
+async def test_a_start_waits_for_a_stop_under_way(settings: Settings) -> None:
+    write(settings, "before the stop")
+    supervisor = pid_of(settings, "supervisor")
+    assert supervisor
+    os.kill(supervisor, signal.SIGTERM)
+    await until(lambda: stacks.is_stopping(settings))
+    stacks.start(settings, owner=os.getpid())
+    assert pid_of(settings, "supervisor") not in (None, supervisor)
+    assert await serves(settings)
+    assert read(settings) == ["before the stop"]
+
+
+async def test_logs_may_be_deleted_while_it_runs(settings: Settings) -> None:
+    shutil.rmtree(settings.logs)
+    victim = pid_of(settings, "api")
+    assert victim
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: pid_of(settings, "api") not in (None, victim))
+    await until(lambda: served(settings))
+    assert (settings.logs / "api.log").exists()
+
+
 async def test_it_stops_when_its_owner_ends(settings: Settings) -> None:
     stacks.stop(settings)
     owner = await asyncio.create_subprocess_exec("sleep", "600")
