@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from scripts.local_supabase.realtime import authorization, bindings, jsontext, replay, subscriptions
+from scripts.local_supabase.realtime import authorization, replay
 from scripts.local_supabase.realtime.admission import Admission, not_allowed
 from scripts.local_supabase.realtime.authorization import Identity
 from scripts.local_supabase.realtime.broadcast import UserBroadcast
 from scripts.local_supabase.realtime.database import Unreachable
 from scripts.local_supabase.realtime.delivery import Delivery
+from scripts.local_supabase.realtime.feed import Feed
 from scripts.local_supabase.realtime.frames import Message
 from scripts.local_supabase.realtime.join import Join, Refused
 from scripts.local_supabase.realtime.presence import Diff
 from scripts.local_supabase.realtime.rates import Window
-from scripts.local_supabase.realtime.subscriptions import Subscription
-from scripts.local_supabase.realtime.tokens import BadToken
+from scripts.local_supabase.realtime.tokens import BadToken, Token
 
 if TYPE_CHECKING:
     from scripts.local_supabase.realtime.server import Server
@@ -58,9 +58,7 @@ class Channel:
         self._presence_calls = Window(
             server.options.client_presence_calls, server.options.client_presence_window_s
         )
-        self._binding_ids = [bindings.binding_id(each) for each in join.bindings]
-        self._subscribed: list[uuid.UUID] = []
-        self._subscription: asyncio.Task[None] | None = None
+        self._feed = Feed(server, self, join)
         self._open = True
         # What comes before the join is answered: it is delivered after what is replayed.
         self._early: list[Delivery] | None = []
@@ -70,6 +68,11 @@ class Channel:
         self._tasks: set[asyncio.Task[None]] = set()
         self._expiry: asyncio.TimerHandle | None = None
 
+    @property
+    def token(self) -> Token:
+        """The one that it goes by now."""
+        return self._token
+
     # -- life ---------------------------------------------------------------------------------------------
 
     def enter(self) -> None:
@@ -78,12 +81,7 @@ class Channel:
 
     def answer(self) -> dict[str, Any]:
         """The response to the join."""
-        return {
-            "postgres_changes": [
-                {"id": id_, **params}
-                for id_, params in zip(self._binding_ids, self._join.bindings, strict=True)
-            ]
-        }
+        return {"postgres_changes": self._feed.bindings()}
 
     async def read_replay(self) -> None:
         """Read what the join wants to be told again. Raises join.Refused."""
@@ -101,11 +99,10 @@ class Channel:
         if self._join.presence_enabled and "presence" in self._readable:
             self.push("presence_state", self._server.presences.state(self.address))
         if self._join.replication_ready:
-            self._spawn(self._tell_replication_ready())
-        if self._join.bindings:
-            self._subscribe()
+            self.spawn(self._tell_replication_ready())
+        self._feed.subscribe()
         self._watch_expiry()
-        self._spawn(self._work())
+        self.spawn(self._work())
 
     def close(self) -> None:
         """Stop taking part. The client is not told."""
@@ -114,7 +111,7 @@ class Channel:
         self._open = False
         self._server.hub.leave(self.address, self)
         self._publish_diff(self._server.presences.untrack(self.address, self))
-        self._server.changes.unsubscribe(self, self._subscribed)
+        self._feed.close()
         if self._expiry is not None:
             self._expiry.cancel()
         for task in self._tasks:
@@ -155,6 +152,10 @@ class Channel:
 
     # -- to the client ------------------------------------------------------------------------------------
 
+    def say(self, event: str, payload: Any) -> None:
+        """What has nothing to do with this join in particular."""
+        self._socket.send(Message(self.topic, event, payload))
+
     def push(self, event: str, payload: Any, ref: Any = None, first: bool = False) -> None:
         self._socket.send(Message(self.topic, event, payload, ref, self.join_ref), first)
 
@@ -179,17 +180,6 @@ class Channel:
             elif (frame := delivery.frame(self._socket.serializer)) is not None:
                 self._server.events.add()
                 self._socket.send_frame(frame)
-
-    def change(self, event: str, data: str, positions: set[int]) -> None:
-        """A change for some of the bindings (changes.Subscriber)."""
-        if self._join.legacy:
-            message = Message(self.topic, event, jsontext.raw(data))
-        else:
-            # The real server names the last binding first.
-            ids = [self._binding_ids[position] for position in sorted(positions, reverse=True)]
-            payload = {"data": jsontext.raw(data), "ids": ids}
-            message = Message(self.topic, "postgres_changes", payload)
-        self._socket.send(message)
 
     # -- from the client ----------------------------------------------------------------------------------
 
@@ -278,8 +268,7 @@ class Channel:
             return
         self._writable.clear()
         self._watch_expiry()
-        if self._join.bindings:
-            self._subscribe()
+        self._feed.subscribe()
 
     async def _read_policies_again(self) -> bool:
         """Whether the new token may still read. If not, the channel has failed."""
@@ -352,46 +341,8 @@ class Channel:
         else:
             self.system("system", "ok", "Replication connection established")
 
-    # -- postgres_changes ---------------------------------------------------------------------------------
-
-    def resubscribe(self) -> None:
-        """What was subscribed is gone (changes.Subscriber)."""
-        if self._open:
-            self._subscribe()
-
-    def _subscribe(self) -> None:
-        if self._subscription is not None:
-            self._subscription.cancel()
-        self._subscription = self._spawn(self._subscribe_all())
-
-    async def _subscribe_all(self) -> None:
-        """Subscribe with the present token in place of what was subscribed before, and say how it went."""
-        try:
-            wanted = [
-                Subscription(uuid.uuid4(), position, bindings.parse(params))
-                for position, params in enumerate(self._join.bindings)
-            ]
-        except bindings.BadBinding as error:
-            self.system("postgres_changes", "error", str(error))
-            return
-        before, self._subscribed = self._subscribed, [each.id for each in wanted]
-        try:
-            while True:
-                try:
-                    await self._server.changes.subscribe(self, wanted, self._token.claims)
-                except (psycopg.Error, Unreachable) as error:
-                    log.warning("could not subscribe %s, trying again: %s", self.topic, str(error).strip())
-                    await asyncio.sleep(self._server.options.subscribe_retry_s)
-                else:
-                    break
-        except subscriptions.Refused as error:
-            self.system("postgres_changes", "error", str(error))
-        else:
-            self.system("postgres_changes", "ok", "Subscribed to PostgreSQL")
-        finally:
-            self._server.changes.unsubscribe(self, before, leaves=False)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do this for as long as the channel is there. If it fails, so does the channel."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._look_at_end)

@@ -69,7 +69,8 @@ def _answers(fields: Any, ref: str) -> bool:
 
 
 def told(client: Client, event: str) -> list[Any]:
-    return [frame.fields[4] for frame in client.came if frame.event == event]
+    """Payloads of the text frames of this event."""
+    return [each.fields[4] for each in client.came if each.event == event and isinstance(each.fields, list)]
 
 
 async def test_a_client_has_only_so_many_channels(realtime_database: Database, tmp_path: Path) -> None:
@@ -247,4 +248,27 @@ async def test_a_missing_partition_is_named_and_made(service: Service, realtime_
             await partitions.tidy(connection, now, kept_h=72)
             assert await join(client, "room:made", PRIVATE) == {"postgres_changes": []}
             await connection.execute("select realtime.send('{}', 'made', 'room:made')")
+            await until(lambda: "broadcast" in [frame.event for frame in client.came])
+
+
+async def test_a_long_transaction_holds_up_the_stream_but_no_join(
+    realtime_database: Database, tmp_path: Path
+) -> None:
+    async with (
+        await psycopg.AsyncConnection.connect(realtime_database.admin_url) as writer,
+        await psycopg.AsyncConnection.connect(realtime_database.admin_url, autocommit=True) as sender,
+    ):
+        await writer.execute("insert into public.items (title) values ('long')")
+        async with (
+            serving(realtime_database, tmp_path / "held", STREAM_WAIT_S="0.1") as service,
+            connected(service, USER_1) as client,
+        ):
+            assert await join(client, "room:held", PRIVATE) == {"postgres_changes": []}
+            await sender.execute("select realtime.send('{}', 'unheard', 'room:held')")
+            await writer.rollback()
+            # Something was missed: the client is told to join again, and from then on hears everything.
+            await until(lambda: told(client, "phx_error") == [{"reason": "channel_crash"}])
+            await send(client, "2", "2", "realtime:room:held", "phx_join", PRIVATE)
+            await until(lambda: len(told(client, "phx_reply")) == 2)
+            await sender.execute("select realtime.send('{}', 'heard', 'room:held')")
             await until(lambda: "broadcast" in [frame.event for frame in client.came])
