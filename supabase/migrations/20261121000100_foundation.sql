@@ -79,7 +79,7 @@ language plpgsql stable parallel safe
 set search_path = ''
 as $$
 begin
-  return private.caller_role() not in ('anon', 'authenticated', 'signal_worker', 'analyst', 'trading_bridge');
+  return private.caller_role() in ('service_role', 'postgres', 'supabase_admin');
 end;
 $$;
 

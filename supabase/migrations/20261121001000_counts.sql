@@ -22,7 +22,7 @@ create table public.usage_daily (
   primary key (user_id, day, shard)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 comment on table public.usage_daily is
-  'Signals recorded for a UTC day of triggered_at. Limited tiers count in shard 0 alone, whose lock makes the quota exact.';
+  'Signals recorded for a UTC day of triggered_at. Limited tiers count in shard 0 alone: its lock makes the quota exact.';
 
 create table public.trader_usage_daily (
   trader_id uuid not null references public.traders (id) on delete cascade,

@@ -169,7 +169,7 @@ language sql stable
 set search_path = ''
 as $$
   select private.check_result(
-    'orphans', count(*) = 0, coalesce(jsonb_object_agg(kinds.kind, kinds.count) filter (where true), '{}'),
+    'orphans', count(*) = 0, coalesce(jsonb_object_agg(kinds.kind, kinds.count), '{}'),
     'rows that belong to no signal: see private.orphans'
   )
   from (select o.kind, count(*) as count from private.orphans o group by o.kind) kinds;

@@ -1,7 +1,7 @@
 -- Work is claimed for a while with a number that fences off whoever had it before; what is not finished goes back.
 begin;
 \ir stage.psql
-select plan(25);
+select plan(28);
 
 select pg_temp.make_signal(pg_temp.eli_trader(), 'AUSDT', '3 minutes') as a \gset
 select pg_temp.make_signal(pg_temp.eli_trader(), 'BUSDT', '2 minutes') as b \gset
@@ -20,6 +20,19 @@ select is(pg_temp.as_role('analyst', 'stage-analyst', format('select public.rene
 select is(pg_temp.as_role('analyst', 'stage-analyst', format('select public.renew_work(''analysis'', %L, 60)',
     jsonb_set(:'first', '{0,fence}', '0')))::jsonb, jsonb_build_object('lost', jsonb_build_array(:'b'), 'renewed', 0),
   'not with an older fence');
+
+-- The answer to a claim was lost on its way.
+create function pg_temp.claim_after(who text, fence bigint) returns text language sql as $$
+  select coalesce(pg_temp.as_role('analyst', who, format('select string_agg(signal_id::text, '','' order by signal_id)
+    from public.claim_work(''analysis'', 10, 30, now(), %s)', fence)), '(nothing)');
+$$;
+select is(pg_temp.claim_after('stage-analyst', (:'first'::jsonb #>> '{0,fence}')::bigint), '(nothing)',
+  'a machine that knows all its fences gets nothing again');
+select is(pg_temp.claim_after('stage-analyst', 0), :'a' || ',' || :'b', 'one that knows none gets again what it holds');
+select is((select string_agg(distinct leased_by, ',') from public.signal_queue where signal_id = :'c'), 'stage-analyst-2',
+  'what another holds stays there');
+select jsonb_agg(jsonb_build_object('signal_id', signal_id, 'fence', fence)) as first from public.signal_queue
+where signal_id = :'b' \gset
 
 -- The lease of b runs out.
 update public.signal_queue set leased_until = now() - interval '1 second' where signal_id = :'b';
