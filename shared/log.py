@@ -8,6 +8,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
+import stamina
 import structlog
 
 # Tokens and keys have no business in a log; this catches those that slip into an error text.
@@ -38,6 +39,8 @@ def setup(*, json: bool = False, level: str = "info", stream: TextIO | None = No
     )
     # The libraries' own loggers say at warning what a reader has to know, and below that every request.
     logging.basicConfig(stream=out, level=max(number, logging.WARNING), format="%(name)s: %(message)s")
+    # Whoever calls reports an absent database once, not once an attempt.
+    stamina.instrumentation.set_on_retry_hooks([])
     # The realtime client reports each failed attempt as an error; our wrapper reports outages once.
     logging.getLogger("realtime").setLevel(logging.CRITICAL)
 

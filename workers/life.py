@@ -16,7 +16,7 @@ from shared.market import Candle, Market
 from shared.realtime import Arrival, Realtime
 from shared.role import Call, Role
 from shared.wakes import Wakes
-from workers.live import live
+from workers.live import POLL_SECONDS, live
 from workers.recorder import Recorder
 from workers.replay import replay
 from workers.signals.feeds.feed import Feed
@@ -51,6 +51,7 @@ class Machine:
         call: Call,
         *,
         region: str = "local",
+        poll_seconds: float = POLL_SECONDS,
         realtime: Realtime | None = None,
         recorder: Recorder | None = None,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
@@ -63,6 +64,7 @@ class Machine:
         self._wakes = wakes
         self._call = call
         self._region = region
+        self._poll_seconds = poll_seconds
         self._realtime = realtime
         self._recorder = recorder
         self._closers = tuple(closers)
@@ -91,7 +93,13 @@ class Machine:
                 )
             else:
                 self._spawn(self._pump(), "feed")
-                await live(self._roles, self._wakes, self._stepping, self._stopping)
+                await live(
+                    self._roles,
+                    self._wakes,
+                    self._stepping,
+                    self._stopping,
+                    poll_seconds=self._poll_seconds,
+                )
         except Stopped as stopped:
             log.info("stopped", reason=str(stopped))
         except Exception as error:

@@ -30,6 +30,7 @@ from shared.wakes import Wakes
 from workers.analysis.role import AnalysisRole
 from workers.analysis.rules import RuleBasedAnalyst
 from workers.life import Machine
+from workers.live import POLL_SECONDS
 from workers.monitoring.role import MonitoringRole
 from workers.recorder import Recorder
 from workers.signals.feeds.feed import Feed
@@ -64,12 +65,14 @@ async def build(
     machine_id: str | None = None,
     region: str = "local",
     watch: Sequence[str] = (),
+    poll_seconds: float = POLL_SECONDS,
 ) -> Machine:
     """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm`.
 
     `state` is a folder of this machine's own (its name, its spool); `paper` keeps the paper accounts, which
-    outlive a machine: any machine here may take one over. `watch` are the ids of users whose
-    subscriptions are measured. Raises ConfigurationError for an unknown role. The machine closes the feed.
+    outlive a machine: any machine here may take one over. `watch` are the ids of users whose subscriptions
+    are measured; `poll_seconds` is how long a lost message may cost. The machine closes the feed. Raises
+    ConfigurationError for an unknown role.
     """
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
@@ -132,6 +135,7 @@ async def build(
             wakes,
             first.call,
             region=region,
+            poll_seconds=poll_seconds,
             realtime=realtime,
             recorder=recorder,
             closers=[connection.close for connection in connections.values()],
