@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,11 +92,11 @@ async def open_live(source: Source) -> Opened:
     """
     symbols = source.chosen or await _watched_symbols() or USUAL_SYMBOLS
     feed = LiveFeed(open_exchange(source.venue, "usdm"), symbols)
-    try:
-        return Opened(feed, await feed.open(), "1m")
-    except BaseException:
-        await feed.close()
-        raise
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(feed.close)
+        opened = Opened(feed, await feed.open(), "1m")
+        closing.pop_all()
+    return opened
 
 
 async def _watched_symbols() -> tuple[str, ...]:

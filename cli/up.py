@@ -9,12 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.live import Live
 
 from cli.candles import Source, open_feed
-from cli.demo import EMAIL, ensure_demo
+from cli.demo import ensure_demo
 from cli.output import notes, print_json
 from cli.overview import Rates, Record, list_faults, one_line, panel, read_record
 from cli.partitions import open_days
@@ -22,7 +23,7 @@ from cli.project import Database, ask, database, operator, run
 from cli.queries import query
 from cli.running import machine_folder, run_machine
 from shared.clock import WallClock
-from shared.errors import InputError
+from shared.errors import InputError, SigtrailError
 from shared.identity import floor_ms, from_ms
 from shared.settings import Settings, load
 from workers.machine import Machine, build
@@ -69,13 +70,13 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
     settings = load()
     opened = await open_feed(source, notes)
     feed = opened.feed
-    try:
+    async with AsyncExitStack() as closing:
+        # From `build` on the feed is the machine's to close.
+        closing.push_async_callback(feed.close)
         made = await ensure_demo(feed.symbols, opened.interval, feed.market)
         if made:
             names = ", ".join(made)
-            notes.print(
-                f"made {len(made)} demo traders of {EMAIL} with a paper account: {names}", soft_wrap=True
-            )
+            notes.print(f"made {len(made)} demo traders with a paper account: {names}", soft_wrap=True)
         await _open_past_days(feed)
         machine = await build(
             settings,
@@ -86,9 +87,7 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
             paper=machine_folder(settings, "paper"),
             watch=await _watched_users(),
         )
-    except BaseException:
-        await feed.close()
-        raise
+        closing.pop_all()
     notes.print(f"{feed.description}", soft_wrap=True)
     await _watch_over(machine, feed, settings, seconds, quiet=quiet)
     for fault in list_faults(feed.gate):
@@ -121,7 +120,7 @@ async def _show(machine: Machine, feed: Feed, settings: Settings, *, quiet: bool
             if connection is None or connection.closed:
                 connection = await held.enter_async_context(database(settings))
             record = await read_record(connection)
-        except Exception as error:  # noqa: BLE001 - a view never stops the machine; the run itself reports
+        except (psycopg.Error, SigtrailError) as error:  # it waits for the database as the machine does
             notes.print(f"the view could not be refreshed: {error}", markup=False, soft_wrap=True)
         status = machine.status
         return record, rates.update(status.candles, status.count("signals", "inserted"))

@@ -142,7 +142,7 @@ def test_long_and_short_live_side_by_side_and_reduce_only_never_opens() -> None:
         ({"kind": "limit"}, "price"),
         ({"amount": D("0.001"), "kind": "limit", "price": D("50000")}, "least_notional"),
         ({"amount": D("2")}, "funds"),
-        ({"symbol": "XXX/USDT:USDT"}, "symbol"),
+        ({"symbol": "NOPE/USDT:USDT"}, "symbol"),
         ({"kind": "limit", "price": D("100001"), "post_only": True}, "post_only"),
     ],
 )
