@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -50,3 +52,14 @@ async def open_days(first: str, last: str) -> list[dict[str, Any]]:
     async with database() as connection:
         days = {"first": day(first), "last": day(last)}
         return await (await connection.execute(query("partitions_open"), days)).fetchall()
+
+
+def runs(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Days in order as first and last of each unbroken row of them."""
+    found: list[tuple[date, date]] = []
+    for one in days:
+        if found and one - found[-1][1] == timedelta(days=1):
+            found[-1] = (found[-1][0], one)
+        else:
+            found.append((one, one))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack, suppress
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,13 +19,13 @@ from cli.candles import Source, open_feed
 from cli.demo import ensure_demo
 from cli.output import notes, print_json
 from cli.overview import Rates, Record, list_faults, one_line, panel, read_record
-from cli.partitions import open_days
+from cli.partitions import open_days, runs
 from cli.project import Database, ask, database, operator, run
 from cli.queries import query
 from cli.running import machine_folder, run_machine
 from shared.clock import WallClock
 from shared.errors import InputError, SigtrailError
-from shared.identity import floor_ms, from_ms
+from shared.identity import from_ms
 from shared.settings import Settings, load
 from workers.machine import Machine, build
 from workers.signals.feeds.feed import Feed
@@ -173,16 +174,19 @@ async def _summary(machine: Machine, feed: Feed, settings: Settings) -> dict[str
 
 async def _open_past_days(feed: Feed) -> None:
     """Room for signals of days that are over."""
+    for first, last in runs(_past_days(feed)):
+        opened = [row for row in await open_days(first.isoformat(), last.isoformat()) if row["opened"]]
+        if opened:
+            notes.print(f"opened {len(opened)} days of history, {first} to {last}")
+
+
+def _past_days(feed: Feed) -> list[date]:
+    if isinstance(feed, RecordedFeed):
+        return feed.days
     if isinstance(feed, SimulatedFeed):
-        span = feed.start_ms, floor_ms(WallClock().now())
-    elif isinstance(feed, RecordedFeed) and feed.span is not None:
-        span = feed.span
-    else:
-        return
-    first, last = (from_ms(ms).date().isoformat() for ms in span)
-    opened = [row for row in await open_days(first, last) if row["opened"]]
-    if opened:
-        notes.print(f"opened {len(opened)} days of history, {first} to {last}")
+        first, last = from_ms(feed.start_ms).date(), WallClock().now().date()
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return []
 
 
 async def _watched_users() -> list[str]:

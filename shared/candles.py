@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 MINUTE_MS = 60_000
+# Bitcoin's first block, and a time that no candle of ours will see. What lies outside is in another unit
+# (seconds, microseconds), or a zero where a time should be.
+EARLIEST_MS = 1_230_940_800_000  # 2009-01-03
+LATEST_MS = 4_102_444_800_000  # 2100-01-01
 INTERVALS: dict[str, int] = {
     "1m": MINUTE_MS,
     "3m": 3 * MINUTE_MS,
@@ -141,7 +145,7 @@ def find_fault(candle: Candle) -> tuple[str, str] | None:
         and 0.0 <= v < math.inf
         and candle.open_ms % step == 0
         and candle.close_ms - candle.open_ms == step
-        and candle.open_ms >= 0
+        and EARLIEST_MS <= candle.open_ms < LATEST_MS
     ):
         return None
     prices = {"open": o, "high": h, "low": low, "close": c}
@@ -157,6 +161,8 @@ def find_fault(candle: Candle) -> tuple[str, str] | None:
         return "bad_range", f"open {o} and close {c} do not lie between low {low} and high {h}"
     if step is None:
         return "bad_time", f"unknown interval {candle.interval!r}"
+    if not EARLIEST_MS <= candle.open_ms < LATEST_MS:
+        return "bad_time", f"{candle.open_ms} Unix milliseconds are not between 2009 and 2100"
     return "bad_time", f"{candle.open_ms}..{candle.close_ms} ms is not one whole {candle.interval} candle"
 
 

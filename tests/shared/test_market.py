@@ -48,6 +48,8 @@ def make(minute: int, close: float = 100.0, symbol: str = "BTCUSDT", volume: flo
         ({"close_ms": DAY}, "bad_time"),
         ({"interval": "7m"}, "bad_time"),
         ({"open_ms": -MINUTE_MS, "close_ms": 0}, "bad_time"),
+        ({"open_ms": 0, "close_ms": MINUTE_MS}, "bad_time"),
+        ({"open_ms": DAY * 1000, "close_ms": DAY * 1000 + MINUTE_MS}, "bad_time"),
     ],
 )
 def test_a_bad_candle_is_refused_with_its_reason(change: dict[str, Any], reason: str) -> None:

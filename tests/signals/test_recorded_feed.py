@@ -85,6 +85,26 @@ async def test_span_and_bounds_of_time(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_row_with_a_wrong_time_adds_a_day_and_not_an_age(tmp_path: Path) -> None:
+    day = 86_400_000
+    strays = [(0, *row(0)[1:]), (DAY * 1000, *row(0)[1:]), (DAY - 1500 * day, *row(0)[1:])]
+    write_parquet(tmp_path / "BTCUSDT_1m.parquet", [row(minute) for minute in (0, 5, 24 * 60)] + strays)
+    feed = RecordedFeed(tmp_path)
+    await feed.open()
+    assert [str(one) for one in feed.days] == ["2021-03-26", "2025-05-04", "2025-05-05"]
+    assert feed.span == (DAY - 1500 * day, DAY + day + MINUTE_MS)
+    feed = RecordedFeed(tmp_path, since_ms=DAY + 5 * MINUTE_MS, until_ms=DAY + day)
+    await feed.open()
+    assert [str(one) for one in feed.days] == ["2025-05-04"]
+
+
+@pytest.mark.parametrize("unit", [1000, 1 / 1000])
+async def test_times_in_another_unit_are_named(tmp_path: Path, unit: float) -> None:
+    write_csv(tmp_path / "BTCUSDT_1m.csv", [(round(DAY * unit), *row(0)[1:])])
+    with pytest.raises(InputError, match=f"must be Unix milliseconds; the first is {round(DAY * unit)}"):
+        await RecordedFeed(tmp_path).open()
+
+
 async def test_the_shortest_interval_of_a_symbol_is_used(tmp_path: Path) -> None:
     write_parquet(tmp_path / "BTCUSDT_1h.parquet", [row(0)])
     write_parquet(tmp_path / "BTCUSDT_1m.parquet", [row(0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from shared.candles import INTERVALS, Candle, Gate, Refusal
+from shared.candles import EARLIEST_MS, INTERVALS, LATEST_MS, Candle, Gate, Refusal
 from shared.errors import InputError
 from shared.models import MarketKind
 from workers.signals.feeds.feed import FeedKind, by_close
@@ -21,6 +22,8 @@ from workers.signals.feeds.pace import Pace
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume")
 SUFFIXES = (".parquet", ".csv")
+DAY_MS = 86_400_000
+EPOCH = date(1970, 1, 1)
 # How many candles are read before other tasks of the loop get their turn.
 _TURN = 64
 
@@ -69,15 +72,31 @@ class RecordedFeed:
         """The first open and the last close in Unix milliseconds, None without candles. After `open`."""
         edges = []
         for symbol, table in self._tables.items():
-            step = INTERVALS[self._files[symbol][1]]
-            bounds = pc.min_max(table["ts"]).as_py()
+            bounds = pc.min_max(_plausible(table["ts"])).as_py()
             if bounds["min"] is not None:
-                edges.append((bounds["min"], bounds["max"] + step))
+                edges.append((bounds["min"], bounds["max"] + self._step(symbol)))
         if not edges:
             return None
         first, last = min(edge[0] for edge in edges), max(edge[1] for edge in edges)
         first = first if self._since is None else max(first, self._since)
         return first, last if self._until is None else min(last, self._until)
+
+    @property
+    def days(self) -> list[date]:
+        """The days that candles close in, in order. One row with a wrong time adds a day, not an age.
+        After `open`."""
+        found: set[int] = set()
+        for symbol, table in self._tables.items():
+            closes = pc.add(_plausible(table["ts"]), self._step(symbol))
+            if self._since is not None:
+                closes = closes.filter(pc.greater(closes, self._since))
+            if self._until is not None:
+                closes = closes.filter(pc.less_equal(closes, self._until))
+            found.update(pc.unique(pc.divide(closes, DAY_MS)).to_pylist())
+        return [EPOCH + timedelta(days=number) for number in sorted(found)]
+
+    def _step(self, symbol: str) -> int:
+        return INTERVALS[self._files[symbol][1]]
 
     @property
     def rows(self) -> int:
@@ -87,6 +106,12 @@ class RecordedFeed:
     async def open(self) -> list[Candle]:
         """Read the files into memory. Raises `InputError` that names a file which is no table of candles."""
         self._tables = {symbol: read_table(path) for symbol, (path, _) in sorted(self._files.items())}
+        for symbol, table in self._tables.items():
+            if table.num_rows and not len(_plausible(table["ts"])):
+                raise InputError(
+                    f"{self._files[symbol][0]}: the times in ts must be Unix milliseconds; "
+                    f"the first is {table['ts'][0].as_py()}"
+                )
         return []
 
     async def batches(self) -> AsyncIterator[list[Candle]]:
@@ -111,7 +136,7 @@ class RecordedFeed:
     def _admitted(self, symbol: str) -> Iterator[tuple[int, str, Candle]]:
         """The sound candles of one file in order of time, with their place among all."""
         interval = self._files[symbol][1]
-        step = INTERVALS[interval]
+        step = self._step(symbol)
         since, until, admit = self._since, self._until, self.gate.admit
         columns = [self._tables[symbol][name].to_pylist() for name in COLUMNS]
         for ts, opened, high, low, close, volume in zip(*columns, strict=True):
@@ -171,6 +196,12 @@ def read_table(path: Path) -> pa.Table:
     times = _cast_times(table["ts"], path)
     numbers = {name: _cast_numbers(table[name], path) for name in COLUMNS[1:]}
     return pa.table({"ts": times, **numbers})
+
+
+def _plausible(times: Any) -> Any:
+    """Those times that a candle can have."""
+    sound = pc.and_(pc.greater_equal(times, EARLIEST_MS), pc.less(times, LATEST_MS))
+    return times.filter(sound, null_selection_behavior="drop")
 
 
 def _cast_times(column: Any, path: Path) -> Any:
