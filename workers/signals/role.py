@@ -160,7 +160,7 @@ class SignalsRole:
             self._call,
             self._clock.now,
             self.counts,
-            on_inserted=self._pass_on,
+            on_stored=self._pass_on,
             on_held_back=self._flush_soon,
         )
 
@@ -215,7 +215,7 @@ class SignalsRole:
                 continue
             log.warning("trader_unfit", trader=str(one.trader_id), name=one.name, reason=one.reason)
 
-    def _pass_on(self, inserted: int) -> None:
+    def _pass_on(self) -> None:
         self._wakes.wake("analysis")
 
     def _flush_soon(self) -> None:

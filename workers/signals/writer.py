@@ -143,7 +143,6 @@ class Writer:
             ]
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise OutcomeUnknown(f"ingest_signals answered what it never should: {answer!r:.200}") from error
-        self._reject(letters)
         self.counts["batches"] += 1
         self.counts["inserted"] += inserted
         self.counts["duplicates"] += duplicates
