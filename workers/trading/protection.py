@@ -104,14 +104,12 @@ def guard(it: Situation, patience: Patience) -> list[Command]:
     held = it.rules.closable(it.position.amount)
     entries = _live(it.orders, Leg.ENTRY)
     exited = any(order.filled > ZERO for order in it.orders if order.leg is not Leg.ENTRY)
+    if held == ZERO:
+        return _cancel_all(it.orders) if exited or not entries else []
     commands: list[Command] = []
     if entries and exited:
         # The position is on its way out: what is left of the entry must not open it again.
         commands += [Cancel(order.client_order_id) for order in entries if order.is_confirmed]
-    if held == ZERO:
-        if not entries or exited:
-            commands += _cancel_all(it.orders)
-        return commands
     if it.position.exit_reason is not None:
         return commands + _leave(it, held, patience)
     flatten = _emergency(it, held, patience)
