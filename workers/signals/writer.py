@@ -48,7 +48,7 @@ class Writer:
         counts: Counter[str],
         *,
         most_rows: int = MOST_ROWS,
-        on_inserted: Callable[[int], None] | None = None,
+        on_stored: Callable[[], None] | None = None,
         on_held_back: Callable[[], None] | None = None,
     ) -> None:
         self.counts = counts
@@ -60,7 +60,7 @@ class Writer:
         self._call = call
         self._now = now
         self._most_rows = most_rows
-        self._on_inserted = on_inserted
+        self._on_stored = on_stored
         self._on_held_back = on_held_back
         self._more = asyncio.Event()
 
@@ -143,12 +143,13 @@ class Writer:
             ]
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise OutcomeUnknown(f"ingest_signals answered what it never should: {answer!r:.200}") from error
+        self._reject(letters)
         self.counts["batches"] += 1
         self.counts["inserted"] += inserted
         self.counts["duplicates"] += duplicates
         # Also for duplicates: they may be this machine's own, whose first answer was lost.
-        if (inserted or duplicates) and self._on_inserted is not None:
-            self._on_inserted(inserted)
+        if (inserted or duplicates) and self._on_stored is not None:
+            self._on_stored()
         if answer.get("held_back") and self._on_held_back is not None:
             self._on_held_back()
 
