@@ -168,6 +168,20 @@ def test_who_follows_late_gets_what_history_allows() -> None:
     assert latest.open_ms == DAY + 6 * MINUTE_MS
 
 
+def test_longer_candles_that_close_together_come_the_shortest_first() -> None:
+    market = Market()
+    heard: list[str] = []
+    market.subscribe(lambda one: heard.append(one.interval), aggregated=True)
+    market.follow("15m")
+    for minute in range(14):
+        market.publish(make(minute))
+    market.follow("3m")
+    market.follow("5m")
+    heard.clear()
+    market.publish(make(14))
+    assert heard == ["1m", "3m", "5m", "15m"]
+
+
 def test_following_while_a_candle_is_being_heard_counts_it_once() -> None:
     market = Market()
     market.subscribe(lambda one: market.follow("3m"))

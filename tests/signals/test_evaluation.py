@@ -228,6 +228,30 @@ def test_a_trader_that_comes_late_finds_its_indicators_warm_and_does_not_fire_on
     assert signal.trader_id == trader_id("b")
 
 
+def test_a_trader_that_comes_late_knows_the_fields_of_earlier_candles() -> None:
+    market = Market()
+    evaluator = Evaluator(market)
+    for minute, close in enumerate([101, 103, 99]):
+        market.publish(make(minute, close))
+    evaluator.assign([trader("close > close[2]")])
+    market.publish(make(3, 104))
+    assert len(evaluator.evaluate(make(3, 104))) == 1
+
+
+def test_what_nobody_reads_any_more_is_not_computed() -> None:
+    market = Market()
+    evaluator = Evaluator(market)
+    evaluator.assign([trader("EMA(3) > 1 and MACD() > 1", name="a"), trader("close < SMA(2)", name="b")])
+    for minute in range(50):
+        market.publish(make(minute, 101))
+        evaluator.evaluate(make(minute, 101))
+    evaluator.assign([trader("close < SMA(2)", name="b")])
+    (watch,) = evaluator._watches.values()
+    assert [reading.function for reading in watch.series._handles] == ["SMA"]
+    market.publish(make(50, 99))
+    assert len(evaluator.evaluate(make(50, 99))) == 1
+
+
 def test_a_reload_without_changes_changes_nothing() -> None:
     candles = [make(minute, 100 + (minute * 7919 % 13) - 6) for minute in range(200)]
     traders = [
