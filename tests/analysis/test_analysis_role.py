@@ -135,6 +135,19 @@ async def test_history_that_would_come_too_late_is_not_waited_for(missing: int, 
     assert (failed["retry_at"] is not None) == again
 
 
+async def test_a_signal_of_the_future_is_given_back_until_it_fires(desk: Desk) -> None:
+    desk.fired_ms += 3 * 60_000
+    one = desk.fire()
+    assert await desk.role.step() == 0
+    released = desk.database.named("release_work")[0]
+    assert released["signals"] == [{"signal_id": one, "fence": 1}]
+    assert released["available_at"] == desk.after(0).isoformat()
+    assert not desk.database.named("complete_analysis")
+    desk.clock.advance(desk.after(0))
+    await desk.role.step()
+    assert len(desk.database.named("claim_work")) == 2
+
+
 async def test_the_signals_of_a_paused_trader_are_rejected(desk: Desk) -> None:
     desk.fire(status="paused")
     await desk.role.step()

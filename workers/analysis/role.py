@@ -12,7 +12,7 @@ from shared import work
 from shared.candles import interval_ms
 from shared.clock import Clock
 from shared.errors import SigtrailError, Unavailable
-from shared.identity import triggered_ms
+from shared.identity import from_ms, triggered_ms
 from shared.market import Market
 from shared.role import Call
 from shared.wakes import Wakes
@@ -63,8 +63,10 @@ class AnalysisRole:
                 batch = await work.claim(self._call, "analysis", now, most=BATCH, after_fence=self._fence)
                 self._fence = max([self._fence, *(one.fence for one in batch)])
                 self.counts["claimed"] += len(batch)
+                await self._release_early(batch)
                 for one in batch:
-                    await self._analyse(one, now)
+                    if triggered_ms(one.signal_id) <= self._clock.millis():
+                        await self._analyse(one, now)
                 done += await self._deliver()
                 # A claim may answer fewer than it took: those over a trader's limit were rejected with it.
                 if len(batch) < BATCH // 2:
@@ -76,6 +78,17 @@ class AnalysisRole:
     async def stop(self) -> None:
         """Hand over what is still held; what cannot be handed over returns when its lease runs out."""
         await self._deliver()
+
+    async def _release_early(self, batch: list[Work]) -> None:
+        """Give back what fires only later: a replay that starts again finds claims of its own future."""
+        early: dict[int, list[dict[str, Any]]] = {}
+        for one in batch:
+            fired = triggered_ms(one.signal_id)
+            if fired > self._clock.millis():
+                early.setdefault(fired, []).append(one.reference())
+        for fired, references in sorted(early.items()):
+            await work.release(self._call, "analysis", references, from_ms(fired))
+            self._deferred_until.append(from_ms(fired))
 
     async def _analyse(self, one: Work, now: datetime) -> None:
         interval = str(one.signal["interval"])
