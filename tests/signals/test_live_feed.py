@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.candles import MINUTE_MS, Candle
 from shared.errors import InputError
@@ -154,10 +155,13 @@ async def test_a_candle_that_the_venue_does_not_have_stays_a_gap_and_is_reported
             await one.form("BTCUSDT", first + 4)
             return len(one.got["BTCUSDT"]) == 3
 
-        await until(delivered)
+        with capture_logs() as entries:
+            await until(delivered)
         # Of the minute that had begun to form the stream's last word stands; the one after it is missing.
         await one.expect("BTCUSDT", 101.0, 100.0, 103.0)
         assert one.feed.gate.missing == 1
+        (told,) = [entry for entry in entries if entry["event"] == "candles_missing"]
+        assert (told["symbol"], told["missing"]) == ("BTCUSDT", 1)
         assert one.feed.counts["failed_repairs"] == 2
 
 

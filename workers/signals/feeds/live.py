@@ -13,7 +13,7 @@ from operator import attrgetter
 import ccxt
 import structlog
 
-from shared.candles import Candle, Gate, interval_ms
+from shared.candles import Candle, Gap, Gate, Refusal, interval_ms
 from shared.errors import InputError
 from shared.models import MarketKind
 from workers.signals.feeds.feed import FeedKind, FeedUnavailable
@@ -65,7 +65,7 @@ class LiveFeed:
     ) -> None:
         self.symbols = tuple(sorted(set(symbols)))
         self.market: MarketKind = market
-        self.gate = Gate() if gate is None else gate
+        self.gate = Gate(on_refusal=_report_refusal, on_gap=_report_gap) if gate is None else gate
         self.counts: Counter[str] = Counter()
         self._exchange = exchange
         self._interval = interval
@@ -212,3 +212,11 @@ class LiveFeed:
         opened = int(row[0])
         numbers = [float("nan") if number is None else float(number) for number in row[1:6]]
         return Candle(track.symbol, self._interval, opened, opened + self._step, *numbers)
+
+
+def _report_refusal(refusal: Refusal) -> None:
+    log.warning("candle_refused", symbol=refusal.symbol, reason=refusal.reason, detail=refusal.detail)
+
+
+def _report_gap(gap: Gap) -> None:
+    log.warning("candles_missing", symbol=gap.symbol, missing=gap.missing, after_ms=gap.after_ms)
