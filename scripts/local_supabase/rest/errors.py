@@ -93,6 +93,11 @@ def put_filters() -> ApiError:
     return ApiError(405, "PGRST105", message)
 
 
+def needs_filter(statement: str) -> ApiError:
+    # In the words of the extension safeupdate, which a hosted project loads for the login of this interface.
+    return ApiError(400, "21000", f"{statement} requires a WHERE clause")
+
+
 def unknown_schema(schema: str, exposed: Sequence[str]) -> ApiError:
     hint = f"Only the following schemas are exposed: {', '.join(exposed)}"
     return ApiError(406, "PGRST106", f"Invalid schema: {schema}", hint=hint)

@@ -112,6 +112,11 @@ class Service:
         scope = asked.scope(writes=True)
         tree = plan_read(cache, relation.name, scope, max_rows=None, from_source=True)
         plan = plan_mutation(mutation, relation, asked.params, asked.preferences, asked.payload, tree)
+        if self._settings.safe_update and not plan.conditions:
+            if mutation is Mutation.UPDATE:
+                raise errors.needs_filter("UPDATE")
+            if mutation is Mutation.DELETE:
+                raise errors.needs_filter("DELETE")
         form = asked.form()
         returning = asked.preferences.returning
         statement = mutation_statement(

@@ -18,6 +18,7 @@ class RestSettings:
     max_rows: the most rows that one answer holds; None: no limit
     pool_size: connections at most
     patience: how long (s) a request waits for a free connection, or for the first schema cache
+    safe_update: refuse an update or delete without any filter, as a hosted project's login does
     """
 
     db_url: str
@@ -29,6 +30,7 @@ class RestSettings:
     max_rows: int | None = 1000
     pool_size: int = 10
     patience: float = 5.0
+    safe_update: bool = False
 
     @classmethod
     def of_stack(cls, stack: Settings) -> Self:
@@ -41,6 +43,7 @@ class RestSettings:
             schemas=tuple(api.get("schemas", ("public", "graphql_public"))),
             extra_search_path=tuple(api.get("extra_search_path", ("public", "extensions"))),
             max_rows=api.get("max_rows", 1000),
+            safe_update=True,
         )
 
 

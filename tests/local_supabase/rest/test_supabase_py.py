@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from scripts.local_supabase.gateway.app import create_app as create_gateway
 from scripts.local_supabase.rest.app import create_app
+from scripts.local_supabase.rest.settings import RestSettings
 from scripts.local_supabase.settings import Settings
 from tests.local_supabase.rest.conftest import Rest
 from tests.local_supabase.serving import echo, serving
@@ -91,3 +93,25 @@ async def test_errors_carry_what_the_database_said(client: AsyncClient) -> None:
     with pytest.raises(APIError) as invalid:
         await client.table("gauges").insert({"level": 1}).execute()
     assert invalid.value.code == "23502"
+
+
+async def test_a_stack_refuses_to_write_every_row_by_mistake(rest: Rest, tmp_path: Path) -> None:
+    """As a hosted project does: an update or delete that forgot its filter changes nothing."""
+    await rest.admin.execute("truncate gauges restart identity cascade")
+    settings = Settings(root=tmp_path).at_port(free_ports())
+    careful = replace(rest.settings, safe_update=RestSettings.of_stack(settings).safe_update)
+    gateway = create_gateway(settings, rest=create_app(careful), auth=echo)
+    async with serving(gateway, settings.api_port), httpx.AsyncClient() as http:
+        options = AsyncClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=http)
+        client = await acreate_client(settings.url, settings.keys.publishable, options)
+        await client.table("gauges").insert([{"name": "a"}, {"name": "b"}]).execute()
+        for statement, forgetful in (
+            ("UPDATE", client.table("gauges").update({"name": "x"})),
+            ("DELETE", client.table("gauges").delete()),
+        ):
+            with pytest.raises(APIError) as refused:
+                await forgetful.execute()
+            assert refused.value.code == "21000"
+            assert refused.value.message == f"{statement} requires a WHERE clause"
+        kept = await client.table("gauges").select("name").order("id").execute()
+        assert kept.data == [{"name": "a"}, {"name": "b"}]
