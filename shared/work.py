@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from shared.market import Market
 from shared.role import Call
 
 Stage = Literal["analysis", "monitoring", "trading"]
@@ -33,6 +34,12 @@ class Work:
     def reference(self) -> dict[str, Any]:
         """How the queue's functions name this claim."""
         return {"signal_id": str(self.signal_id), "fence": self.fence}
+
+
+def is_seen(work: Work, market: Market) -> bool:
+    """Whether this machine's market delivers the candles that the work is about."""
+    kind = work.trader.get("market") or market.kind
+    return kind == market.kind and market.base_interval(str(work.signal["symbol"])) is not None
 
 
 async def claim(

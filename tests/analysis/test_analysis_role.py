@@ -19,7 +19,7 @@ from shared.wakes import Wakes
 from tests.charts import draw
 from tests.fake_database import FakeDatabase
 from workers.analysis.readings import WINDOW
-from workers.analysis.role import BATCH, STALE_CANDLES, AnalysisRole
+from workers.analysis.role import STALE_CANDLES, AnalysisRole
 from workers.analysis.rules import RuleBasedAnalyst
 from workers.analysis.verdict import Verdict
 
@@ -94,11 +94,13 @@ async def test_a_start_looks_for_what_waited(desk: Desk) -> None:
     assert desk.database.named("claim_work")[0]["at"] == desk.clock.now().isoformat()
 
 
-async def test_more_than_one_batch_is_taken_until_none_is_left(desk: Desk) -> None:
-    for number in range(BATCH + 3):
+async def test_more_than_one_batch_is_taken_until_none_is_left() -> None:
+    desk = Desk(draw(3), Moody())
+    for number in range(23):
         desk.fire(number)
-    assert await desk.role.step() == BATCH + 3
-    assert [len(call["results"]) for call in desk.database.named("complete_analysis")] == [BATCH, 3]
+    assert await desk.role.step() == 23
+    assert [call["max_rows"] for call in desk.database.named("claim_work")] == [10, 10, 10]
+    assert [len(call["results"]) for call in desk.database.named("complete_analysis")] == [10, 10, 3]
 
 
 async def test_too_little_history_defers_until_there_is_enough() -> None:
@@ -148,6 +150,22 @@ async def test_a_signal_of_the_future_is_given_back_until_it_fires(desk: Desk) -
     assert len(desk.database.named("claim_work")) == 2
 
 
+@pytest.mark.parametrize("strange", [{"symbol": "ETHUSDT"}, {"market": "spot"}])
+async def test_a_symbol_that_this_machine_does_not_see_is_left_to_others(
+    desk: Desk, strange: dict[str, str]
+) -> None:
+    desk.fire()
+    row = desk.database.queue["analysis"][0]
+    for part in ("signal", "trader"):
+        row[part] |= strange
+    await desk.role.step()
+    assert desk.database.named("release_work")[0]["available_at"] == desk.after(5).isoformat()
+    desk.clock.advance(desk.after(STALE_CANDLES + 1))
+    desk.database.queue["analysis"].append({**row, "available_at": "", "attempts": 0})
+    await desk.role.step()
+    assert desk.database.named("expire_signals")[0]["items"][0]["outcome_code"] == "signal_stale"
+
+
 async def test_the_signals_of_a_paused_trader_are_rejected(desk: Desk) -> None:
     desk.fire(status="paused")
     await desk.role.step()
@@ -161,6 +179,7 @@ class Moody:
 
     name = "moody"
     candles_needed = 1
+    batch = 10
 
     def __init__(self) -> None:
         self.moods: dict[str, Exception] = {}

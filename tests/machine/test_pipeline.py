@@ -208,6 +208,7 @@ async def test_signals_over_the_traders_limit_are_rejected_by_the_database(own_s
 
 
 async def test_without_history_the_trail_says_what_was_missing(floor: Floor) -> None:
+    floor.market.publish(draw(1, symbol="ETHUSDT", start_ms=floor_ms(NOON) - 60_000)[0])
     async with machine_connection(floor.stack, "signal_worker") as worker:
         fired = await floor.scene.fire(worker, NOON, "ETHUSDT")
     await (await floor.analyst()).step()
@@ -218,5 +219,5 @@ async def test_without_history_the_trail_says_what_was_missing(floor: Floor) -> 
             " where signal_id = %s and error_info is not null"
         )
         assert database.execute(query, [fired]).fetchall() == [
-            ("not_enough_history: 0 of 120 candles of 1m",)
+            ("not_enough_history: 1 of 120 candles of 1m",)
         ]

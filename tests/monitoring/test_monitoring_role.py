@@ -175,6 +175,21 @@ async def test_after_a_restart_the_candles_since_the_approval_are_looked_at_once
     assert len(desk.recorded) == 1
 
 
+async def test_a_symbol_that_this_machine_does_not_see_is_left_to_others(desk: Desk) -> None:
+    one = desk.approve(minutes=10)
+    row = desk.database.queue["monitoring"][0]
+    row["signal"]["symbol"] = "ETHUSDT"
+    await desk.role.step()
+    released = desk.database.named("release_work")[0]
+    assert [item["signal_id"] for item in released["signals"]] == [one]
+    assert desk.role.watching == 0
+    desk.clock.advance(desk.clock.now() + timedelta(minutes=12))
+    desk.database.queue["monitoring"].append({**row, "available_at": "", "attempts": 0})
+    await desk.role.step()
+    await desk.role.step()
+    assert [item["outcome_code"] for item in desk.recorded] == ["monitoring_timeout"]
+
+
 async def test_stopping_releases_every_lease(desk: Desk) -> None:
     fired = sorted(desk.approve(number) for number in range(3))
     await desk.role.step()

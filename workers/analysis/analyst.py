@@ -32,6 +32,11 @@ class Analyst(Protocol):
         """How many closed candles of the signal's interval it wants to see, at most."""
         ...
 
+    @property
+    def batch(self) -> int:
+        """How many signals it judges well within a lease (see `shared.work.LEASE_SECONDS`)."""
+        ...
+
     async def analyse(
         self, signal: Mapping[str, Any], trader: Mapping[str, Any], candles: Sequence[Candle]
     ) -> Verdict:

@@ -16,14 +16,17 @@ from shared.identity import from_ms, triggered_ms
 from shared.market import Market
 from shared.role import Call
 from shared.wakes import Wakes
-from shared.work import Work
+from shared.work import Work, is_seen
 from workers.analysis.analyst import Analyst, NotEnoughHistory
 
 log = structlog.get_logger(__name__)
 
+# What one call of the database takes; it refuses more than 1,000.
 BATCH = 500
 # After this many candles of its own interval a signal that nobody analysed is no opportunity any more.
 STALE_CANDLES = 15
+# How long a signal on a symbol that this machine does not see is left to others.
+UNSEEN_CANDLES = 5
 # How often the analysis of one signal may fail before it is rejected for good.
 MOST_ATTEMPTS = 3
 
@@ -60,16 +63,15 @@ class AnalysisRole:
             return done
         try:
             while True:
-                batch = await work.claim(self._call, "analysis", now, most=BATCH, after_fence=self._fence)
+                most = self._analyst.batch
+                batch = await work.claim(self._call, "analysis", now, most=most, after_fence=self._fence)
                 self._fence = max([self._fence, *(one.fence for one in batch)])
                 self.counts["claimed"] += len(batch)
-                await self._release_early(batch)
-                for one in batch:
-                    if triggered_ms(one.signal_id) <= self._clock.millis():
-                        await self._analyse(one, now)
+                for one in await self._give_back(batch, now):
+                    await self._analyse(one, now)
                 done += await self._deliver()
                 # A claim may answer fewer than it took: those over a trader's limit were rejected with it.
-                if len(batch) < BATCH // 2:
+                if len(batch) <= most // 2:
                     return done
         except Unavailable:
             self._wakes.wake(self.name)
@@ -79,16 +81,28 @@ class AnalysisRole:
         """Hand over what is still held; what cannot be handed over returns when its lease runs out."""
         await self._deliver()
 
-    async def _release_early(self, batch: list[Work]) -> None:
-        """Give back what fires only later: a replay that starts again finds claims of its own future."""
-        early: dict[int, list[dict[str, Any]]] = {}
+    async def _give_back(self, batch: list[Work], now: datetime) -> list[Work]:
+        """Release what is not for this machine now; answers the rest.
+
+        A replay that starts again finds claims of its own future, and the symbols of another machine's feed
+        are judged by a machine that sees them.
+        """
+        kept: list[Work] = []
+        later: dict[datetime, list[dict[str, Any]]] = {}
         for one in batch:
-            fired = triggered_ms(one.signal_id)
+            fired, length = triggered_ms(one.signal_id), interval_ms(str(one.signal["interval"]))
             if fired > self._clock.millis():
-                early.setdefault(fired, []).append(one.reference())
-        for fired, references in sorted(early.items()):
-            await work.release(self._call, "analysis", references, from_ms(fired))
-            self._deferred_until.append(from_ms(fired))
+                later.setdefault(from_ms(fired), []).append(one.reference())
+            elif not is_seen(one, self._market) and self._clock.millis() <= fired + STALE_CANDLES * length:
+                again = now + timedelta(milliseconds=UNSEEN_CANDLES * length)
+                later.setdefault(again, []).append(one.reference())
+            else:
+                kept.append(one)
+        for available_at, references in sorted(later.items()):
+            await work.release(self._call, "analysis", references, available_at)
+            self._deferred_until.append(available_at)
+            self.counts["given_back"] += len(references)
+        return kept
 
     async def _analyse(self, one: Work, now: datetime) -> None:
         interval = str(one.signal["interval"])

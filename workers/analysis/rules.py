@@ -41,6 +41,7 @@ class RuleBasedAnalyst:
 
     name = "rules"
     candles_needed = WINDOW
+    batch = 500
 
     def __init__(self, rules: Rules | None = None) -> None:
         self._rules = rules or Rules()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,11 @@ from shared import work
 from shared.candles import MINUTE_MS, Candle
 from shared.clock import Clock
 from shared.errors import InputError, Unavailable
+from shared.identity import floor_ms
 from shared.market import Market
 from shared.role import Call
 from shared.wakes import Wakes
-from shared.work import LEASE_SECONDS, Work
+from shared.work import LEASE_SECONDS, Work, is_seen
 from workers.monitoring.decision import Bar, Decision, decide, time_out
 from workers.monitoring.snapshot import next_look, take_snapshot
 from workers.monitoring.watch import Watch, Watches, open_watch
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 # A plan without candles (a delisted symbol, a dead feed) ends this long after its time ran out.
 SILENCE_MS = 2 * MINUTE_MS
+# How long a signal on a symbol that this machine does not see is left to others.
+UNSEEN_MS = 5 * MINUTE_MS
 
 
 class MonitoringRole:
@@ -119,8 +123,7 @@ class MonitoringRole:
                 )
                 self._fence = max([self._fence, *(one.fence for one in batch)])
                 self._note_lease(claimed_at)
-                for one in batch:
-                    self._adopt(one)
+                await self._give_back([one for one in batch if not self._adopt(one)])
                 if len(batch) < BATCH:
                     return
         except Unavailable:
@@ -141,7 +144,17 @@ class MonitoringRole:
         self._watches.remove(signal_id)
         self._reclaim_ms = min(self._reclaim_ms or watch.snapshot_ms, watch.snapshot_ms)
 
-    def _adopt(self, one: Work) -> None:
+    async def _give_back(self, unseen: list[Work]) -> None:
+        """Leave signals on symbols of another machine's feed to a machine that sees them."""
+        if unseen:
+            later = self._clock.now() + timedelta(milliseconds=UNSEEN_MS)
+            references = [one.reference() for one in unseen]
+            await work.release(self._call, "monitoring", references, later)
+            self._reclaim_ms = min(self._reclaim_ms or floor_ms(later), floor_ms(later))
+            self.counts["given_back"] += len(unseen)
+
+    def _adopt(self, one: Work) -> bool:
+        """Watch it from now on; False when it is not for this machine."""
         self.counts["claimed"] += 1
         try:
             watch = open_watch(one)
@@ -149,7 +162,9 @@ class MonitoringRole:
             log.warning("plan_unreadable", signal_id=str(one.signal_id), error=str(error))
             price = str(one.signal.get("current_price") or one.signal.get("initial_price"))
             self._waiting[one.signal_id] = _give_up(one, price, str(error))
-            return
+            return True
+        if not is_seen(one, self._market) and self._clock.millis() < watch.setup.valid_until_ms + SILENCE_MS:
+            return False
         known = self._watches.find(one.signal_id)
         if known is not None:
             watch.seen_ms = max(watch.seen_ms, known.seen_ms)
@@ -158,6 +173,7 @@ class MonitoringRole:
         missed = [candle for candle in self._market.history(watch.symbol) if candle.close_ms > watch.seen_ms]
         waiting = {(candle.symbol, candle.open_ms) for candle in self._inbox}
         self._inbox.extend(candle for candle in missed if (candle.symbol, candle.open_ms) not in waiting)
+        return True
 
     # Deciding
 
