@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx
 import psycopg
+import uvloop
 from postgrest.exceptions import APIError
 from psycopg.rows import DictRow, dict_row
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
@@ -23,7 +23,7 @@ Database = psycopg.AsyncConnection[DictRow]
 
 def run(command: Coroutine[Any, Any, Answer]) -> Answer:
     """Run one command to its end."""
-    return asyncio.run(command)
+    return uvloop.run(command)
 
 
 @asynccontextmanager
