@@ -6,8 +6,7 @@ import pytest
 from ccxt.base.errors import AuthenticationError, ExchangeNotAvailable
 
 from shared.errors import NotSent, OutcomeUnknown, Unavailable
-from tests.stacks import Stack
-from tests.trading.world import SqlCall, World, open_world
+from tests.trading.world import Sql, SqlCall, World, open_world
 from workers.trading.role import TradingRole
 
 WAY = ["100", "101", "105", "105"]
@@ -44,10 +43,10 @@ async def persist(world: World, bridge: TradingRole) -> None:
 
 @pytest.mark.parametrize("attached", [True, False], ids=["attached", "separate"])
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
-async def test_a_call_without_an_answer_is_told_again(stack: Stack, attached: bool, done: bool) -> None:
+async def test_a_call_without_an_answer_is_told_again(sql: Sql, attached: bool, done: bool) -> None:
     number, last = 0, 1
     while number < last:
-        async with open_world(stack.db_url) as world:
+        async with open_world(sql) as world:
             await world.use_exchange(attached=attached)
             call = Flaky(world.call, None, done)
             bridge = await world.start(call=call)

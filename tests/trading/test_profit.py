@@ -94,7 +94,7 @@ def expected(side: str, fills: list[Fill]) -> tuple[Fraction, Fraction]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(trades(), st.randoms(use_true_random=False))
 def test_recorded_profit_is_exactly_what_the_fills_moved(

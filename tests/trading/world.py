@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg.rows import dict_row
 
 from shared.candles import MINUTE_MS, Candle
 from shared.clock import MarketClock
@@ -27,12 +26,13 @@ from workers.trading.role import TradingRole
 # Parameters that are no JSON, by function.
 CASTS = {("claim_accounts", "accounts"): "uuid[]"}
 SYMBOL = "BTCUSDT"
+Sql = psycopg.AsyncConnection[Any]
 
 
 class SqlCall:
     """Calls the schema's functions as the bridge of one machine, straight in the database."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], machine_id: str) -> None:
+    def __init__(self, connection: Sql, machine_id: str) -> None:
         self.connection = connection
         self.claims = json.dumps({"role": "trading_bridge", "machine_id": machine_id})
         self.names: list[str] = []
@@ -68,7 +68,7 @@ class Connection:
 class World:
     """See `open_world`."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(self, connection: Sql) -> None:
         self.sql = connection
         self.user, self.account, self.trader = uuid4(), uuid4(), uuid4()
         self.machine = f"test-{uuid4().hex[:8]}"
@@ -337,17 +337,15 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(db_url: str, **trader: Any) -> AsyncIterator[World]:
+async def open_world(connection: Sql, **trader: Any) -> AsyncIterator[World]:
     """A world of its own in this database, with a price of 100 for three symbols."""
-    connection = await psycopg.AsyncConnection.connect(db_url, autocommit=True, row_factory=dict_row)
-    async with connection:
-        world = World(connection)
-        await world.set_up(**trader)
-        world.still()
-        try:
-            yield world
-        finally:
-            await world.tear_down()
+    world = World(connection)
+    await world.set_up(**trader)
+    world.still()
+    try:
+        yield world
+    finally:
+        await world.tear_down()
 
 
 def _cast(name: str, key: str, value: Any) -> str:
