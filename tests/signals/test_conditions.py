@@ -145,6 +145,7 @@ def test_an_alternative_that_divides_by_zero_did_not_hold() -> None:
         ("", 1, "empty"),
         ("   \n ", 1, "empty"),
         ("RSI(14) <", 10, "does not parse"),
+        ("  close >", 10, "does not parse"),
         ("  close > oops", 11, "unknown name 'oops'"),
         ("close > FOO(3)", 9, "unknown indicator 'FOO'; known are AD, ADX"),
         ("RSI < 30", 1, "write RSI(…)"),

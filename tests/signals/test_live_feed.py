@@ -131,6 +131,26 @@ async def test_what_a_disconnection_missed_is_fetched_before_anything_newer() ->
         assert one.feed.gate.missing == 0
 
 
+async def test_a_minute_that_was_seen_in_part_is_fetched_whole() -> None:
+    async with scene() as one:
+        await one.start()
+        first = (max(candle.open_ms for candle in one.history) - one.now) // MINUTE_MS + 1
+        await one.close_minute("BTCUSDT", first, 101.0)
+        await one.expect("BTCUSDT", 101.0)
+        await one.form("BTCUSDT", first + 1, 555.0)
+        before = one.venue.subscriptions
+        await one.venue.drop()
+        one.venue.know("BTCUSDT", candle(one.at(first + 1), 102.0))
+        await until(lambda: one.venue.subscriptions > before)
+        await one.form("BTCUSDT", first + 2)
+        await one.expect("BTCUSDT", 101.0, 102.0)
+        # Then the stream is trusted again: what it says closes a minute without asking.
+        asked = len(one.venue.asked)
+        await one.close_minute("BTCUSDT", first + 2, 103.0)
+        await one.expect("BTCUSDT", 101.0, 102.0, 103.0)
+        assert len(one.venue.asked) == asked
+
+
 async def test_a_minute_without_a_trade_is_filled_from_rest() -> None:
     async with scene() as one:
         await one.start()

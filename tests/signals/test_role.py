@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.clock import MarketClock
 from shared.errors import ConfigurationError, NotAllowed, NotSent, Unavailable
@@ -260,6 +261,10 @@ async def test_a_trader_that_cannot_be_evaluated_is_told(tmp_path: Path) -> None
         ("bad", "column 1: unknown indicator 'F"),
     ]
     assert scene.role.counts["unfit"] == 2
+    with capture_logs() as entries:
+        scene.wakes.wake(TRADERS)
+        await scene.role.step()
+    assert entries == [], "what was told once is not told at every reload"
     assert scene.role.counts["traders"] == 2
     scene.publish(0, 101)
     scene.publish(1, 99)
