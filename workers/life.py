@@ -54,6 +54,7 @@ class Machine:
         poll_seconds: float = POLL_SECONDS,
         realtime: Realtime | None = None,
         recorder: Recorder | None = None,
+        backlog: Role | None = None,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self.status = status
@@ -67,6 +68,7 @@ class Machine:
         self._poll_seconds = poll_seconds
         self._realtime = realtime
         self._recorder = recorder
+        self._backlog = backlog
         self._closers = tuple(closers)
         self._stopping = asyncio.Event()
         self._stepping = Stepping(status, self._stopping)
@@ -86,7 +88,7 @@ class Machine:
                     self._feed.batches(),
                     self._clock,
                     self._market,
-                    self._roles,
+                    self._roles if self._backlog is None else (self._backlog, *self._roles),
                     self._stepping,
                     self._stopping,
                     on_batch=self._see,

@@ -29,6 +29,7 @@ from shared.settings import Settings
 from shared.wakes import Wakes
 from workers.analysis.role import AnalysisRole
 from workers.analysis.rules import RuleBasedAnalyst
+from workers.backlog import Backlog
 from workers.life import Machine
 from workers.live import POLL_SECONDS
 from workers.monitoring.role import MonitoringRole
@@ -119,6 +120,7 @@ async def build(
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
         for one in made:
             status.counts[one.name] = getattr(one, "counts", Counter())
+        stages = {one: connections[DATABASE_ROLES[one]].call for one in roles if one != "signals"}
         recorder = None
         for one in made:
             if watch and isinstance(one, SignalsRole):
@@ -138,6 +140,7 @@ async def build(
             poll_seconds=poll_seconds,
             realtime=realtime,
             recorder=recorder,
+            backlog=Backlog(clock, wakes, stages) if replaying else None,
             closers=[connection.close for connection in connections.values()],
         )
 

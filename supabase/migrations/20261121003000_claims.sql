@@ -364,7 +364,7 @@ begin
 end;
 $$;
 
--- How much work a stage has: due now, leased, later, and when the next becomes due.
+-- How much work a stage has: due now, leased, later, and when the first of those becomes due.
 create function private.work_waiting(stage text, at timestamptz) returns jsonb
 language plpgsql stable security definer
 set search_path = ''
@@ -376,7 +376,7 @@ begin
       'due', count(*) filter (where q.leased_until is null and q.available_at <= at),
       'leased', count(*) filter (where q.leased_until is not null),
       'later', count(*) filter (where q.leased_until is null and q.available_at > at),
-      'next_at', min(q.available_at) filter (where q.leased_until is null)
+      'next_at', min(q.available_at) filter (where q.leased_until is null and q.available_at > at)
     )
     from public.signal_queue q where q.stage = work_waiting.stage
   );

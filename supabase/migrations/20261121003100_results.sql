@@ -270,17 +270,17 @@ begin
   order by j.signal_id;
 
   -- What goes on waits for its next look, and any machine may take it then; unless its monitor keeps it in memory
-  -- (hold): then the lease goes on as it is.
+  -- (hold): then the lease goes on as it is, and should it be lost, the signal is due at once.
   update public.signal_queue q set
     leased_until = case j.item -> 'hold' when 'true' then q.leased_until end,
     leased_by = case j.item -> 'hold' when 'true' then q.leased_by end,
     attempts = 0,
-    available_at = coalesce(private.moment(j.item ->> 'next_at'),
+    available_at = case j.item -> 'hold' when 'true' then at else coalesce(private.moment(j.item ->> 'next_at'),
       at + interval '1 second' * coalesce((
         select t.monitoring_interval_seconds from public.traders t
         join public.signals s on s.trader_id = t.id
         where s.id = q.signal_id and s.id between done[1] and done[cardinality(done)]
-      ), 60))
+      ), 60)) end
   from unnest(judged) j
   where j.code is null and q.signal_id = j.signal_id and j.item ->> 'action' = 'continue';
 

@@ -83,6 +83,8 @@ class TradingRole:
         self._claimed: dict[UUID, Work] = {}
         # The highest fence of a claim: a claim whose answer was lost is given again.
         self._fence = 0
+        # When a claim that came too early is due.
+        self._early_until: datetime | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self.counts: Counter[str] = Counter()
 
@@ -101,7 +103,7 @@ class TradingRole:
                 await self._open(desk)
             if desk.is_open:
                 done += await self._guarded(desk, desk.step())
-        if self._wakes.take(self.name):
+        if self._wakes.take(self.name) or self._is_early_due():
             await self._claim()
         return done + await self._enter()
 
@@ -224,12 +226,33 @@ class TradingRole:
                 )
                 self._fence = max([self._fence, *(one.fence for one in batch)])
                 self.counts["claimed"] += len(batch)
-                self._claimed |= {one.signal_id: one for one in batch}
+                self._claimed |= {one.signal_id: one for one in await self._give_back_early(batch)}
                 if len(batch) < self._policy.claims:
                     return
         except Unavailable:
             self._wakes.wake(self.name)
             raise
+
+    async def _give_back_early(self, batch: list[Work]) -> list[Work]:
+        """Release what becomes ready only later; answers the rest.
+
+        A replay that is taken up again is given the claims of its own future.
+        """
+        kept, now = [], self._clock.now()
+        for one in batch:
+            ready = datetime.fromisoformat(one.signal["ready_at"])
+            if ready <= now:
+                kept.append(one)
+                continue
+            await work.release(self._call, "trading", [one.reference()], ready)
+            self._early_until = ready if self._early_until is None else min(self._early_until, ready)
+        return kept
+
+    def _is_early_due(self) -> bool:
+        if self._early_until is None or self._clock.now() < self._early_until:
+            return False
+        self._early_until = None
+        return True
 
     async def _enter(self) -> int:
         done = 0

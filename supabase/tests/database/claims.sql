@@ -1,7 +1,7 @@
 -- Work is claimed for a while with a number that fences off whoever had it before; what is not finished goes back.
 begin;
 \ir stage.psql
-select plan(28);
+select plan(29);
 
 select pg_temp.make_signal(pg_temp.eli_trader(), 'AUSDT', '3 minutes') as a \gset
 select pg_temp.make_signal(pg_temp.eli_trader(), 'BUSDT', '2 minutes') as b \gset
@@ -70,6 +70,9 @@ select results_eq(format('select status::text, outcome_code from public.signals 
 
 select is(pg_temp.as_role('analyst', 'stage-analyst', 'select public.work_waiting(''monitoring'')')::jsonb -> 'due', '1',
   'how much is waiting can be asked');
+select is((pg_temp.as_role('analyst', 'stage-analyst', format('select public.work_waiting(''monitoring'', %L)',
+    (select available_at - interval '1 minute' from public.signal_queue where stage = 'monitoring')))::jsonb ->> 'next_at')::timestamptz,
+  (select available_at from public.signal_queue where stage = 'monitoring'), 'and when more becomes due');
 select alike(pg_temp.as_role('analyst', 'stage-analyst', 'select * from public.claim_work(''analysis'', 0)'), '22023%1 to 1000%',
   'a claim of nothing is refused');
 select alike(pg_temp.as_role('analyst', 'stage-analyst', 'select * from public.claim_work(''analysis'', 10, 0)'), '22023%1 to 3600%',

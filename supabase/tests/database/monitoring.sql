@@ -1,7 +1,7 @@
 -- Each look at an approved signal leaves a snapshot and decides: look again later, ready, or over.
 begin;
 \ir stage.psql
-select plan(17);
+select plan(18);
 
 select pg_temp.make_monitoring(pg_temp.eli_trader(), 'AUSDT') as a \gset
 update public.traders set monitoring_interval_seconds = 120 where id = pg_temp.eli_trader();
@@ -37,6 +37,13 @@ select is(pg_temp.tell('record_monitoring', pg_temp.each(:'again', '{"action": "
 select results_eq(format('select s.status::text, ready_at = now() + interval ''120 seconds'', q.stage, q.leased_by
     from public.signals s join public.signal_queue q on q.signal_id = s.id where s.id = %L', :'a'),
   $$ values ('ready', true, 'trading', null) $$, 'and waits for a bridge');
+
+select pg_temp.make_monitoring(pg_temp.eli_trader(), 'DUSDT') as d \gset
+select pg_temp.tell('record_monitoring', pg_temp.each(pg_temp.claim('monitoring'),
+  '{"action": "continue", "price": "1", "hold": true}')) \g /dev/null
+select results_eq(format('select leased_by, available_at = now() from public.signal_queue where signal_id = %L', :'d'),
+  $$ values ('stage-analyst', true) $$, 'who holds it goes on, and should that lease be lost, it is due at once');
+delete from public.signal_queue where signal_id = :'d';
 
 select pg_temp.make_monitoring(pg_temp.eli_trader(), 'BUSDT') as b \gset
 select pg_temp.tell('record_monitoring', pg_temp.each(pg_temp.claim('monitoring'), '{"action": "stop_monitoring", "price": "1"}')) \g /dev/null
