@@ -117,7 +117,8 @@ end;
 $$;
 
 -- Keep leases, and hear of what their owners changed. `lost` names those that another machine has, or whose
--- fence is old: stop trading them at once.
+-- fence is old: stop trading them at once. `free` names accounts that nobody holds, such as those of a machine that
+-- died: claim them, they may have positions.
 create function private.renew_accounts(accounts jsonb, lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -140,7 +141,12 @@ begin
     'renewed', coalesce((select jsonb_agg(jsonb_build_object('account_id', r.id, 'status', r.status,
       'permissions', r.permissions, 'settings', r.settings) order by r.id) from renewed r), '[]'),
     'lost', coalesce((select jsonb_agg(held.id order by held.id) from held
-      where not exists (select from renewed r where r.id = held.id)), '[]'))
+      where not exists (select from renewed r where r.id = held.id)), '[]'),
+    'free', coalesce((select jsonb_agg(f.id order by f.id) from (
+      select a.id from public.exchange_accounts a
+      where a.permissions = 'trade' and (a.leased_until is null or a.leased_until < clock_timestamp())
+        and not exists (select from held where held.id = a.id)
+      order by a.id limit 100) f), '[]'))
   into answer;
   return answer;
 end;

@@ -741,8 +741,10 @@ begin
 
   state := private.trading_state(account.id, signal_ids);
   if state -> 'orders' <> '[]' then
-    perform private.send_to_watcher(account.user_id, 'trading', 'trading',
-      jsonb_build_object('account_id', account.id, 'at', at) || state);
+    perform private.send_to_watcher(account.user_id, 'trading', 'trading', jsonb_build_object(
+      'account_id', account.id, 'at', at, 'count', cardinality(signal_ids),
+      'orders', jsonb_path_query_array(state, '$.orders[0 to 49]'),
+      'positions', jsonb_path_query_array(state, '$.positions[0 to 49]')));
   end if;
   return state || jsonb_build_object('refused', refused);
 end;

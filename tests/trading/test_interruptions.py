@@ -108,6 +108,28 @@ async def test_a_bridge_whose_account_was_taken_over_trades_it_no_more(world: Wo
     assert (await world.orders(signal))["entry", 1]["status"] == "open"
 
 
+async def test_the_accounts_of_a_machine_that_died_are_taken_over(world: World) -> None:
+    dead = await world.start()
+    signal = await world.make_ready()
+    await world.settle(dead)
+    world.candle("100")
+    await world.settle(dead)
+    machine = f"heir-{world.user.hex[:8]}"
+    await world.sql.execute("insert into public.cloud_machines (machine_id) values (%s)", (machine,))
+    heir = await world.start(call=SqlCall(world.sql, machine))
+    world.wall += 60
+    assert await world.settle(heir) == 0
+    await world.sql.execute(
+        "update public.exchange_accounts set leased_until = now() - interval '1 second' where id = %s",
+        (world.account,),
+    )
+    world.candle("105")
+    world.wall += 60
+    await world.settle(heir)
+    assert (await world.signal(signal))["outcome_code"] == "take_profit"
+    await world.check_against_venue()
+
+
 async def test_another_machine_cannot_have_an_account_that_is_held(world: World) -> None:
     await world.start()
     other = SqlCall(world.sql, "test-other")

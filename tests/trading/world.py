@@ -210,6 +210,7 @@ class World:
             self.wakes,
             exchanges=exchanges,
             policy=self.policy,
+            only=[self.account],
             monotonic=lambda: self.wall,
         )
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from ccxt.base.errors import NotSupported
+
 from shared.clock import Clock
 from shared.errors import ConfigurationError
 from shared.identity import floor_ms
@@ -71,8 +73,22 @@ class Exchanges:
             }
         )
         if account.sandbox:
-            exchange.set_sandbox_mode(True)
+            _enter_sandbox(exchange, account)
         return exchange
+
+
+def _enter_sandbox(exchange: Any, account: Account) -> None:
+    try:
+        if exchange.id == "binanceusdm":
+            # Binance's futures have left their old sandbox for the demo.
+            exchange.enable_demo_trading(True)
+        else:
+            exchange.set_sandbox_mode(True)
+    except (TypeError, NotSupported) as error:
+        # Some venues have no sandbox, and some of ccxt's classes fail over it.
+        raise ConfigurationError(
+            f"account {account.id} asks for a sandbox, and {account.venue} has none: use paper instead"
+        ) from error
 
 
 def venue_of(exchange: Any, market: str) -> Venue:

@@ -34,6 +34,15 @@ class Account:
         return {"account_id": str(self.id), "fence": self.fence}
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What their owners set, by account; the accounts that were lost; and those that nobody holds."""
+
+    terms: Mapping[UUID, Mapping[str, Any]]
+    lost: frozenset[UUID]
+    free: tuple[UUID, ...]
+
+
 @dataclass(slots=True)
 class Facts:
     """What is told in one transaction; see the function record_trading for each list's items."""
@@ -86,14 +95,15 @@ class Ledger:
         )
         return [_account(row) for row in rows]
 
-    async def renew_accounts(
-        self, accounts: Iterable[Account], lease_seconds: int
-    ) -> tuple[dict[UUID, Mapping[str, Any]], set[UUID]]:
-        """Keep leases. Answers what the owners set by account, and the accounts that were lost."""
+    async def renew_accounts(self, accounts: Iterable[Account], lease_seconds: int) -> Renewal:
+        """Keep leases, and learn what became of them."""
         held = [account.reference for account in accounts]
         answer = await self._call("renew_accounts", {"accounts": held, "lease_seconds": lease_seconds})
-        renewed = {UUID(row["account_id"]): row for row in answer["renewed"]}
-        return renewed, {UUID(lost) for lost in answer["lost"]}
+        return Renewal(
+            terms={UUID(row["account_id"]): row for row in answer["renewed"]},
+            lost=frozenset(UUID(one) for one in answer["lost"]),
+            free=tuple(UUID(one) for one in answer["free"]),
+        )
 
     async def release_accounts(self, accounts: Iterable[Account]) -> None:
         """Give leases back."""

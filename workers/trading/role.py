@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 # The SQLSTATE of "another process holds this account now".
 LEASE_LOST = "55000"
+# An account without keys gets them from a person: looked at again after this.
+UNUSABLE_SECONDS = 600.0
 
 
 class HasCall(Protocol):
@@ -46,7 +48,8 @@ class TradingRole:
     """Turns ready signals into orders, positions and profit and loss.
 
     `counts` holds what was done so far: claimed, orders, fills, flattened, refused, venue_errors, and how
-    many signals were not traded, by outcome code.
+    many signals were not traded, by outcome code. `only` are the accounts that this machine may trade;
+    without it, all that nobody else holds.
     """
 
     name = "trading"
@@ -62,8 +65,8 @@ class TradingRole:
         state: Path | None = None,
         exchanges: OpenExchange | None = None,
         policy: Policy | None = None,
+        only: Collection[UUID] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        **_machine: Any,
     ) -> None:
         self._call = connection.call
         self._ledger = Ledger(connection.call)
@@ -71,6 +74,7 @@ class TradingRole:
         self._market = market
         self._wakes = wakes
         self._policy = policy or Policy()
+        self._only = None if only is None else frozenset(only)
         self._monotonic = monotonic
         master_key = settings.sigtrail_master_key if settings is not None else None
         self._exchanges = exchanges or Exchanges(
@@ -78,6 +82,8 @@ class TradingRole:
         )
         self._desks: dict[UUID, Desk] = {}
         self._reopen_at: dict[UUID, datetime] = {}
+        # Accounts whose exchange could not be made, and when to look at them again.
+        self._unusable: dict[UUID, float] = {}
         self._renew_at = 0.0
         # Claimed and not decided about yet: kept over a failure, or they would wait for their leases.
         self._claimed: dict[UUID, Work] = {}
@@ -90,7 +96,7 @@ class TradingRole:
 
     async def start(self) -> None:
         """Take the accounts that are free and compare each with its venue, before anything new is ordered."""
-        await self._claim_accounts(None)
+        await self._claim_accounts(self._only)
         self._unsubscribe = self._market.subscribe(self._hear)
         self._wakes.wake(self.name)
 
@@ -132,7 +138,7 @@ class TradingRole:
 
     # Accounts
 
-    async def _claim_accounts(self, only: list[UUID] | None) -> None:
+    async def _claim_accounts(self, only: Iterable[UUID] | None) -> None:
         taken = await self._ledger.claim_accounts(
             most=self._policy.accounts, lease_seconds=self._policy.lease_seconds, only=only
         )
@@ -150,6 +156,7 @@ class TradingRole:
             # One account that cannot be opened does not keep the others from trading.
             log.error("account_unusable", account_id=str(account.id), error=str(error))  # noqa: TRY400
             self.counts["accounts_unusable"] += 1
+            self._unusable[account.id] = self._monotonic() + UNUSABLE_SECONDS
             await self._ledger.release_accounts([account])
             return
         desk = Desk(
@@ -181,15 +188,22 @@ class TradingRole:
     async def _keep_accounts(self) -> None:
         if self._monotonic() < self._renew_at:
             return
-        if self._desks:
-            renewed, lost = await self._ledger.renew_accounts(
-                [desk.account for desk in self._desks.values()], self._policy.lease_seconds
-            )
-            for account_id, row in renewed.items():
-                self._desks[account_id].set_terms(row)
-            for account_id in lost:
-                await self._leave(account_id)
+        renewal = await self._ledger.renew_accounts(
+            [desk.account for desk in self._desks.values()], self._policy.lease_seconds
+        )
         self._note_lease()
+        for account_id, row in renewal.terms.items():
+            self._desks[account_id].set_terms(row)
+        for account_id in renewal.lost:
+            await self._leave(account_id)
+        # The accounts of a machine that died may have positions that nobody looks after.
+        free = [one for one in renewal.free if self._may_trade(one)]
+        if free:
+            await self._claim_accounts(free)
+
+    def _may_trade(self, account_id: UUID) -> bool:
+        ours = self._only is None or account_id in self._only
+        return ours and self._unusable.get(account_id, 0.0) <= self._monotonic()
 
     async def _leave(self, account_id: UUID) -> None:
         log.error("account_lost", account_id=str(account_id))
@@ -265,7 +279,7 @@ class TradingRole:
             if account_id is None:
                 done += await self._expire(batch)
                 continue
-            if account_id not in self._desks:
+            if account_id not in self._desks and self._may_trade(account_id):
                 await self._claim_accounts([account_id])
             done += await self._trade(account_id, batch)
         return done
