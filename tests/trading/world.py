@@ -317,7 +317,7 @@ class World:
         assert gaps == []
 
     async def check_against_venue(self) -> None:
-        """Every fill of the venue is recorded once, under the order that it belongs to, to the last digit."""
+        """Every fill of the venue is recorded once, under its order, to the last digit; both hold alike."""
         recorded = await self.fetch(
             """
             select x.venue_trade_id, o.client_order_id, x.price, x.amount, x.fee_cost
@@ -330,6 +330,17 @@ class World:
         assert [tuple(row.values()) for row in recorded] == [
             (str(t.id), t.client_id, t.price, t.amount, t.fee) for t in trades
         ]
+        held = await self.fetch(
+            """
+            select normalised_symbol, side::text, sum(amount) as amount from public.positions
+            where user_id = %s group by 1, 2 having sum(amount) <> 0
+            """,
+            self.user,
+        )
+        positions = self.exchange.paper_engine.ledger.positions
+        at_venue = {key: one.amount for key, one in positions.items() if one.amount}
+        if self.market.kind == "usdm":
+            assert {(row["normalised_symbol"], row["side"]): row["amount"] for row in held} == at_venue
 
     def venue_profit(self) -> Decimal:
         """What the account won at the venue, fees taken off."""
