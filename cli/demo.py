@@ -109,6 +109,42 @@ STRATEGIES = (
         ("percentage", "1.5"),
         ("percentage", "3.0"),
     ),
+    Strategy(
+        "Swing from an hourly low",
+        60,
+        "long",
+        ("RSI(14) < 36 or close < BBANDS_LOWER(close, 20, 2)",),
+        ("percentage", "3"),
+        ("atr", "2.5"),
+        ("atr", "5"),
+    ),
+    Strategy(
+        "Swing from an hourly high",
+        60,
+        "short",
+        ("RSI(14) > 64 or close > BBANDS_UPPER(close, 20, 2)",),
+        ("percentage", "3"),
+        ("atr", "2.5"),
+        ("atr", "5"),
+    ),
+    Strategy(
+        "Turn of four hours, upwards",
+        240,
+        "long",
+        ("crosses_above(close, SMA(close, 10)) or RSI(14) < 40",),
+        ("percentage", "3"),
+        ("atr", "2"),
+        ("atr", "4"),
+    ),
+    Strategy(
+        "Turn of four hours, downwards",
+        240,
+        "short",
+        ("crosses_below(close, SMA(close, 10)) or RSI(14) > 60",),
+        ("percentage", "3"),
+        ("atr", "2"),
+        ("atr", "4"),
+    ),
 )
 
 
@@ -174,5 +210,6 @@ def _rows(user: str, account: str, symbols: list[str], base: str, market: str) -
             "stop_loss_value": strategy.stop_loss[1],
             "take_profit_type": strategy.take_profit[0],
             "take_profit_value": strategy.take_profit[1],
-            "monitoring_interval_seconds": max(300, interval_ms(base) // 1000),
+            # As often as its candles close, within an hour: that is when it looks for an entry.
+            "monitoring_interval_seconds": min(max(300, interval_ms(interval) // 1000), 3600),
         }

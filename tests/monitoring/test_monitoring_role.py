@@ -99,14 +99,28 @@ async def test_the_candle_that_was_analysed_is_not_looked_at(desk: Desk) -> None
 
 
 async def test_ready_is_recorded_at_the_close_that_confirms(desk: Desk) -> None:
-    one = desk.approve()
+    one = desk.approve(seconds=60)
     await desk.close(FLAT, UP)
-    assert [(item["signal_id"], item["action"]) for item in desk.recorded] == [(one, "ready")]
-    item = desk.recorded[0]
+    assert actions(desk) == [(one, "ready")]
+    item = desk.recorded[-1]
     assert (item["price"], item["volume"], item["price_change_1m"]) == ("100.6", "1", "0.7007")
-    assert desk.database.named("record_monitoring")[0]["at"] == from_ms(desk.last.close_ms).isoformat()
+    assert desk.database.named("record_monitoring")[-1]["at"] == from_ms(desk.last.close_ms).isoformat()
     assert desk.wakes.pending("trading")
     assert desk.role.watching == 0
+
+
+async def test_an_entry_is_looked_for_only_when_the_traders_interval_is_due(desk: Desk) -> None:
+    one = desk.approve(seconds=300)
+    rising = [(100.8 + step / 100, 99.8, 100.6 + step / 100) for step in range(5)]
+    await desk.close(*rising)
+    assert actions(desk) == [(one, "ready")]
+    assert desk.database.named("record_monitoring")[-1]["at"].endswith(("0:00+00:00", "5:00+00:00"))
+
+
+async def test_a_stop_is_heard_at_every_candle_whatever_the_interval(desk: Desk) -> None:
+    one = desk.approve(seconds=3600)
+    await desk.close(FLAT, STOPPED)
+    assert actions(desk) == [(one, "exit")]
 
 
 async def test_a_touched_stop_ends_it(desk: Desk) -> None:
@@ -161,7 +175,7 @@ def actions(desk: Desk) -> list[tuple[str, str]]:
 
 
 async def test_after_a_restart_the_candles_since_the_approval_are_looked_at_once(desk: Desk) -> None:
-    one = desk.approve()
+    one = desk.approve(seconds=60)
     missed: Sequence[Candle] = follow(desk.last, [FLAT, UP, FLAT])
     for candle in missed:
         desk.clock.advance_ms(candle.close_ms)
@@ -215,7 +229,7 @@ async def test_leases_are_renewed_in_one_call_before_they_run_out(desk: Desk) ->
 
 
 async def test_a_lost_lease_is_watched_no_more(desk: Desk) -> None:
-    lost, kept = desk.approve(1), desk.approve(2)
+    lost, kept = desk.approve(1, seconds=60), desk.approve(2, seconds=60)
     await desk.role.step()
     desk.database.lose = {lost}
     desk.seconds += 20
@@ -245,7 +259,7 @@ async def test_a_claim_names_the_highest_fence_that_is_known(desk: Desk) -> None
 
 
 async def test_ready_whose_answer_was_lost_still_wakes_trading(desk: Desk) -> None:
-    desk.database.refuse[desk.approve()] = "lease_lost"
+    desk.database.refuse[desk.approve(seconds=60)] = "lease_lost"
     await desk.close(UP)
     assert desk.wakes.pending("trading")
 
@@ -260,7 +274,10 @@ async def test_a_refused_snapshot_is_watched_no_more(desk: Desk) -> None:
 
 
 async def test_decisions_survive_an_outage_and_candles_go_on_being_heard(desk: Desk) -> None:
-    first, second = desk.approve(1), desk.approve(2, entry_type="limit", entry="99")
+    first, second = (
+        desk.approve(1, seconds=60),
+        desk.approve(2, seconds=60, entry_type="limit", entry="99"),
+    )
     await desk.role.step()
     desk.database.away = 2
     with pytest.raises(NotSent):

@@ -32,7 +32,7 @@ class Rules:
     least_reward: Decimal = Decimal(1)
     least_confidence: Decimal = Decimal("0.6")
     # A limit entry waits this many ATR behind the price.
-    pullback: Decimal = Decimal("0.3")
+    pullback: Decimal = Decimal("0.8")
     valid_candles: int = 30
 
 

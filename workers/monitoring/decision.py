@@ -56,8 +56,10 @@ class Decision:
     outcome_code: str | None = None
 
 
-def decide(setup: Setup, bar: Bar, previous_close: Decimal | None) -> Decision:
+def decide(setup: Setup, bar: Bar, previous_close: Decimal | None, *, due: bool = True) -> Decision:
     """The decision at the close of `bar`, which must be later than whatever was seen before.
+
+    A setup may end at every candle; it is entered only when the trader's monitoring interval is `due`.
 
     What ends the setup is looked at first: within one candle nobody knows which price came first, so a candle
     that touched both the entry and the stop counts as the stop.
@@ -77,6 +79,8 @@ def decide(setup: Setup, bar: Bar, previous_close: Decimal | None) -> Decision:
         return Decision("exit", reason, outcome_code="price_drifted")
     confidence = _nearness(setup, bar.close)
     beyond = _reached(bar.close, setup.entry, falling=not up)
+    if not due:
+        return Decision("continue", "the trader looks at an entry with its next snapshot", confidence)
     if setup.entry_type == "limit":
         if beyond and _reached(worst, setup.entry, falling=up):
             reason = f"the price pulled back to {text(setup.entry)} and holds"

@@ -186,7 +186,8 @@ class MonitoringRole:
             bar, previous = Bar.of(candle), self._close_before(candle)
             for watch in watches:
                 watch.seen_ms = candle.close_ms
-                self._note(watch, decide(watch.setup, bar, previous), candle)
+                due = watch.seen_ms >= watch.snapshot_ms
+                self._note(watch, decide(watch.setup, bar, previous, due=due), candle)
 
     def _end_silent_plans(self) -> None:
         end = self._watches.earliest_end_ms
