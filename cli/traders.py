@@ -103,7 +103,10 @@ def remove(name: str) -> None:
 
 async def create_trader(trader: dict[str, Any], user: str) -> dict[str, Any]:
     """Store a trader of `user`. Raises InputError for a condition that does not compile."""
-    parse_all(trader.get("conditions", []))
+    conditions = trader.get("conditions", [])
+    if not isinstance(conditions, list) or not all(isinstance(one, str) for one in conditions):
+        raise InputError('conditions must be a list of texts, such as ["RSI(14) < 30", "close > EMA(20)"]')
+    parse_all(conditions)
     async with operator() as client:
         owner = await find_user(client, user)
         row = {**trader, "user_id": owner["id"]}
