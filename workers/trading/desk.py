@@ -16,22 +16,21 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from ccxt.base.errors import BaseError, ExchangeError
+from ccxt.base.errors import BaseError
 
 from shared.clock import Clock, MarketClock
 from shared.errors import OrderDenied
 from shared.market import Market
-from shared.money import text
 from shared.work import Work
-from workers.trading.book import Book, Trade
+from workers.trading.book import Book
 from workers.trading.entries import Conditions, Refusal, decide_entry
 from workers.trading.hearing import Hearing
 from workers.trading.ledger import Account, Facts, Ledger
-from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
+from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.outcome import describe
 from workers.trading.policy import Policy
-from workers.trading.protection import Cancel, Command, Flatten, Place, Situation, beyond, guard, trail
 from workers.trading.sending import Results, cancel, send
+from workers.trading.tending import Tending, id_of
 from workers.trading.venue import Venue
 
 log = structlog.get_logger(__name__)
@@ -64,17 +63,13 @@ class Desk:
         self._counts = counts
         self._book = Book()
         self._hearing = Hearing(venue, self._book, policy)
-        self._watched_since: datetime | None = None
+        self._tending = Tending(account, venue, self._book, market, policy, counts)
         self._resumes_at: datetime | None = None
-        # Signals to look at because something about them changed, and symbols whose price did.
-        self._dirty: set[UUID] = set()
-        self._moved: set[str] = set()
-        self._overrun: dict[UUID, datetime] = {}
 
     @property
     def is_open(self) -> bool:
         """Whether the record and the venue were compared: before that, nothing new is ordered."""
-        return self._watched_since is not None
+        return self._tending.watched_since is not None
 
     @property
     def has_news(self) -> bool:
@@ -85,12 +80,12 @@ class Desk:
         """Reconcile with the venue. Raises what ccxt raises when it cannot be reached; then try again."""
         await self._venue.open()
         state = await self._ledger.list_trading(self.account)
-        self._dirty |= self._book.update(state)
+        self._tending.hear_change(self._book.update(state))
         now = self._clock.now()
         self._resumes_at = self._find_resumption(state.last_execution_at)
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
-        self._watched_since = now
+        self._tending.watched_since = now
         log.info("account_opened", account_id=str(self.account.id), trades=len(self._book))
 
     async def close(self) -> None:
@@ -105,12 +100,12 @@ class Desk:
 
     def hear_price(self, venue_symbol: str) -> None:
         """A candle of this symbol closed."""
-        self._moved.add(venue_symbol)
+        self._tending.hear_price(venue_symbol)
 
     async def step(self) -> int:
         """Hear, record, decide and order until nothing is left to do now. Answers how much was done."""
         if self._resumes_at is not None and self._clock.now() < self._resumes_at:
-            self._moved.clear()
+            self._tending.forget_prices()
             return 0
         self._resumes_at = None
         done = 0
@@ -246,123 +241,21 @@ class Desk:
         """Bring every position closer to protected or closed, until nothing changes."""
         done = 0
         tried: set[str] = set()
-        moved = set(self._moved)
         for _ in range(ROUNDS):
-            facts, cancels = await self._look(tried, moved)
-            if not facts and not cancels:
+            found = await self._tending.look(self._clock.now(), tried)
+            if not found:
                 break
-            if facts:
-                await self._record(facts)
+            if found.facts:
+                await self._record(found.facts)
                 done += 1
             results = Results()
-            intended = [self._book.find(_id_of(intent)) for intent in facts.intents]
-            fresh = [
-                order for order in intended if order is not None and order.status is OrderStatus.INTENDED
-            ]
+            intended = [self._book.find(id_of(intent)) for intent in found.facts.intents]
+            fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
             await send(self._venue, self._book, fresh, results)
-            await cancel(self._venue, cancels, results)
+            await cancel(self._venue, found.cancels, results)
             done += await self._settle(results)
-        self._moved -= moved
+        self._tending.forget_prices()
         return done
-
-    async def _look(self, tried: set[str], moved: set[str]) -> tuple[Facts, list[Order]]:
-        facts, cancels = Facts(), []
-        now = self._clock.now()
-        for trade in self._book:
-            try:
-                commands = await self._commands(trade, now, moved, facts)
-            except (ExchangeError, OrderDenied) as error:
-                # A symbol that the venue took off its list must not keep the others from being looked after.
-                log.error("trade_stuck", signal_id=str(trade.signal_id), error=describe(error))  # noqa: TRY400
-                self._counts["trades_stuck"] += 1
-                continue
-            for command in commands:
-                if isinstance(command, Cancel):
-                    if command.client_order_id not in tried:
-                        tried.add(command.client_order_id)
-                        cancels.append(trade.orders[command.client_order_id])
-                elif trade.position is not None:
-                    self._translate(command, trade, trade.position, facts, tried)
-            if not commands and not any(order.is_doubtful for order in trade.orders.values()):
-                self._dirty.discard(trade.signal_id)
-        return facts, cancels
-
-    async def _commands(self, trade: Trade, now: datetime, moved: set[str], facts: Facts) -> list[Command]:
-        entry, position = trade.entry, trade.position
-        commands: list[Command] = []
-        if entry is not None and entry.is_confirmed and self._is_over(entry, now):
-            commands.append(Cancel(entry.client_order_id))
-        if position is None or not position.is_open:
-            return commands
-        halted = self.account.status == "halted" and position.exit_reason is None
-        if halted:
-            return [*commands, Flatten("emergency_close", "the account was halted")]
-        if trade.signal_id not in self._dirty and position.venue_symbol not in moved:
-            return commands
-        rules = await self._venue.rules(position.symbol)
-        price = self._market.price(position.venue_symbol)
-        if trade.signal_id not in self._dirty and not self._matters(trade, position, price):
-            return commands
-        if price is not None and (level := trail(position, price, rules)) is not None:
-            facts.stops.append({"position_id": str(position.id), "stop_loss": text(level)})
-            return commands
-        if await self._is_gone(trade, position):
-            facts.write_offs.append({"position_id": str(position.id), "message": "the venue holds nothing"})
-            return commands
-        situation = Situation(
-            position=position,
-            orders=tuple(trade.orders.values()),
-            rules=rules,
-            capabilities=self._venue.capabilities,
-            price=price,
-            now=now,
-            overrun_since=self._overrun.get(trade.signal_id),
-            watched_since=self._watched_since,
-        )
-        known = {one.client_order_id for one in commands if isinstance(one, Cancel)}
-        return commands + [
-            command
-            for command in guard(situation, self._policy.patience)
-            if not (isinstance(command, Cancel) and command.client_order_id in known)
-        ]
-
-    def _matters(self, trade: Trade, position: Position, price: Decimal | None) -> bool:
-        """Whether a new price can ask for anything of a position that is protected."""
-        if price is None:
-            return False
-        if beyond(position.side, price, position.stop_loss):
-            self._overrun.setdefault(trade.signal_id, self._clock.now())
-            return True
-        self._overrun.pop(trade.signal_id, None)
-        watched = any(order.managed_by == "bridge" and order.is_live for order in trade.orders.values())
-        return watched or position.trailing_percent is not None
-
-    def _is_over(self, entry: Order, now: datetime) -> bool:
-        expired = entry.expires_at is not None and now >= entry.expires_at
-        return expired or self.account.status != "active"
-
-    async def _is_gone(self, trade: Trade, position: Position) -> bool:
-        """Whether the venue refuses exits because it holds nothing any more (a liquidation, a person)."""
-        refused = any(o.leg is Leg.EXIT and o.status is OrderStatus.REJECTED for o in trade.orders.values())
-        if not refused:
-            return False
-        return await self._venue.held(position.symbol, position.side) < position.lot
-
-    def _translate(
-        self, command: Command, trade: Trade, position: Position, facts: Facts, tried: set[str]
-    ) -> None:
-        if isinstance(command, Flatten):
-            level = log.error if command.reason in ("protection_failed", "emergency_close") else log.warning
-            level("flattening", position_id=str(position.id), reason=command.reason, why=command.message)
-            self._counts["flattened"] += 1
-            facts.exits.append(
-                {"position_id": str(position.id), "reason": command.reason, "message": command.message}
-            )
-        elif isinstance(command, Place):
-            intent = _intent(command, trade, position)
-            if _id_of(intent) not in tried:
-                tried.add(_id_of(intent))
-                facts.intents.append(intent)
 
     # Recording
 
@@ -384,9 +277,10 @@ class Desk:
 
     async def _record(self, facts: Facts) -> None:
         state = await self._ledger.record(self.account, facts, self._clock.now())
-        self._book.note_fills(facts.fills)
-        self._dirty |= self._book.update(state)
-        self._dirty &= {trade.signal_id for trade in self._book}
+        refused = {int(one["index"]) for one in state.refused if one["kind"] == "fill"}
+        # A fill that was refused stays unknown: its order cannot end before somebody made it fit.
+        self._book.note_fills(fill for index, fill in enumerate(facts.fills) if index not in refused)
+        self._tending.hear_change(self._book.update(state))
         self._count(facts)
         denials: list[dict[str, Any]] = []
         for refusal in state.refused:
@@ -405,23 +299,3 @@ class Desk:
         self._counts["orders"] += sum(1 for intent in facts.intents if "code" not in intent)
         for outcome in facts.outcomes:
             self._counts[f"orders_{outcome['outcome']}"] += 1
-
-
-def _intent(command: Place, trade: Trade, position: Position) -> dict[str, Any]:
-    intent: dict[str, Any] = {
-        "signal_id": str(trade.signal_id),
-        "leg": command.leg.value,
-        "attempt": trade.next_attempt(command.leg),
-        "side": position.exit_side,
-        "kind": command.kind,
-        "amount": text(command.amount),
-        "reduce_only": True,
-        "managed_by": command.managed_by,
-    }
-    if command.trigger_price is not None:
-        intent["trigger_price"] = text(command.trigger_price)
-    return intent
-
-
-def _id_of(intent: dict[str, Any]) -> str:
-    return client_order_id(UUID(intent["signal_id"]), Leg(intent["leg"]), int(intent["attempt"]))

@@ -1,0 +1,184 @@
+"""Looking after what one account holds: which trades need a look, what to tell and to order for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import structlog
+from ccxt.base.errors import ExchangeError
+
+from shared.errors import OrderDenied
+from shared.market import Market
+from shared.money import text
+from workers.trading.book import Book, Trade
+from workers.trading.ledger import Account, Facts
+from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
+from workers.trading.outcome import describe
+from workers.trading.policy import Policy
+from workers.trading.protection import Cancel, Command, Flatten, Place, Situation, beyond, guard, trail
+from workers.trading.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Round:
+    """What a look came to: facts to record (intents among them), and orders to cancel."""
+
+    facts: Facts = field(default_factory=Facts)
+    cancels: list[Order] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.facts) or bool(self.cancels)
+
+
+class Tending:
+    """Decides about the trades of one account. It changes nothing but its own notes of what to look at."""
+
+    def __init__(
+        self, account: Account, venue: Venue, book: Book, market: Market, policy: Policy, counts: Counter[str]
+    ) -> None:
+        self._account = account
+        self._venue = venue
+        self._book = book
+        self._market = market
+        self._policy = policy
+        self._counts = counts
+        # Signals to look at because something about them changed, and symbols whose price did.
+        self._dirty: set[UUID] = set()
+        self._moved: set[str] = set()
+        self._overrun: dict[UUID, datetime] = {}
+        self.watched_since: datetime | None = None
+
+    def hear_price(self, venue_symbol: str) -> None:
+        """A candle of this symbol closed."""
+        self._moved.add(venue_symbol)
+
+    def forget_prices(self) -> None:
+        """The prices that were heard ask for nothing more."""
+        self._moved.clear()
+
+    def hear_change(self, signals: set[UUID]) -> None:
+        """The record of these signals changed."""
+        live = {trade.signal_id for trade in self._book}
+        self._dirty = (self._dirty | signals) & live
+        self._overrun = {signal: since for signal, since in self._overrun.items() if signal in live}
+
+    async def look(self, now: datetime, tried: set[str]) -> Round:
+        """What is to be done now. `tried` are the client order ids that this step has acted on already."""
+        round_ = Round()
+        for trade in self._book:
+            try:
+                commands = await self._decide(trade, now, round_.facts)
+            except (ExchangeError, OrderDenied) as error:
+                # A symbol that the venue took off its list must not keep the others from being looked after.
+                log.error("trade_stuck", signal_id=str(trade.signal_id), error=describe(error))  # noqa: TRY400
+                self._counts["trades_stuck"] += 1
+                continue
+            for command in commands:
+                self._note(command, trade, round_, tried)
+            if not commands and not any(order.is_doubtful for order in trade.orders.values()):
+                self._dirty.discard(trade.signal_id)
+        return round_
+
+    async def _decide(self, trade: Trade, now: datetime, facts: Facts) -> list[Command]:
+        entry, position = trade.entry, trade.position
+        commands: list[Command] = []
+        if entry is not None and entry.is_confirmed and self._is_over(entry, now):
+            commands.append(Cancel(entry.client_order_id))
+        if position is None or not position.is_open:
+            return commands
+        if self._account.status == "halted" and position.exit_reason is None:
+            return [*commands, Flatten("emergency_close", "the account was halted")]
+        dirty = trade.signal_id in self._dirty
+        if not dirty and position.venue_symbol not in self._moved:
+            return commands
+        price = self._market.price(position.venue_symbol)
+        if not self._matters(trade, position, price, now) and not dirty:
+            return commands
+        rules = await self._venue.rules(position.symbol)
+        if price is not None and (level := trail(position, price, rules)) is not None:
+            facts.stops.append({"position_id": str(position.id), "stop_loss": text(level)})
+            return commands
+        if await self._is_gone(trade, position):
+            facts.write_offs.append({"position_id": str(position.id), "message": "the venue holds nothing"})
+            return commands
+        situation = Situation(
+            position=position,
+            orders=tuple(trade.orders.values()),
+            rules=rules,
+            capabilities=self._venue.capabilities,
+            price=price,
+            now=now,
+            overrun_since=self._overrun.get(trade.signal_id),
+            watched_since=self.watched_since,
+        )
+        return commands + guard(situation, self._policy.patience)
+
+    def _matters(self, trade: Trade, position: Position, price: Decimal | None, now: datetime) -> bool:
+        """Whether a price can ask for anything of a position that is protected; notes one beyond the stop."""
+        if price is None:
+            return False
+        if beyond(position.side, price, position.stop_loss):
+            self._overrun.setdefault(trade.signal_id, now)
+            return True
+        self._overrun.pop(trade.signal_id, None)
+        watched = any(order.managed_by == "bridge" and order.is_live for order in trade.orders.values())
+        return watched or position.trailing_percent is not None
+
+    def _is_over(self, entry: Order, now: datetime) -> bool:
+        expired = entry.expires_at is not None and now >= entry.expires_at
+        return expired or self._account.status != "active"
+
+    async def _is_gone(self, trade: Trade, position: Position) -> bool:
+        """Whether the venue refuses exits because it holds nothing any more (a liquidation, a person)."""
+        refused = any(o.leg is Leg.EXIT and o.status is OrderStatus.REJECTED for o in trade.orders.values())
+        if not refused:
+            return False
+        return await self._venue.held(position.symbol, position.side) < position.lot
+
+    def _note(self, command: Command, trade: Trade, round_: Round, tried: set[str]) -> None:
+        position = trade.position
+        if isinstance(command, Cancel):
+            if command.client_order_id not in tried:
+                tried.add(command.client_order_id)
+                round_.cancels.append(trade.orders[command.client_order_id])
+        elif position is not None and isinstance(command, Flatten):
+            level = log.error if command.reason in ("protection_failed", "emergency_close") else log.warning
+            level("flattening", position_id=str(position.id), reason=command.reason, why=command.message)
+            self._counts["flattened"] += 1
+            round_.facts.exits.append(
+                {"position_id": str(position.id), "reason": command.reason, "message": command.message}
+            )
+        elif position is not None and isinstance(command, Place):
+            intent = make_intent(command, trade, position)
+            if id_of(intent) not in tried:
+                tried.add(id_of(intent))
+                round_.facts.intents.append(intent)
+
+
+def make_intent(command: Place, trade: Trade, position: Position) -> dict[str, Any]:
+    """The intent of an order that protects or closes a position, as the database takes it."""
+    intent: dict[str, Any] = {
+        "signal_id": str(trade.signal_id),
+        "leg": command.leg.value,
+        "attempt": trade.next_attempt(command.leg),
+        "side": position.exit_side,
+        "kind": command.kind,
+        "amount": text(command.amount),
+        "reduce_only": True,
+        "managed_by": command.managed_by,
+    }
+    if command.trigger_price is not None:
+        intent["trigger_price"] = text(command.trigger_price)
+    return intent
+
+
+def id_of(intent: dict[str, Any]) -> str:
+    """The client order id of an intent."""
+    return client_order_id(UUID(intent["signal_id"]), Leg(intent["leg"]), int(intent["attempt"]))
