@@ -1,0 +1,149 @@
+-- What the bridge wants: orders that it sends after the commit, and ready signals that it will not trade. What must
+-- hold for every bridge is checked here: whose account it is, how many positions a trader may have.
+
+create function private.refusal(kind text, index bigint, code text, message text) returns jsonb
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return jsonb_build_array(jsonb_build_object('kind', kind, 'index', index, 'code', code, 'message', message));
+end;
+$$;
+
+-- Functions: intents --------------------------------------------------------------------------------------
+
+-- Why no entry may be intended for this signal now, as a code and a sentence; nulls when it may.
+create function private.entry_refusal(account public.exchange_accounts, signal public.signals, trader public.traders,
+  out code text, out message text)
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  held integer;
+begin
+  if signal.status <> 'ready' then
+    code := 'not_ready';
+    message := format('signal %s is %s, an entry is for a ready one', signal.id, signal.status);
+  elsif trader.default_exchange_account_id is distinct from account.id then
+    code := 'not_this_account';
+    message := format('trader %s does not trade on account %s', trader.id, account.id);
+  elsif account.status <> 'active' or account.permissions <> 'trade' then
+    code := 'account_inactive';
+    message := format('account %s is %s and may %s', account.id, account.status, account.permissions);
+  elsif trader.status <> 'active' then
+    code := 'trader_paused';
+    message := format('trader %s is %s', trader.id, trader.status);
+  else
+    select count(*) into held from (
+      select p.signal_id from public.positions p where p.trader_id = trader.id and p.status = 'open'
+      union
+      select o.signal_id from public.orders o
+      where o.trader_id = trader.id and o.leg = 'entry' and o.is_live
+    ) busy;
+    if held >= trader.max_concurrent_positions then
+      code := 'position_limit';
+      message := format('trader %s has %s of %s positions', trader.id, held, trader.max_concurrent_positions);
+    end if;
+  end if;
+end;
+$$;
+
+-- Orders that will be sent after this transaction; with a `code`, orders that our own checks denied. All of one signal
+-- stand or fall together. An intent that is there already is no second one.
+create function private.record_intents(account public.exchange_accounts, intents jsonb, at timestamptz) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  refused jsonb := '[]'::jsonb;
+  one record;
+  signal public.signals;
+  trader public.traders;
+  why record;
+begin
+  for one in
+    select private.uuid_of(f.item ->> 'signal_id') as signal_id, min(f.index) - 1 as index,
+      jsonb_agg(f.item order by f.index) as items,
+      bool_or(f.item ->> 'leg' = 'entry' and f.item ->> 'code' is null) as enters
+    from jsonb_array_elements(intents) with ordinality f (item, index)
+    where not exists (
+      select from public.orders o
+      where o.client_order_id = private.client_order_id(private.uuid_of(f.item ->> 'signal_id'), f.item ->> 'leg',
+        (f.item ->> 'attempt')::integer))
+    group by 1
+    order by 1
+  loop
+    select * into signal from public.signals s where s.id = one.signal_id and s.user_id = account.user_id;
+    if not found then
+      refused := refused || private.refusal('intent', one.index, 'unknown_signal',
+        format('account %s has no signal %s', account.id, one.signal_id));
+      continue;
+    end if;
+    select * into trader from public.traders t where t.id = signal.trader_id;
+    if one.enters then
+      select * into why from private.entry_refusal(account, signal, trader);
+      if why.code is not null then
+        refused := refused || private.refusal('intent', one.index, why.code, why.message);
+        continue;
+      end if;
+    end if;
+    insert into public.orders (id, user_id, account_id, trader_id, signal_id, client_order_id, leg, attempt, status,
+      symbol, normalised_symbol, side, kind, managed_by, reduce_only, attached, amount, price, trigger_price, lot,
+      stop_loss, take_profit, trailing_percent, code, message, expires_at, intended_at, closed_at, status_at)
+    select private.derived_id('order|' || i.client_order_id), signal.user_id, account.id, signal.trader_id, signal.id,
+      i.client_order_id, (i.item ->> 'leg')::public.order_leg, (i.item ->> 'attempt')::integer,
+      case when i.item ->> 'code' is null then 'intended' else 'denied' end::public.order_status,
+      signal.symbol, signal.normalised_symbol, i.item ->> 'side', i.item ->> 'kind',
+      coalesce(i.item ->> 'managed_by', 'venue'), coalesce((i.item ->> 'reduce_only')::boolean, false),
+      coalesce((i.item ->> 'attached')::boolean, false),
+      private.decimal(i.item ->> 'amount'), private.decimal(i.item ->> 'price'), private.decimal(i.item ->> 'trigger_price'),
+      private.decimal(i.item ->> 'lot'), private.decimal(i.item ->> 'stop_loss'), private.decimal(i.item ->> 'take_profit'),
+      private.decimal(i.item ->> 'trailing_percent'), i.item ->> 'code', left(i.item ->> 'message', 500),
+      private.moment(i.item ->> 'expires_at'), at, case when i.item ->> 'code' is not null then at end, at
+    from (
+      select item, private.client_order_id(signal.id, item ->> 'leg', (item ->> 'attempt')::integer) as client_order_id
+      from jsonb_array_elements(one.items) item
+    ) i;
+    -- From here on the order is the claim, the lease of the account its lease: nobody looks for this signal in the
+    -- queue before the entry should long be over.
+    update public.signal_queue q set leased_until = null, leased_by = null,
+      available_at = greatest(at, (select max(private.moment(item ->> 'expires_at')) from jsonb_array_elements(one.items) item))
+        + interval '1 day'
+    where q.signal_id = signal.id and one.enters;
+  end loop;
+  return refused;
+end;
+$$;
+
+-- Ready signals that will not be traded, for a reason that no order stands for.
+create function private.record_denials(account public.exchange_accounts, denials jsonb, at timestamptz) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  refused jsonb := '[]'::jsonb;
+  one record;
+begin
+  for one in
+    select f.index - 1 as index, private.uuid_of(f.item ->> 'signal_id') as signal_id, f.item ->> 'code' as code,
+      f.item ->> 'message' as message
+    from jsonb_array_elements(denials) with ordinality f (item, index)
+    order by 2
+  loop
+    if not exists (select from public.outcome_codes c where c.code = one.code and c.status = 'expired') then
+      refused := refused || private.refusal('denial', one.index, 'bad_outcome',
+        format('%s is no reason to expire', coalesce(one.code, '(none)')));
+    elsif exists (
+      select from public.signals s where s.id = one.signal_id and s.user_id = account.user_id and s.status = 'ready'
+        and not exists (select from public.orders o where o.signal_id = s.id and o.is_live)
+    ) then
+      perform private.move_signal(one.signal_id, 'expired', at, one.code,
+        jsonb_build_object('event_data', jsonb_strip_nulls(jsonb_build_object('message', one.message))));
+    else
+      refused := refused || private.refusal('denial', one.index, 'not_ready',
+        format('signal %s is not ready, or has orders', one.signal_id));
+    end if;
+  end loop;
+  return refused;
+end;
+$$;
