@@ -51,7 +51,13 @@ create table public.traders (
   constraint "a market is spot or usdm" check (market in ('spot', 'usdm')),
   constraint "on spot a trader can only go long" check (market <> 'spot' or side = 'long'),
   constraint "a trader watches 1 to 500 symbols"
-    check (cardinality(symbols) between 1 and 500 and array_position(symbols, null) is null),
+    check (
+      cardinality(symbols) between 1 and 500 and array_position(symbols, null) is null
+      and array_position(symbols, '') is null
+    ),
+  constraint "the symbols of a trader have at most 20000 letters" check (length(array_to_string(symbols, '')) <= 20000),
+  constraint "a strategy has at most 20000 letters" check (length(strategy) <= 20000),
+  constraint "the indicators of a trader fit in 64 KB" check (octet_length(indicators::text) <= 65536),
   constraint "an interval is 1m, 3m, 5m, 15m, 30m, 1h, 4h or 1d"
     check ("interval" in ('1m', '3m', '5m', '15m', '30m', '1h', '4h', '1d')),
   constraint "a trader has 1 to 20 conditions of at most 2000 letters"

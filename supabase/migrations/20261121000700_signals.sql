@@ -62,7 +62,8 @@ create table public.signals (
       and (status not in ('ready', 'in_position', 'closed') or ready_at is not null)
       and (status not in ('in_position', 'closed') or position_opened_at is not null)
     ),
-  constraint "a signal has at most 20 tags" check (cardinality(tags) <= 20)
+  constraint "a signal has at most 20 tags" check (cardinality(tags) <= 20),
+  constraint "the tags of a signal have at most 2000 letters" check (length(array_to_string(tags, '')) <= 2000)
 ) partition by range (id);
 
 comment on column public.signals.triggered_at is

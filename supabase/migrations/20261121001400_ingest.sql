@@ -87,8 +87,8 @@ begin
   select r.tags into sent.tags from json_to_record(item) as r (tags text[]);
   return sent;
 exception
-  -- The second is what an endless time or NaN is to an integer.
-  when data_exception or feature_not_supported then
+  -- The second is what an endless time or NaN is to an integer, the third an array in an array in an array.
+  when data_exception or feature_not_supported or program_limit_exceeded then
     sent.problem := 'bad_row: ' || field || ': ' || left(sqlerrm, 200);
     return sent;
 end;
@@ -119,7 +119,7 @@ begin
     )
   );
 exception
-  when data_exception or feature_not_supported then
+  when data_exception or feature_not_supported or program_limit_exceeded then
     return (
       select array_agg(private.read_sent_row(e.item, (e.index - 1)::integer))
       from json_array_elements(signals) with ordinality e (item, index)
@@ -165,11 +165,13 @@ begin
         when r.made_side is null then 'bad_row: side must be long or short'
         when r.price is null then 'bad_row: price is missing'
         when not (r.price > 0 and r.price < 1e20) then 'bad_row: price must be above zero and finite'
+        when scale(r.price) > 30 then 'bad_row: price must have at most 30 decimals'
         when jsonb_typeof(r.matched_conditions) <> 'array' then 'bad_row: matched_conditions must be an array'
         when jsonb_typeof(r.original_signal) <> 'object' then 'bad_row: original_signal must be an object'
         when coalesce(pg_column_size(r.matched_conditions), 0) + coalesce(pg_column_size(r.original_signal), 0) > 65536
           then 'bad_row: matched_conditions and original_signal must fit in 64 KB'
         when cardinality(r.tags) > 20 then 'bad_row: tags must be at most 20'
+        when length(array_to_string(r.tags, '')) > 2000 then 'bad_row: tags must have at most 2000 letters together'
         when r.unix_ms < 0 then 'outside_partitions: a signal fires after 1970'
         when r.made_at is null then 'outside_partitions: the year 9999 is the last'
         when r.made_at > horizon
@@ -364,45 +366,35 @@ $$;
 
 -- Triggers: the plain insert ------------------------------------------------------------------------------
 
--- Holds a plain insert to what ingest_signals does: the owner and the market come from the trader, the id must be the
--- signal's own, the status is new.
+-- Holds a plain insert to what ingest_signals does, by the same judgement: the owner and the market come from the
+-- trader, the id must be the signal's own, the status is new, and nothing is too large for who works on it next.
 create function private.derive_signal() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
   caller_role text := private.caller_role();
-  trader record;
+  judged private.ingest_row;
   quota integer;
 begin
-  select t.* into trader from public.traders t where t.id = new.trader_id;
-  if not found then
-    raise exception 'unknown_trader: there is no trader %', coalesce(new.trader_id::text, '(null)')
-      using errcode = 'check_violation';
-  end if;
-  if caller_role = 'authenticated' and trader.user_id is distinct from (select auth.uid()) then
-    raise exception 'not_your_trader: trader % belongs to someone else', new.trader_id
-      using errcode = 'insufficient_privilege';
-  end if;
-  if trader.status <> 'active' then
-    raise exception 'trader_inactive: trader % is %', new.trader_id, trader.status using errcode = 'check_violation';
-  end if;
-  if new.triggered_at > now() + interval '60 seconds' then
-    raise exception 'in_future: % is more than 60 s ahead of the database''s clock', new.triggered_at
-      using errcode = 'check_violation';
-  end if;
   if new.status <> 'new' then
     raise exception 'a signal starts as new, not as %', new.status using errcode = 'check_violation';
   end if;
-
-  new.user_id := trader.user_id;
   new.triggered_at := date_trunc('milliseconds', new.triggered_at);
-  if new.id <> public.signal_id(new.trader_id, new.symbol, new."interval", new.triggered_at) then
-    raise exception 'bad_id: the id of this signal is %, not %',
-      public.signal_id(new.trader_id, new.symbol, new."interval", new.triggered_at), new.id
-      using errcode = 'check_violation', hint = 'signal_id(trader_id, symbol, interval, triggered_at) makes it';
+  select j.* into judged
+  from unnest(private.judge_batch(
+    array[row(0, new.trader_id, new.symbol, new.normalised_symbol, new."interval", private.unix_ms(new.triggered_at),
+      new.side, new.initial_price, null, new.id, new.matched_conditions, new.original_signal, new.tags, null
+    )::private.sent_row],
+    case when caller_role = 'authenticated' then (select auth.uid()) end, false, null)) j;
+  if judged.problem like 'not_your_trader: %' then
+    raise exception '%', judged.problem using errcode = 'insufficient_privilege';
+  elsif judged.problem is not null then
+    raise exception '%', judged.problem using errcode = 'check_violation';
   end if;
-  new.normalised_symbol := coalesce(new.normalised_symbol, private.normalised_symbol(new.symbol, trader.market));
+
+  new.user_id := judged.user_id;
+  new.normalised_symbol := judged.normalised_symbol;
   new.current_price := coalesce(new.current_price, new.initial_price);
   new.created_at := now();
   new.updated_at := now();

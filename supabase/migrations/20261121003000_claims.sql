@@ -76,6 +76,18 @@ begin
 end;
 $$;
 
+-- The clock of the caller is believed, unless it stands still for ever: that time would be in the trail for good.
+create function private.check_clock(at timestamptz) returns void
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  if at is null or not isfinite(at) then
+    raise exception 'at must be a time, not %', coalesce(at::text, '(null)') using errcode = 'invalid_parameter_value';
+  end if;
+end;
+$$;
+
 -- Functions: leases that ran out --------------------------------------------------------------------------
 
 -- Takes back what machines did not finish in time: analyzing becomes new, with an event that says so; after the fifth
@@ -206,6 +218,7 @@ declare
 begin
   perform private.check_stage(stage);
   perform private.check_lease(lease_seconds);
+  perform private.check_clock(at);
   if max_rows is null or max_rows not between 1 and 1000 then
     raise exception 'a claim takes 1 to 1000 signals, not %', coalesce(max_rows::text, '(null)')
       using errcode = 'invalid_parameter_value';
@@ -285,7 +298,8 @@ $$;
 
 -- Functions: keeping and giving back ----------------------------------------------------------------------
 
--- The leases that a caller names and still holds, locked: the signals first, in order of id.
+-- The leases that a caller names and still holds, locked: the signals first, in order of id. Fences are consecutive
+-- numbers that another machine can guess, so the lease must be the caller's own; an operator may act for any.
 create function private.held_leases(stage text, signals jsonb) returns uuid[]
 language plpgsql
 set search_path = ''
@@ -303,6 +317,7 @@ begin
     join jsonb_array_elements(signals) i
       on private.uuid_of(i ->> 'signal_id') = q.signal_id and i ->> 'fence' = q.fence::text
     where q.stage = held_leases.stage and q.leased_until is not null
+      and (private.is_operator() or q.leased_by = private.caller_name())
     order by q.signal_id
     for update of q
   );

@@ -132,6 +132,7 @@ declare
   done uuid[];
   judged private.judged_item[] := private.judge_leases('analysis', results, 'results');
 begin
+  perform private.check_clock(at);
   judged := array(
     select row(j.index, j.signal_id, j.item, coalesce(j.code, case when p.problem is not null then 'bad_result' end),
       coalesce(j.message, p.problem))::private.judged_item
@@ -176,6 +177,7 @@ declare
   done uuid[];
   judged private.judged_item[] := private.judge_leases('analysis', results, 'results');
 begin
+  perform private.check_clock(at);
   judged := array(
     select row(j.index, j.signal_id, j.item, coalesce(j.code, case when p.problem is not null then 'bad_result' end),
       coalesce(j.message, p.problem))::private.judged_item
@@ -222,6 +224,7 @@ declare
   done uuid[];
   judged private.judged_item[] := private.judge_leases('monitoring', snapshots, 'snapshots');
 begin
+  perform private.check_clock(at);
   judged := array(
     select row(j.index, j.signal_id, j.item, coalesce(j.code, case when p.problem is not null then 'bad_result' end),
       coalesce(j.message, p.problem))::private.judged_item
@@ -323,6 +326,7 @@ declare
   done uuid[];
   judged private.judged_item[];
 begin
+  perform private.check_clock(at);
   perform private.check_batch(items, 'items');
   select array_agg(private.uuid_of(i ->> 'signal_id')) into named from jsonb_array_elements(items) i;
   perform 1 from public.signals s where s.id = any (named) order by s.id for no key update;
@@ -347,6 +351,8 @@ begin
         when s.has_active_orders then 'has_active_orders: the signal has orders at the venue'
         when q.leased_until is not null and i.item ->> 'fence' is distinct from q.fence::text
           then 'lease_lost: the signal is held with another fence'
+        when q.leased_until is not null and not private.is_operator() and q.leased_by <> private.caller_name()
+          then 'lease_lost: the signal is held by another machine'
         when private.outcome_problem(i.item ->> 'outcome_code', 'expired') is not null
           then 'bad_outcome: ' || private.outcome_problem(i.item ->> 'outcome_code', 'expired')
       end as problem
