@@ -87,7 +87,7 @@ class Scene:
             "take_profit_type": "percentage",
             "take_profit_value": "3",
             "min_confidence": "0",
-            "monitoring_interval_seconds": 300,
+            "monitoring_interval_seconds": 60,
             **trader,
         }
         names, places = ", ".join(columns), ", ".join(["%s"] * len(columns))
