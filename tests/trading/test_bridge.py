@@ -261,6 +261,29 @@ class TestAnEntryThatIsNotFilled:
         await world.check_against_venue()
 
 
+async def test_a_stop_that_was_passed_and_does_not_fill_is_helped_by_a_market_exit(world: World) -> None:
+    bridge = await world.start()
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    world.candle("100")
+    await world.settle(bridge)
+    # Nobody trades: the stop is triggered and finds no volume.
+    for _ in range(4):
+        world.candles({"BTCUSDT": ("97", "97", "97", "97")}, volume=0)
+        await world.settle(bridge)
+    assert (await world.position(signal))["exit_reason"] == "stop_loss"
+    assert (await world.orders(signal))["exit", 1]["status"] == "open"
+    assert await world.unprotected() == []
+    for _ in range(2):
+        world.candle("97")
+        await world.settle(bridge)
+    closed = await world.signal(signal)
+    assert (closed["status"], closed["outcome_code"]) == ("closed", "stop_loss")
+    assert world.exchange.paper_engine.open_orders() == []
+    await world.check_record()
+    await world.check_against_venue()
+
+
 class TestTrailing:
     @pytest.mark.parametrize("attached", [True, False])
     async def test_the_stop_follows_the_price_and_never_leaves_a_gap(
