@@ -8,6 +8,24 @@ create type public.account_status as enum (
   'halted'    -- opens nothing new and flattens what is open
 );
 
+-- Functions that the table needs ----------------------------------------------------------------------------
+
+-- What an owner may set: few known names, each of its kind and size. The bridge computes with them.
+create function private.settings_are_sound(settings jsonb) returns boolean
+language sql immutable strict parallel safe
+set search_path = ''
+as $$
+  select jsonb_typeof(settings) = 'object' and length(settings::text) <= 2000 and not exists (
+    select from jsonb_each(settings) s
+    where case
+      when s.key in ('leverage', 'max_drift_percent', 'latency_ms', 'slippage', 'participation')
+        then coalesce(s.value #>> '{}' !~ '^[0-9]{1,9}(\.[0-9]{1,12})?$', true)
+      when s.key = 'attached' then jsonb_typeof(s.value) <> 'boolean'
+      when s.key = 'starting' then jsonb_typeof(s.value) <> 'object'
+      else true
+    end);
+$$;
+
 -- Tables --------------------------------------------------------------------------------------------------
 
 create table public.exchange_accounts (
@@ -38,7 +56,7 @@ create table public.exchange_accounts (
   constraint "a venue is named as ccxt names it" check (venue ~ '^[a-z0-9_]{1,40}$'),
   constraint "an account trades spot or usdm" check (market in ('spot', 'usdm')),
   constraint "an account may be read, or traded" check (permissions in ('read', 'trade')),
-  constraint "settings are an object" check (jsonb_typeof(settings) = 'object'),
+  constraint "settings are few, known and sound" check (private.settings_are_sound(settings)),
   constraint "keys are sealed whole, or there are none" check (num_nulls(ciphertext, salt, key_version) in (0, 3)),
   constraint "a paper account has no keys" check (venue <> 'paper' or ciphertext is null),
   constraint "a lease has a machine and an end" check ((lease_machine is null) = (leased_until is null))
@@ -127,6 +145,10 @@ declare
   answer jsonb;
 begin
   perform private.check_batch(accounts, 'accounts');
+  if lease_seconds not between 1 and 3600 then
+    raise exception 'an account is leased for 1 to 3600 seconds, not %', lease_seconds
+      using errcode = 'invalid_parameter_value';
+  end if;
   with held as (
     select private.uuid_of(item ->> 'account_id') as id, (item ->> 'fence')::bigint as fence
     from jsonb_array_elements(accounts) item
@@ -176,14 +198,23 @@ create function private.seal_account(account_id uuid, ciphertext text, salt text
 language plpgsql security definer
 set search_path = ''
 as $$
+declare
+  account public.exchange_accounts;
 begin
+  select * into account from public.exchange_accounts a where a.id = account_id for no key update;
+  if not found then
+    raise exception 'there is no exchange account %', account_id using errcode = 'no_data_found';
+  end if;
+  -- Keys that are there are replaced by the bridge that trades with them, and by no other machine.
+  if account.ciphertext is not null and (account.lease_machine is distinct from private.caller_machine()
+    or account.leased_until < clock_timestamp()) then
+    raise exception 'machine % does not hold account %, whose keys are sealed already', private.caller_machine(),
+      account_id using errcode = 'insufficient_privilege';
+  end if;
   update public.exchange_accounts a
   set ciphertext = decode(seal_account.ciphertext, 'base64'), salt = decode(seal_account.salt, 'base64'),
     key_version = seal_account.key_version
   where a.id = account_id;
-  if not found then
-    raise exception 'there is no exchange account %', account_id using errcode = 'no_data_found';
-  end if;
 end;
 $$;
 
@@ -270,6 +301,8 @@ grant insert (user_id, name, venue, market, sandbox, permissions, settings) on p
 grant update (name, status, settings) on public.exchange_accounts to authenticated, service_role;
 grant delete on public.exchange_accounts to service_role;
 grant select on public.exchange_accounts to trading_bridge;
+-- A CHECK runs with the rights of who writes the row.
+grant execute on function private.settings_are_sound(jsonb) to authenticated, service_role;
 grant execute on function
   private.claim_accounts(integer, integer, uuid[]), public.claim_accounts(integer, integer, uuid[]),
   private.renew_accounts(jsonb, integer), public.renew_accounts(jsonb, integer),

@@ -276,6 +276,10 @@ declare
   refused jsonb := jsonb '[]';
   state jsonb;
 begin
+  perform private.check_clock(at);
+  if jsonb_typeof(facts) is distinct from 'object' then
+    raise exception 'facts are one object of lists' using errcode = 'invalid_parameter_value';
+  end if;
   select key into wrong from jsonb_object_keys(facts) key where not every ? key limit 1;
   if wrong is not null then
     raise exception 'facts hold an unknown key %', wrong using errcode = 'invalid_parameter_value';

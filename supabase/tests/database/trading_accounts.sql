@@ -1,7 +1,7 @@
 -- Exchange accounts: owners see and change theirs, nobody but the bridge reads ciphertext, one machine trades one.
 begin;
 \ir trading_setup.psql
-select plan(28);
+select plan(36);
 
 -- People --------------------------------------------------------------------------------------------------
 
@@ -81,9 +81,27 @@ select is(
   pg_temp.as_role('trading_bridge', 'vyx-test',
     $$select encode(ciphertext, 'base64') from public.exchange_accounts where id = '00000000-0000-4000-8000-0000000000ac'$$),
   'Y2lwaGVy', 'and reads it as long as it holds it');
+select matches(
+  pg_temp.as_role('trading_bridge', 'vyx-other',
+    $$select public.seal_account('00000000-0000-4000-8000-0000000000ac', 'YQ==', 'Yg==', 2)$$),
+  '^42501 machine vyx-other does not hold account', 'another machine does not replace keys that are there');
+select is(
+  pg_temp.as_role('trading_bridge', 'vyx-test',
+    $$select public.seal_account('00000000-0000-4000-8000-0000000000ac', 'Y2lwaGVy', 'c2FsdA==', 2)$$),
+  '', 'the machine that holds the account does');
 select throws_ok(
   $$update public.exchange_accounts set salt = null where id = '00000000-0000-4000-8000-0000000000ac'$$, '23514', null,
   'keys are sealed whole or not at all');
+
+-- Settings ------------------------------------------------------------------------------------------------
+
+select throws_ok(format($$update public.exchange_accounts set settings = %L where id = %L$$, wrong.settings,
+    current_setting('test.account')), '23514', null, 'settings are refused: ' || wrong.settings)
+from (values ('{"leverage": "NaN"}'), ('{"leverage": null}'), ('{"nonsense": 1}'), ('{"attached": "yes"}'))
+  as wrong (settings);
+select lives_ok(format($$update public.exchange_accounts set settings =
+    '{"leverage": "5", "max_drift_percent": 0.5, "attached": false, "starting": {"USDT": "100"}}' where id = %L$$,
+    current_setting('test.account')), 'sound settings are kept');
 
 -- Leases --------------------------------------------------------------------------------------------------
 
@@ -96,6 +114,11 @@ select is(
     'select (public.claim_accounts(accounts => array[%L]::uuid[]) -> 0 ->> ''fence'')::bigint - %s',
     current_setting('test.account'), current_setting('test.fence'))),
   '1', 'its own machine gets it again after a restart, with a new fence');
+select matches(
+  pg_temp.as_role('trading_bridge', 'vyx-test', format(
+    $$select public.renew_accounts('[{"account_id": "%s", "fence": 1}]', 2000000000)$$,
+    current_setting('test.account'))),
+  '^22023 an account is leased for 1 to 3600 seconds', 'nobody leases an account for good');
 select matches(
   pg_temp.as_role('trading_bridge', 'vyx-test', format('select public.record_trading(%L, %s, ''{}'')',
     current_setting('test.account'), current_setting('test.fence'))),
