@@ -38,6 +38,13 @@ def project(busy_stack: Stack) -> Stack:
     return busy_stack
 
 
+@pytest.fixture
+def fragile_stack(state_folder: Path) -> Iterator[Stack]:
+    """A stack for one test, which stops parts of it."""
+    with running_stack(state_folder / "fragile") as one:
+        yield one
+
+
 @pytest.fixture(scope="package")
 async def busy_candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten hours of two symbols."""

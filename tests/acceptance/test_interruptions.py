@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.acceptance.conftest import SYMBOLS, Undisturbed
 from tests.acceptance.journey import Run, add_trader, ask, read_record, running
 from tests.outages import absent
-from tests.stacks import Stack, running_stack
+from tests.stacks import Stack
 from tests.waiting import until
 
 OUTAGE_SECONDS = 30
@@ -70,13 +67,6 @@ async def test_a_machine_killed_again_and_again_comes_to_the_same_record(
     for event in foretold:
         told.remove(event)
     assert {kind for _, kind in told} <= GIVEN_BACK
-
-
-@pytest.fixture
-def fragile_stack(state_folder: Path) -> Iterator[Stack]:
-    """A stack for one test, which stops parts of it."""
-    with running_stack(state_folder / "fragile") as one:
-        yield one
 
 
 async def test_thirty_seconds_without_the_database_in_the_middle_of_a_run_change_nothing(
