@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ class Cluster:
             *("-p", str(self.settings.db_port)),
             *("-c", f"shared_buffers={min(max(memory // 8, 128), 1024)}MB"),
             *("-c", f"effective_cache_size={max(memory // 2, 256)}MB"),
+            *_allow_plugins(),
             *options,
         ]
 
@@ -277,6 +279,19 @@ def end_postmaster(data: Path) -> None:
             select.select([handle], [], [], 10)
     finally:
         os.close(handle)
+
+
+@cache
+def _allow_plugins() -> tuple[str, ...]:
+    """Newer minor releases name the output plugins that may be used, wal2json not among them; older ones
+    refuse to start with a setting that they do not know."""
+    described = subprocess.run(  # noqa: S603 - the server itself, by its path
+        [str(BIN / "postgres"), "--describe-config"], capture_output=True, text=True, check=False
+    )
+    known = {line.split("\t", 1)[0] for line in described.stdout.splitlines()}
+    if "output_plugin_libraries" not in known:
+        return ()
+    return "-c", "output_plugin_libraries=pgoutput, wal2json"
 
 
 def _owner() -> tuple[int, int]:
