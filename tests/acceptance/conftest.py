@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -41,7 +42,7 @@ def project(busy_stack: Stack) -> Stack:
 @pytest.fixture
 def fragile_stack(state_folder: Path) -> Iterator[Stack]:
     """A stack for one test, which stops parts of it."""
-    with running_stack(state_folder / "fragile") as one:
+    with running_stack(state_folder / f"fragile-{uuid4().hex[:8]}") as one:
         yield one
 
 
