@@ -45,7 +45,7 @@ def test_a_replay_ends_with_everything_accounted_for(first_run: dict[str, Any]) 
     assert first_run["duplicates"] == first_run["rejected"] == 0
     assert sum(first_run["signals_by_status"].values()) == first_run["signals"]
     assert len(first_run["signals_by_status"]) >= 3
-    assert first_run["positions_closed"] > 5
+    assert first_run["positions_closed"] >= 3
     assert Decimal(first_run["fees"]) > 0
     assert first_run["positions_unprotected"] == first_run["orders_unresolved"] == 0
     assert first_run["errors"] == []

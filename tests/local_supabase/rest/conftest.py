@@ -1,9 +1,9 @@
-"""REST servers on databases of their own in the shared cluster: one with the recorded fixture, one to use."""
+"""REST servers on two databases of a cluster of their own: one with the recorded fixture, one to use."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +17,21 @@ from psycopg import AsyncConnection, sql
 from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.rest.app import RestApp, create_app
 from scripts.local_supabase.rest.settings import RestSettings
+from scripts.local_supabase.settings import Settings
 from tests.local_supabase.rest.cases import GOLDEN, SECRET
 from tests.local_supabase.rest.raw_http import Answer, send_raw
 from tests.local_supabase.serving import serving
 from tests.ports import free_ports
 
 HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def cluster(state_folder: Path) -> Iterator[Cluster]:
+    """Apart from the one that the other tests share: the databases here bring roles along."""
+    database = Cluster(Settings(root=state_folder / "rest").at_port(free_ports()))
+    with database.running():
+        yield database
 
 
 @dataclass
