@@ -28,7 +28,7 @@ from workers.machine import Machine, build
 from workers.signals.feeds.feed import FeedKind
 
 # The unmodified client gives up for good after five attempts, which take some fifteen seconds.
-OUTAGE_SECONDS = 20
+OUTAGE_SECONDS = 60
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 LIVE_MINUTES = 12
 
