@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import accounts, doctor, machines, orders, partitions, positions, signals, traders, up, users
+from cli import accounts, bench, doctor, machines, orders, partitions, positions, signals, traders, up, users
 from cli.output import notes
 from shared.errors import InputError, SigtrailError
 from shared.log import setup
@@ -22,6 +22,7 @@ app = typer.Typer(
 for noun in (users, traders, machines, accounts, signals, orders, positions, partitions):
     app.add_typer(noun.app)
 app.command("doctor")(doctor.examine)
+app.command("bench")(bench.bench)
 app.command("up")(up.up)
 
 

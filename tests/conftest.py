@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
-from tests.ports import free_ports
 from tests.stacks import Stack, running_stack
 
 # Tests never reach the Supabase project that the caller's environment may name.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.local_supabase import stack
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
-from tests.ports import free_ports
 
 
 @dataclass(frozen=True)

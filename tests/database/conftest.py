@@ -10,9 +10,9 @@ import pytest
 
 from scripts.local_supabase import migrations
 from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
 from tests.database.stage import Stage
-from tests.ports import free_ports
 
 
 @pytest.fixture(scope="session")

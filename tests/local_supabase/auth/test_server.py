@@ -13,10 +13,10 @@ from scripts.local_supabase.auth import database
 from scripts.local_supabase.auth.app import create_app
 from scripts.local_supabase.auth.config import AuthConfig, read_auth_config
 from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
 from tests.local_supabase.auth.conftest import PASSWORD, Api, new_email
 from tests.local_supabase.serving import serving
-from tests.ports import free_ports
 
 
 async def test_anybody_can_verify_tokens_with_the_public_keys(api: Api) -> None:

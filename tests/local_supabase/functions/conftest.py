@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from scripts.local_supabase import functions
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
-from tests.ports import free_ports
 from tests.waiting import until
 
 SOURCES = Path(__file__).with_name("project")

@@ -13,9 +13,9 @@ import pytest
 
 from scripts.local_supabase.gateway.app import create_app
 from scripts.local_supabase.keys import Keys
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
 from tests.local_supabase.serving import echo, serving
-from tests.ports import free_ports
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 

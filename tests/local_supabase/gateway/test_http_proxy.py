@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from scripts.local_supabase.gateway import app as gateway_app
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
 from tests.local_supabase.gateway.conftest import Gateway
 from tests.local_supabase.serving import echo, serving
-from tests.ports import free_ports
 
 
 async def mirror(scope: Any, receive: Any, send: Any) -> None:

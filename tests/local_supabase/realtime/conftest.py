@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.local_supabase.ports import free_ports
 from tests.local_supabase.realtime.service import Database, Service
-from tests.ports import free_ports
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,12 @@ import psycopg
 import pytest
 import websockets
 
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.realtime import partitions
 from tests.local_supabase.realtime.player import Client
 from tests.local_supabase.realtime.service import FAST, Database, Service
 from tests.local_supabase.realtime.subscriber import USER_1
 from tests.local_supabase.realtime.transcript import mint
-from tests.ports import free_ports
 from tests.waiting import until
 
 ONE_CHANNEL: dict[str, Any] = {"config": {"broadcast": {"ack": True, "self": True}}}

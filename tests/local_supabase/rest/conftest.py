@@ -15,13 +15,13 @@ import pytest
 from psycopg import AsyncConnection, sql
 
 from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.rest.app import RestApp, create_app
 from scripts.local_supabase.rest.settings import RestSettings
 from scripts.local_supabase.settings import Settings
 from tests.local_supabase.rest.cases import GOLDEN, SECRET
 from tests.local_supabase.rest.raw_http import Answer, send_raw
 from tests.local_supabase.serving import serving
-from tests.ports import free_ports
 
 HERE = Path(__file__).parent
 

@@ -12,9 +12,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.ports import free_ports
 from tests.local_supabase.rest.conftest import Rest, rest_settings, running_rest
 from tests.local_supabase.rest.relay import Relay
-from tests.ports import free_ports
 from tests.waiting import until
 
 

@@ -14,12 +14,12 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from scripts.local_supabase.gateway.app import create_app as create_gateway
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.rest.app import create_app
 from scripts.local_supabase.rest.settings import RestSettings
 from scripts.local_supabase.settings import Settings
 from tests.local_supabase.rest.conftest import Rest
 from tests.local_supabase.serving import echo, serving
-from tests.ports import free_ports
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import pytest
 
 from scripts.local_supabase import stack as stacks
 from scripts.local_supabase.parts import takes_connections
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import CHECKOUT, Settings
 from tests.local_supabase.stack.projects import open_folder, write_project
-from tests.ports import free_ports
 from tests.stacks import running_stack
 from tests.waiting import until
 

@@ -12,9 +12,9 @@ import pytest
 
 from scripts.local_supabase import cluster, stack
 from scripts.local_supabase.errors import StackError
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import CHECKOUT, Settings
-from tests.ports import free_ports
 from tests.stacks import running_stack
 
 

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import cluster, stack
+from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import CHECKOUT, Settings
-from tests.ports import free_ports
 
 SITE_PACKAGES = Path(psycopg.__file__).parents[1]
 IS_ROOT = os.geteuid() == 0

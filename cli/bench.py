@@ -1,0 +1,61 @@
+"""`sigtrail bench`: how fast this is here, beside what this machine could do at best."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import notes, print_json, show
+from cli.project import run
+from shared.errors import InputError, NotFound
+
+# What there is: the module of the same name in scripts/bench has `async def run(*, quick, progress)`.
+BENCHMARKS: dict[str, str] = {}
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="Which one; without it they are listed.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A figure within a minute.")] = False,
+) -> None:
+    """Measure on a local Supabase made for this and removed again. Exit status 0 whatever the figures are."""
+    if not name:
+        for one, purpose in BENCHMARKS.items():
+            print(f"{one:<12} {purpose}")
+        return
+    if name not in BENCHMARKS:
+        raise InputError(f"there is no benchmark {name}: choose from {', '.join(BENCHMARKS)}")
+    document = _measure(name, quick)
+    if json:
+        print_json(document)
+    else:
+        _print_report(document)
+
+
+def _measure(name: str, quick: bool) -> dict[str, Any]:
+    if not (Path(__file__).resolve().parents[1] / "scripts" / "bench").is_dir():
+        raise NotFound("benchmarks need the checkout: run ./scripts/sigtrail bench in it")
+    report = import_module("scripts.bench.report")
+    module = import_module(f"scripts.bench.{name}")
+
+    def progress(text: str) -> None:
+        notes.print(f"{name}: {text}", markup=False)
+
+    results = run(module.run(quick=quick, progress=progress))
+    document: dict[str, Any] = report.to_document(name, results)
+    return document
+
+
+def _print_report(document: dict[str, Any]) -> None:
+    print(f"{document['bench']} on {document['machine']}")
+    for one in document["results"]:
+        words = [f"  {one['name']:<44} {one['value']:>12g} {one['unit']}"]
+        if one["ratio"] is not None:
+            words.append(f"floor {one['floor']:g}, ratio {one['ratio']:g}")
+        if one["target"] is not None:
+            words.append(f"target {one['target']:g}: {'met' if one['met'] else 'MISSED'}")
+        print("  ".join(words))
+    print(f"all targets met: {show(document['met'])}")
