@@ -17,7 +17,7 @@ do $$
 declare
   machine_role text;
 begin
-  foreach machine_role in array array['signal_worker', 'analyst', 'trading_bridge'] loop
+  foreach machine_role in array array['signal_worker', 'analyst', 'trading_bridge', 'archivist'] loop
     if not exists (select from pg_catalog.pg_roles where rolname = machine_role) then
       execute format('create role %I nologin noinherit', machine_role);
     end if;
@@ -37,8 +37,8 @@ alter default privileges in schema public revoke all on sequences from anon, aut
 alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
 
 revoke all on schema private, partitions, analytics from public;
-grant usage on schema public to authenticated, service_role, signal_worker, analyst, trading_bridge;
-grant usage on schema private to authenticated, service_role, signal_worker, analyst, trading_bridge;
+grant usage on schema public to authenticated, service_role, signal_worker, analyst, trading_bridge, archivist;
+grant usage on schema private to authenticated, service_role, signal_worker, analyst, trading_bridge, archivist;
 
 -- Functions -----------------------------------------------------------------------------------------------
 
