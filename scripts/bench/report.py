@@ -17,7 +17,8 @@ class Result:
     value: what was measured, in `unit`
     floor: the best that could be, measured in the same run in the same unit
     ratio: value against floor
-    target: what must be reached, of the ratio where there is one, else of the value
+    target: what must be reached, of the ratio where there is one, else of the value; a time that must not
+    pass (at_most with of_value) is one of the value, whatever the ratio
     met: whether it was, None for a figure that has no target
     """
 
@@ -39,9 +40,12 @@ def at_least(name: str, value: float, unit: str, target: float, floor: float | N
     return _judge(name, value, unit, target, floor, lambda reached: reached >= target)
 
 
-def at_most(name: str, value: float, unit: str, target: float, floor: float | None = None) -> Result:
-    """A figure of which less is better. With a floor, the target is one of their ratio."""
-    return _judge(name, value, unit, target, floor, lambda reached: reached <= target)
+def at_most(
+    name: str, value: float, unit: str, target: float, floor: float | None = None, *, of_value: bool = False
+) -> Result:
+    """A figure of which less is better. With a floor, the target is one of their ratio, unless it is one of
+    the value and the floor stands there to compare with."""
+    return _judge(name, value, unit, target, floor, lambda reached: reached <= target, of_value=of_value)
 
 
 def exactly(name: str, value: float, unit: str, target: float) -> Result:
@@ -82,10 +86,17 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 
 def _judge(
-    name: str, value: float, unit: str, target: float, floor: float | None, holds: Callable[[float], bool]
+    name: str,
+    value: float,
+    unit: str,
+    target: float,
+    floor: float | None,
+    holds: Callable[[float], bool],
+    *,
+    of_value: bool = False,
 ) -> Result:
     ratio = _ratio(value, floor)
-    reached = value if ratio is None else ratio
+    reached = value if ratio is None or of_value else ratio
     return Result(name, _round(value), unit, _rounded(floor), ratio, target, holds(reached))
 
 

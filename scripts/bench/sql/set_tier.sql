@@ -1,0 +1,1 @@
+update public.users set tier = 'elite' where email like 'bench-%%@sigtrail.local'
