@@ -3,12 +3,44 @@
 
 -- Tables --------------------------------------------------------------------------------------------------
 
--- The days that are open. Ingest asks here, so that a day that was closed stays closed.
+-- The book of days. Ingest asks here, so that a day that was closed stays closed; the jobs of the tiers write here how
+-- far each day has come.
 create table private.partition_days (
   day date primary key,
-  opened_at timestamptz not null default now()
-);
+  opened_at timestamptz not null default now(),
+  -- The last event of the day by the database's clock, kept by the roll-up. Null: nothing was ever written.
+  last_write_at timestamptz,
+  -- When its hot-only indexes were dropped. From then on its changes are noted in private.day_changes.
+  warmed_at timestamptz,
+  -- When it was last reduced to what was traded. From then on it takes no new signals.
+  compacted_at timestamptz
+) with (fillfactor = 70);
 alter table private.partition_days enable row level security;
+
+-- When a day's tiers begin, and how long what has no other place is kept. Every length is compared with an age, never
+-- taken from a time, so that no time zone and no change to summer time moves it.
+create table private.retention (
+  only_row boolean primary key default true check (only_row),
+  warm_after interval not null default '24 hours' check (warm_after >= '1 hour'),
+  cold_after interval not null default '7 days',
+  check (cold_after >= warm_after)
+);
+insert into private.retention default values;
+alter table private.retention enable row level security;
+
+-- Indexes that only a hot day needs. Each is made on the partitions themselves: one of the parent could not be dropped
+-- from a single day.
+create table private.hot_indexes (
+  name text primary key,
+  parent text not null check (parent in ('signals', 'signal_events', 'signal_monitoring_snapshots')),
+  definition text not null
+);
+comment on column private.hot_indexes.definition is 'What follows "create index … on …": the method, columns and condition.';
+alter table private.hot_indexes enable row level security;
+
+-- What went wrong lately, of one user. No new signal has an error, so ingest does not feel it.
+insert into private.hot_indexes (name, parent, definition) values
+  ('signal_events_errors', 'signal_events', '(user_id, signal_id desc) where error_info is not null');
 
 -- Functions -----------------------------------------------------------------------------------------------
 
@@ -19,6 +51,41 @@ as $$
 begin
   return parent || '_' || to_char(day, 'YYYYMMDD');
 end;
+$$;
+
+-- How old a day is: since its end, its opening or its last write, whichever came last, so that a backfilled day is not
+-- cold at once. Below zero for a day that is not over; null for one that was never opened.
+create function private.day_age(day date) returns interval
+language sql stable
+set search_path = ''
+as $$
+  select now() - greatest((d.day + 1)::timestamp at time zone 'UTC', d.opened_at, d.last_write_at)
+  from private.partition_days d
+  where d.day = day_age.day;
+$$;
+
+-- hot, warm or cold; null for a day that was never opened.
+create function private.day_tier(day date) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when age.age >= r.cold_after then 'cold'
+    when age.age >= r.warm_after then 'warm'
+    when age.age is not null then 'hot'
+  end
+  from private.retention r
+  cross join lateral (select private.day_age(day_tier.day) as age) age;
+$$;
+
+-- The days that hold something and are old enough for the archive, the oldest first.
+create function private.cold_days() returns setof date
+language sql stable
+set search_path = ''
+as $$
+  select d.day from private.partition_days d
+  where d.last_write_at is not null and private.day_tier(d.day) = 'cold'
+  order by d.day;
 $$;
 
 -- Makes one partition: a table like its parent, with a check equal to the bounds so that ATTACH has nothing to scan,
@@ -40,6 +107,21 @@ begin
   execute format('alter table public.%I attach partition partitions.%I for values from (%L) to (%L)',
     parent, child, lower_id, upper_id);
   execute format('alter table partitions.%I drop constraint within_day', child);
+end;
+$$;
+
+-- Makes the indexes of a hot day.
+create function private.make_hot_indexes(day date) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  wanted private.hot_indexes;
+begin
+  for wanted in select * from private.hot_indexes h order by h.name loop
+    execute format('create index %I on partitions.%I %s', private.partition_name(wanted.name, day),
+      private.partition_name(wanted.parent, day), wanted.definition);
+  end loop;
 end;
 $$;
 
@@ -78,6 +160,7 @@ begin
           'create trigger no_truncate before truncate on partitions.%I '
           'for each statement execute function private.refuse_to_rewrite()',
           private.partition_name('signal_events', day));
+        perform private.make_hot_indexes(day);
       end if;
       perform set_config('lock_timeout', usual_timeout, true);
     exception
@@ -115,15 +198,23 @@ begin
 end;
 $$;
 
--- Keeps the days ahead open: yesterday, for what comes late, to days_ahead days from today. How many it opened.
+-- Keeps the days ahead open: yesterday, for what comes late, to days_ahead days from today; and when nobody did so for
+-- days, the days since then, a month of them at most. How many it opened.
 create function private.ensure_partitions(days_ahead integer default 16) returns integer
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
   today date := (now() at time zone 'UTC')::date;
+  last_day date := (select max(d.day) from private.partition_days d where d.day < today);
 begin
-  return (select count(*) from private.open_partitions(today - 1, today + days_ahead) p where p.opened);
+  return (
+    select count(*)
+    from private.open_partitions(
+      case when last_day >= today - 31 then least(last_day + 1, today - 1) else today - 1 end, today + days_ahead
+    ) p
+    where p.opened
+  );
 end;
 $$;
 
