@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     sigtrail_master_key: SecretStr | None = None
     # Where machines keep what is theirs: names, spools, paper accounts. `.local/machines` without it.
     sigtrail_state: Path | None = None
+    # Where cold history and seals go: supabase://BUCKET/prefix, a folder, or s3://bucket/prefix.
+    sigtrail_archive: str = Field(default="supabase://sigtrail-archive", min_length=1)
+    # Signs the seals: base64 of 32 bytes. `sigtrail audit key` makes one.
+    sigtrail_seal_key: SecretStr | None = None
 
     def need(self, name: str) -> str:
         """The plain text of an optional setting; `ConfigurationError` names it when it is not there."""

@@ -1,4 +1,4 @@
--- The later tiers' books: summaries of metrics, seals of the trail and files of the archive. Declared here, so that
+-- The later tiers' books: summaries of metrics, and seals of the trail. Declared here, so that
 -- their names are settled; what fills them comes with the tiers.
 
 create table public.signal_metrics_summary (
@@ -34,21 +34,8 @@ create table public.audit_seals (
   constraint "a seal covers transactions in order" check (to_tx >= from_tx)
 );
 
-create table public.archive_files (
-  id bigint generated always as identity primary key,
-  partition_day date not null,
-  kind text not null,
-  path text not null unique,
-  row_count bigint not null,
-  byte_count bigint not null,
-  content_hash bytea not null,
-  created_at timestamptz not null default now(),
-  verified_at timestamptz
-);
-
 alter table public.signal_metrics_summary enable row level security;
 alter table public.audit_seals enable row level security;
-alter table public.archive_files enable row level security;
 
 create policy "Users read their summaries" on public.signal_metrics_summary
   for select to authenticated using (user_id = (select auth.uid()));
