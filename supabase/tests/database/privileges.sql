@@ -13,7 +13,8 @@ select is_empty($$ select name from functions where schema = 'public' and define
   'no function that clients reach by name runs with its owner''s rights');
 select set_eq($$ select distinct name from functions where definer
     and (has_function_privilege('authenticated', oid, 'execute') or has_function_privilege('anon', oid, 'execute')) $$,
-  $$ values ('ingest_signals'), ('watch_signals'), ('unwatch_signals') $$,
+  $$ values ('ingest_signals'), ('watch_signals'), ('unwatch_signals'),
+    ('next_day'), ('machines_named'), ('machine_names') $$,
   'these are all that users execute with its owner''s rights');
 select is_empty($$ select schema || '.' || name from functions where has_function_privilege('anon', oid, 'execute') $$,
   'anonymous executes nothing');
