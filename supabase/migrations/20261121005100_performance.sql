@@ -1,0 +1,523 @@
+-- Performance: what strategies were worth. Counts of signals by day are rolled up from the trail, so that they outlive
+-- the signals that a compaction takes out; profit comes from the positions, which stay for good.
+
+-- Tables --------------------------------------------------------------------------------------------------
+
+-- Signals by what fired them, by the UTC day that they fired on: how many came how far. Rolled up by a job, at most a
+-- minute behind.
+create table private.signal_tallies (
+  user_id uuid not null,
+  trader_id uuid not null,
+  day date not null,
+  symbol text not null,
+  source public.signal_source not null,
+  machine_id uuid,
+  generated bigint not null default 0,
+  approved bigint not null default 0,
+  rejected bigint not null default 0,
+  ready bigint not null default 0,
+  traded bigint not null default 0,
+  closed bigint not null default 0,
+  expired bigint not null default 0,
+  unique nulls not distinct (trader_id, day, symbol, source, machine_id)
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
+create index signal_tallies_user_id_idx on private.signal_tallies (user_id, day);
+alter table private.signal_tallies enable row level security;
+
+insert into private.rollups (name, next_tx) values ('signal tallies', 0);
+
+-- Adds what the trail got since the last time to the tallies, once: by transaction id, as the seals do. A late signal
+-- counts for the day that it fired on. How many tallies changed.
+create function private.roll_up_tallies() returns integer
+language plpgsql security definer
+set search_path = ''
+set jit = off
+as $$
+declare
+  from_tx bigint;
+  to_tx bigint;
+  changed integer;
+begin
+  select r.next_tx into from_tx from private.rollups r where r.name = 'signal tallies' for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  to_tx := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+  insert into private.signal_tallies as t (
+    user_id, trader_id, day, symbol, source, machine_id,
+    generated, approved, rejected, ready, traded, closed, expired
+  )
+  select s.user_id, s.trader_id, (s.triggered_at at time zone 'UTC')::date, s.symbol, s.source, s.machine_id,
+    count(*) filter (where e.event_type = 'signal_created'),
+    count(*) filter (where e.to_status = 'monitoring'),
+    count(*) filter (where e.to_status = 'rejected'),
+    count(*) filter (where e.to_status = 'ready'),
+    count(*) filter (where e.to_status = 'in_position'),
+    count(*) filter (where e.to_status = 'closed'),
+    count(*) filter (where e.to_status = 'expired')
+  from public.signal_events e
+  join public.signals s on s.id = e.signal_id
+  where e.tx >= from_tx and e.tx < to_tx
+    and (e.event_type = 'signal_created'
+      or e.to_status in ('monitoring', 'rejected', 'ready', 'in_position', 'closed', 'expired'))
+  group by 1, 2, 3, 4, 5, 6
+  on conflict (trader_id, day, symbol, source, machine_id) do update set
+    generated = t.generated + excluded.generated,
+    approved = t.approved + excluded.approved,
+    rejected = t.rejected + excluded.rejected,
+    ready = t.ready + excluded.ready,
+    traded = t.traded + excluded.traded,
+    closed = t.closed + excluded.closed,
+    expired = t.expired + excluded.expired;
+  get diagnostics changed = row_count;
+  update private.rollups r set next_tx = to_tx where r.name = 'signal tallies';
+  return changed;
+end;
+$$;
+
+-- Functions: ranges of time --------------------------------------------------------------------------------
+
+-- The days of which only the traded signals are still here.
+create function private.compacted_days() returns table (day date)
+language sql stable security definer
+set search_path = ''
+as $$
+  select d.day from private.partition_days d where d.compacted_at is not null;
+$$;
+
+-- How many signals of a trader came how far on the days that were compacted and begin between two times.
+create function private.compacted_tallies(trader_id uuid, from_time timestamptz, to_time timestamptz)
+returns table (signals bigint, approved bigint, rejected bigint, expired bigint, traded bigint)
+language sql stable security definer
+set search_path = ''
+as $$
+  select coalesce(sum(t.generated), 0)::bigint, coalesce(sum(t.approved), 0)::bigint,
+    coalesce(sum(t.rejected), 0)::bigint, coalesce(sum(t.expired), 0)::bigint, coalesce(sum(t.traded), 0)::bigint
+  from private.signal_tallies t
+  join private.partition_days d on d.day = t.day and d.compacted_at is not null
+  where t.trader_id = compacted_tallies.trader_id
+    and (private.is_operator() or t.user_id = (select auth.uid()))
+    and t.day::timestamp at time zone 'UTC' >= from_time and t.day::timestamp at time zone 'UTC' < to_time;
+$$;
+
+-- The name of a machine, for whoever has a signal of it.
+create function private.machine_label(id uuid) returns table (machine_id text, region text)
+language sql stable security definer
+rows 1
+set search_path = ''
+as $$
+  select m.machine_id, m.region from public.cloud_machines m where m.id = machine_label.id;
+$$;
+
+-- Refuses a range of time that ends before it begins, or has no end or beginning.
+create function private.check_range(from_time timestamptz, to_time timestamptz) returns void
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  if from_time is null or to_time is null or not isfinite(from_time) or not isfinite(to_time) then
+    raise exception 'a range needs from_time and to_time' using errcode = 'invalid_parameter_value';
+  end if;
+  if to_time <= from_time then
+    raise exception 'to_time % must lie after from_time %', to_time, from_time
+      using errcode = 'invalid_parameter_value';
+  end if;
+end;
+$$;
+
+-- Functions: one signal -----------------------------------------------------------------------------------
+
+-- What one signal was worth, null columns for what it never reached. Money in quote currency; return_fraction is the
+-- profit over what the entry cost, r_multiple the profit over what the first stop would have cost, slippage_fraction
+-- what the entry cost more than planned.
+create function public.signal_performance(signal_id uuid)
+returns table (
+  id uuid, trader_id uuid, symbol text, side public.trade_side, source public.signal_source,
+  status public.signal_status, outcome_code text, position_id uuid, opened_at timestamptz, closed_at timestamptz,
+  held interval, entry_average numeric, exit_average numeric, entry_amount numeric, fees numeric,
+  realized_pnl numeric, return_fraction numeric, r_multiple numeric, slippage_fraction numeric,
+  orders bigint, executions bigint, best_price numeric, worst_price numeric
+)
+language sql stable
+rows 1
+set search_path = ''
+as $$
+  select s.id, s.trader_id, s.symbol, s.side, s.source, s.status, s.outcome_code, p.id, p.opened_at, p.closed_at,
+    p.closed_at - p.opened_at, p.entry_average, p.exit_average, p.entry_amount, p.fees, p.realized_pnl,
+    round(p.realized_pnl / nullif(p.entry_average * p.entry_amount, 0), 8),
+    round(p.realized_pnl / nullif(abs(p.entry_average - p.initial_stop_loss) * p.entry_amount, 0), 4),
+    round((p.entry_average - private.decimal(s.analysis_trade_plan ->> 'entry'))
+      / nullif(private.decimal(s.analysis_trade_plan ->> 'entry'), 0) * case s.side when 'long' then 1 else -1 end, 8),
+    (select count(*) from public.orders o where o.signal_id = s.id),
+    (select count(*) from public.trade_executions x where x.signal_id = s.id),
+    case s.side when 'long' then m.highest else m.lowest end,
+    case s.side when 'long' then m.lowest else m.highest end
+  from public.signals s
+  left join public.positions p on p.signal_id = s.id
+  left join lateral (
+    select max(n.price) as highest, min(n.price) as lowest
+    from public.signal_monitoring_snapshots n
+    where n.signal_id = s.id
+  ) m on true
+  where s.id = signal_performance.signal_id;
+$$;
+
+-- Functions: one trader -----------------------------------------------------------------------------------
+
+-- How a trader did between two times: signals by when they fired, trades by when they closed. Days that were compacted
+-- are counted whole, from the tallies, when they begin in the range. max_drawdown is the deepest fall of the summed
+-- profit from its height, profit_factor what was won over what was lost (null without a loss).
+create function public.trader_performance(
+  trader_id uuid,
+  from_time timestamptz default now() - interval '30 days',
+  to_time timestamptz default now()
+)
+returns table (
+  id uuid, signals bigint, approved bigint, rejected bigint, expired bigint, traded bigint,
+  trades bigint, wins bigint, losses bigint, win_rate numeric, realized_pnl numeric, fees numeric,
+  gross_profit numeric, gross_loss numeric, profit_factor numeric, average_win numeric, average_loss numeric,
+  best_trade numeric, worst_trade numeric, average_r numeric, max_drawdown numeric, average_held interval,
+  time_in_market interval, open_positions bigint
+)
+language plpgsql stable
+rows 1
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  wanted uuid := trader_performance.trader_id;
+  least_id uuid;
+  limit_id uuid;
+begin
+  perform private.check_range(from_time, to_time);
+  if not exists (select from public.traders t where t.id = wanted) then
+    return;
+  end if;
+  least_id := public.signal_id_floor(from_time);
+  limit_id := public.signal_id_floor(to_time);
+  return query
+  with live as (
+    select count(*) as signals,
+      count(*) filter (where s.status in ('monitoring', 'ready', 'in_position', 'closed')
+        or (s.status = 'expired' and s.analyzed_at is not null)) as approved,
+      count(*) filter (where s.status = 'rejected') as rejected,
+      count(*) filter (where s.status = 'expired') as expired,
+      count(*) filter (where s.position_opened_at is not null) as traded
+    from public.signals s
+    where s.trader_id = wanted and s.id >= least_id and s.id < limit_id
+      and not exists (
+        select from private.compacted_days() c
+        where c.day = (s.triggered_at at time zone 'UTC')::date
+      )
+  ), kept as (
+    select * from private.compacted_tallies(wanted, from_time, to_time)
+  ), ended as (
+    select p.id, p.realized_pnl, p.fees, p.opened_at, p.closed_at,
+      p.realized_pnl / nullif(abs(p.entry_average - p.initial_stop_loss) * p.entry_amount, 0) as r,
+      sum(p.realized_pnl) over (order by p.closed_at, p.id) as equity
+    from public.positions p
+    where p.trader_id = wanted and p.status = 'closed' and p.closed_at >= from_time and p.closed_at < to_time
+  ), falls as (
+    select e.*, greatest(0, max(e.equity) over (order by e.closed_at, e.id)) - e.equity as fall
+    from ended e
+  ), trades as (
+    select count(*) as trades,
+      count(*) filter (where f.realized_pnl > 0) as wins, count(*) filter (where f.realized_pnl < 0) as losses,
+      coalesce(sum(f.realized_pnl), 0) as realized_pnl, coalesce(sum(f.fees), 0) as fees,
+      coalesce(sum(f.realized_pnl) filter (where f.realized_pnl > 0), 0) as won,
+      coalesce(-sum(f.realized_pnl) filter (where f.realized_pnl < 0), 0) as lost,
+      avg(f.realized_pnl) filter (where f.realized_pnl > 0) as average_win,
+      avg(f.realized_pnl) filter (where f.realized_pnl < 0) as average_loss,
+      max(f.realized_pnl) as best, min(f.realized_pnl) as worst, avg(f.r) as average_r,
+      coalesce(max(f.fall), 0) as drawdown,
+      justify_hours(avg(f.closed_at - f.opened_at)) as held,
+      justify_hours(coalesce(sum(f.closed_at - f.opened_at), interval '0')) as in_market
+    from falls f
+  )
+  select wanted, l.signals + k.signals, l.approved + k.approved, l.rejected + k.rejected, l.expired + k.expired,
+    l.traded + k.traded, t.trades, t.wins, t.losses, round(t.wins::numeric / nullif(t.trades, 0), 4),
+    trim_scale(t.realized_pnl), trim_scale(t.fees), trim_scale(t.won), trim_scale(t.lost),
+    round(t.won / nullif(t.lost, 0), 4), round(t.average_win, 8), round(t.average_loss, 8), t.best, t.worst,
+    round(t.average_r, 4), trim_scale(t.drawdown), t.held, t.in_market,
+    (select count(*) from public.positions p where p.trader_id = wanted and p.status = 'open')
+  from live l, kept k, trades t;
+end;
+$$;
+
+-- Functions: over time ------------------------------------------------------------------------------------
+
+-- Signals and profit in buckets of time, empty ones included, with moving averages over the last `average_over`
+-- buckets. Buckets of whole days begin at midnight of the time zone, also where a day has 23 or 25 hours; shorter ones
+-- are counted from from_time. Signals count when they fired, profit when the position closed. At most 2000 buckets.
+create function public.signal_series(
+  from_time timestamptz,
+  to_time timestamptz,
+  bucket interval default '1 hour',
+  average_over integer default 7,
+  trader_id uuid default null,
+  symbol text default null,
+  time_zone text default 'UTC'
+)
+returns table (
+  bucket_start timestamptz, bucket_end timestamptz, signals bigint, traded bigint, rejected bigint, expired bigint,
+  trades bigint, wins bigint, realized_pnl numeric, cumulative_pnl numeric,
+  average_signals numeric, average_pnl numeric
+)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  by_calendar boolean := extract(epoch from bucket) >= 86400;
+  -- Calendar buckets are steps of local time, so that midnight stays midnight.
+  first_local timestamp;
+  bucket_count integer;
+begin
+  perform private.check_range(from_time, to_time);
+  if bucket is null or bucket < interval '1 second' or extract(month from bucket) <> 0 or extract(year from bucket) <> 0
+    or (by_calendar and bucket <> make_interval(days => extract(day from bucket)::integer)) then
+    raise exception 'a bucket is at least a second and less than a day, or whole days, not %', bucket
+      using errcode = 'invalid_parameter_value';
+  end if;
+  if average_over not between 1 and 1000 or average_over is null then
+    raise exception 'average_over is 1 to 1000 buckets, not %', average_over using errcode = 'invalid_parameter_value';
+  end if;
+  if time_zone is null or not exists (select from pg_catalog.pg_timezone_names z where z.name = time_zone) then
+    raise exception 'there is no time zone %', time_zone
+      using errcode = 'invalid_parameter_value', hint = 'use a name like UTC or Europe/Berlin';
+  end if;
+  bucket_count := ceil(extract(epoch from to_time - from_time) / extract(epoch from bucket));
+  if bucket_count > 2000 then
+    raise exception '% buckets are too many, the most is 2000', bucket_count
+      using errcode = 'invalid_parameter_value', hint = 'ask for a shorter range or longer buckets';
+  end if;
+  first_local := date_trunc('day', from_time at time zone time_zone);
+  return query
+  with edges as (
+    select case when by_calendar then (first_local + n * bucket) at time zone time_zone else from_time + n * bucket end
+        as starts,
+      case when by_calendar then (first_local + (n + 1) * bucket) at time zone time_zone
+        else least(from_time + (n + 1) * bucket, to_time) end as ends
+    from generate_series(0, bucket_count) n
+  ), buckets as (
+    select e.starts, e.ends from edges e where e.starts < to_time and e.ends > e.starts
+  ), fired as (
+    -- By bucket and not by row: each is a range of ids.
+    select b.starts, f.*
+    from buckets b
+    cross join lateral (
+      select count(*) as signals, count(*) filter (where s.position_opened_at is not null) as traded,
+        count(*) filter (where s.status = 'rejected') as rejected, count(*) filter (where s.status = 'expired') as expired
+      from public.signals s
+      where (signal_series.trader_id is null or s.trader_id = signal_series.trader_id)
+        and (signal_series.symbol is null or s.symbol = signal_series.symbol)
+        and s.id >= public.signal_id_floor(b.starts) and s.id < public.signal_id_floor(b.ends)
+    ) f
+  ), won as (
+    select b.starts, count(p.id) as trades, count(p.id) filter (where p.realized_pnl > 0) as wins,
+      coalesce(sum(p.realized_pnl), 0) as pnl
+    from buckets b
+    left join public.positions p on p.status = 'closed' and p.closed_at >= b.starts and p.closed_at < b.ends
+      and (signal_series.trader_id is null or p.trader_id = signal_series.trader_id)
+      and (signal_series.symbol is null or p.symbol = signal_series.symbol)
+    group by b.starts
+  )
+  select b.starts, b.ends, f.signals, f.traded, f.rejected, f.expired, w.trades, w.wins, trim_scale(w.pnl),
+    trim_scale(sum(w.pnl) over past), round(avg(f.signals) over lately, 4), round(avg(w.pnl) over lately, 8)
+  from buckets b
+  join fired f on f.starts = b.starts
+  join won w on w.starts = b.starts
+  window past as (order by b.starts rows unbounded preceding), lately as (order by b.starts rows (average_over - 1) preceding)
+  order by b.starts;
+end;
+$$;
+
+-- How alike traders fire: for each pair the correlation of their signals a bucket (null when one of them never changes)
+-- and of their profit a bucket, and how often they fired on the same symbol in the same bucket, as a part of all that
+-- either fired (1: always together, 0: never). 2 to 20 traders, at most 5000 buckets.
+create function public.trader_correlation(
+  traders uuid[],
+  from_time timestamptz default now() - interval '7 days',
+  to_time timestamptz default now(),
+  bucket interval default '1 hour'
+)
+returns table (
+  first_trader_id uuid, second_trader_id uuid, buckets bigint, signal_correlation numeric, pnl_correlation numeric,
+  overlap numeric
+)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  bucket_count integer;
+  foreign_trader uuid;
+begin
+  perform private.check_range(from_time, to_time);
+  if traders is null or cardinality(traders) not between 2 and 20 then
+    raise exception 'a correlation is of 2 to 20 traders, not of %', coalesce(cardinality(traders), 0)
+      using errcode = 'invalid_parameter_value';
+  end if;
+  if bucket is null or bucket < interval '1 second' or extract(month from bucket) <> 0
+    or extract(year from bucket) <> 0 then
+    raise exception 'a bucket is at least a second and has no months, not %', bucket
+      using errcode = 'invalid_parameter_value';
+  end if;
+  select wanted into foreign_trader
+  from unnest(traders) wanted
+  where not exists (
+    select from public.traders t where t.id = wanted
+  )
+  limit 1;
+  if found then
+    raise exception 'there is no trader %', foreign_trader using errcode = 'no_data_found';
+  end if;
+  bucket_count := ceil(extract(epoch from to_time - from_time) / extract(epoch from bucket));
+  if bucket_count > 5000 then
+    raise exception '% buckets are too many, the most is 5000', bucket_count
+      using errcode = 'invalid_parameter_value', hint = 'ask for a shorter range or longer buckets';
+  end if;
+  return query
+  with chosen as (
+    select distinct wanted as trader_id from unnest(traders) wanted
+  ), fired as materialized (
+    select s.trader_id, s.symbol,
+      floor(extract(epoch from s.triggered_at - from_time) / extract(epoch from bucket))::integer as place
+    from public.signals s
+    where s.trader_id = any (traders)
+      and s.id >= public.signal_id_floor(from_time) and s.id < public.signal_id_floor(to_time)
+  ), counts as (
+    select f.trader_id, f.place, count(*) as signals from fired f group by 1, 2
+  ), profits as (
+    select p.trader_id, floor(extract(epoch from p.closed_at - from_time) / extract(epoch from bucket))::integer as place,
+      sum(p.realized_pnl) as pnl
+    from public.positions p
+    where p.trader_id = any (traders) and p.status = 'closed' and p.closed_at >= from_time and p.closed_at < to_time
+    group by 1, 2
+  ), series as materialized (
+    select c.trader_id, n.place, coalesce(k.signals, 0) as signals, coalesce(w.pnl, 0) as pnl
+    from chosen c
+    cross join generate_series(0, bucket_count - 1) n (place)
+    left join counts k on k.trader_id = c.trader_id and k.place = n.place
+    left join profits w on w.trader_id = c.trader_id and w.place = n.place
+  ), likeness as (
+    select a.trader_id as first_id, b.trader_id as second_id, count(*) as buckets,
+      corr(a.signals, b.signals) as signal_correlation,
+      corr(a.pnl::double precision, b.pnl::double precision) as pnl_correlation
+    from series a
+    join series b on b.place = a.place and b.trader_id > a.trader_id
+    group by 1, 2
+  ), spots as materialized (
+    select distinct f.trader_id, f.symbol, f.place from fired f
+  ), totals as (
+    select s.trader_id, count(*) as spots from spots s group by 1
+  ), together as (
+    select a.trader_id as first_id, b.trader_id as second_id, count(*) as shared
+    from spots a
+    join spots b on b.symbol = a.symbol and b.place = a.place and b.trader_id > a.trader_id
+    group by 1, 2
+  )
+  select l.first_id, l.second_id, l.buckets, round(l.signal_correlation::numeric, 6),
+    round(l.pnl_correlation::numeric, 6),
+    round(coalesce(g.shared, 0)::numeric
+      / nullif(coalesce(x.spots, 0) + coalesce(y.spots, 0) - coalesce(g.shared, 0), 0), 6)
+  from likeness l
+  left join together g on g.first_id = l.first_id and g.second_id = l.second_id
+  left join totals x on x.trader_id = l.first_id
+  left join totals y on y.trader_id = l.second_id
+  order by l.first_id, l.second_id;
+end;
+$$;
+
+-- Functions: where signals come from ----------------------------------------------------------------------
+
+-- Which machine made how many of the caller's signals, and of how many traders. An operator sees everyone's.
+create function public.machine_attribution(
+  from_time timestamptz default now() - interval '24 hours',
+  to_time timestamptz default now()
+)
+returns table (
+  machine_id text, region text, signals bigint, traders bigint, symbols bigint, traded bigint, realized_pnl numeric,
+  last_signal_at timestamptz
+)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+begin
+  perform private.check_range(from_time, to_time);
+  return query
+  select m.machine_id, m.region, c.signals, c.traders, c.symbols, c.traded, c.pnl, c.latest
+  from (
+    select s.machine_id, count(*) as signals, count(distinct s.trader_id) as traders,
+      count(distinct s.symbol) as symbols, count(*) filter (where s.position_opened_at is not null) as traded,
+      trim_scale(coalesce(sum(s.total_pnl) filter (where s.status = 'closed'), 0)) as pnl,
+      max(s.triggered_at) as latest
+    from public.signals s
+    where s.source = 'cloud' and s.id >= public.signal_id_floor(from_time) and s.id < public.signal_id_floor(to_time)
+    group by s.machine_id
+  ) c
+  cross join lateral private.machine_label(c.machine_id) m
+  order by c.signals desc, m.machine_id;
+end;
+$$;
+
+-- Signals of the browser beside those of the machines: how many, how far they came, and what they were worth. Both
+-- sources have a row, also without signals.
+create function public.source_comparison(
+  from_time timestamptz default now() - interval '7 days',
+  to_time timestamptz default now()
+)
+returns table (
+  source public.signal_source, signals bigint, traders bigint, approved bigint, rejected bigint, expired bigint,
+  traded bigint, closed bigint, wins bigint, win_rate numeric, realized_pnl numeric, average_pnl numeric,
+  average_confidence numeric
+)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+begin
+  perform private.check_range(from_time, to_time);
+  return query
+  select k.source, count(s.id), count(distinct s.trader_id),
+    count(s.id) filter (where s.status in ('monitoring', 'ready', 'in_position', 'closed')
+      or (s.status = 'expired' and s.analyzed_at is not null)),
+    count(s.id) filter (where s.status = 'rejected'),
+    count(s.id) filter (where s.status = 'expired'),
+    count(s.id) filter (where s.position_opened_at is not null),
+    count(s.id) filter (where s.status = 'closed'),
+    count(s.id) filter (where s.status = 'closed' and s.total_pnl > 0),
+    round(count(s.id) filter (where s.status = 'closed' and s.total_pnl > 0)::numeric
+      / nullif(count(s.id) filter (where s.status = 'closed'), 0), 4),
+    trim_scale(coalesce(sum(s.total_pnl) filter (where s.status = 'closed'), 0)),
+    round(avg(s.total_pnl) filter (where s.status = 'closed'), 8),
+    round(avg(s.analysis_confidence), 4)
+  from (select unnest(enum_range(null::public.signal_source)) as source) k
+  left join public.signals s on s.source = k.source
+    and s.id >= public.signal_id_floor(from_time) and s.id < public.signal_id_floor(to_time)
+  group by k.source
+  order by k.source;
+end;
+$$;
+
+-- Grants --------------------------------------------------------------------------------------------------
+
+grant execute on function
+  private.compacted_days(),
+  private.compacted_tallies(uuid, timestamptz, timestamptz),
+  private.machine_label(uuid),
+  private.check_range(timestamptz, timestamptz),
+  private.decimal(text),
+  public.signal_performance(uuid),
+  public.trader_performance(uuid, timestamptz, timestamptz),
+  public.signal_series(timestamptz, timestamptz, interval, integer, uuid, text, text),
+  public.trader_correlation(uuid[], timestamptz, timestamptz, interval),
+  public.machine_attribution(timestamptz, timestamptz),
+  public.source_comparison(timestamptz, timestamptz)
+  to authenticated, service_role;

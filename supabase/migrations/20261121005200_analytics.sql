@@ -1,0 +1,265 @@
+-- Analytics: performance by signal, trader, symbol, source and hour of day, kept ready in materialized views that
+-- pg_cron refreshes. Nobody reaches them but through performance_by and traded_signals, which show one's own.
+
+-- Views ---------------------------------------------------------------------------------------------------
+
+-- A row a signal that was traded. Fractions and multiples as signal_performance has them.
+create materialized view analytics.signal_performance as
+select p.signal_id, p.id as position_id, p.user_id, p.trader_id, p.symbol, p.side, s.source, s.machine_id,
+  s.triggered_at, s.ready_at, p.opened_at, p.closed_at, p.status, p.exit_reason as outcome_code,
+  p.entry_average, p.exit_average, p.entry_amount, p.fees, p.realized_pnl,
+  round(p.realized_pnl / nullif(p.entry_average * p.entry_amount, 0), 8) as return_fraction,
+  round(p.realized_pnl / nullif(abs(p.entry_average - p.initial_stop_loss) * p.entry_amount, 0), 4) as r_multiple,
+  round((p.entry_average - private.decimal(s.analysis_trade_plan ->> 'entry'))
+    / nullif(private.decimal(s.analysis_trade_plan ->> 'entry'), 0) * case p.side when 'long' then 1 else -1 end, 8)
+    as slippage_fraction
+from public.positions p
+join public.signals s on s.id = p.signal_id;
+
+create unique index on analytics.signal_performance (signal_id);
+create index on analytics.signal_performance (user_id, closed_at desc);
+
+-- Signals of a UTC day and trades that closed on it, by what they belong to. One shape for all four, so that one
+-- function reads them. The day of a signal is when it fired, the day of a trade when it closed.
+create materialized view analytics.trader_performance as
+select user_id, trader_id::text as key, day,
+  sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
+  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
+  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
+from (
+  select t.user_id, t.trader_id, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
+    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
+  from private.signal_tallies t
+  union all
+  select p.user_id, p.trader_id, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
+    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
+    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
+  from public.positions p
+  where p.status = 'closed'
+) parts
+group by 1, 2, 3;
+
+create unique index on analytics.trader_performance (user_id, day, key);
+
+create materialized view analytics.symbol_performance as
+select user_id, symbol as key, day,
+  sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
+  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
+  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
+from (
+  select t.user_id, t.symbol, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
+    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
+  from private.signal_tallies t
+  union all
+  select p.user_id, p.symbol, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
+    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
+    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
+  from public.positions p
+  where p.status = 'closed'
+) parts
+group by 1, 2, 3;
+
+create unique index on analytics.symbol_performance (user_id, day, key);
+
+-- local, or cloud: and the machine.
+create materialized view analytics.source_performance as
+select user_id, key, day,
+  sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
+  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
+  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
+from (
+  select t.user_id, concat_ws(':', t.source, m.machine_id) as key, t.day,
+    t.generated, t.approved, t.rejected, t.expired, t.traded,
+    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
+  from private.signal_tallies t
+  left join public.cloud_machines m on m.id = t.machine_id
+  union all
+  select p.user_id, concat_ws(':', s.source, m.machine_id), (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
+    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
+    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
+  from public.positions p
+  join public.signals s on s.id = p.signal_id
+  left join public.cloud_machines m on m.id = s.machine_id
+  where p.status = 'closed'
+) parts
+group by 1, 2, 3;
+
+create unique index on analytics.source_performance (user_id, day, key);
+
+-- By the UTC hour that signals fired in: 00 to 23. The counts of signals by hour are public.signal_counts.
+create materialized view analytics.hour_performance as
+select user_id, to_char(hour, 'FM00') as key, day,
+  sum(signals) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
+  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
+  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
+from (
+  select c.user_id, extract(hour from c.hour at time zone 'UTC') as hour, (c.hour at time zone 'UTC')::date as day,
+    c.count as signals,
+    case when c.status in ('monitoring', 'ready', 'in_position', 'closed') then c.count else 0 end as approved,
+    case when c.status = 'rejected' then c.count else 0 end as rejected,
+    case when c.status = 'expired' then c.count else 0 end as expired,
+    case when c.status in ('in_position', 'closed') then c.count else 0 end as traded,
+    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
+  from public.signal_counts c
+  union all
+  select p.user_id, extract(hour from s.triggered_at at time zone 'UTC'), (s.triggered_at at time zone 'UTC')::date,
+    0, 0, 0, 0, 0,
+    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
+    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
+  from public.positions p
+  join public.signals s on s.id = p.signal_id
+  where p.status = 'closed'
+) parts
+group by 1, 2, 3;
+
+create unique index on analytics.hour_performance (user_id, day, key);
+
+-- All four as one: the planner reads only the dimension that is asked for.
+create view analytics.performance with (security_invoker = on) as
+select 'trader' as dimension, t.* from analytics.trader_performance t
+union all select 'symbol', s.* from analytics.symbol_performance s
+union all select 'source', o.* from analytics.source_performance o
+union all select 'hour', h.* from analytics.hour_performance h;
+
+-- Functions -----------------------------------------------------------------------------------------------
+
+-- Brings the views up to date; who reads one meanwhile sees the older state. How long each took, in seconds.
+create function private.refresh_analytics() returns jsonb
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  view_name text;
+  began timestamptz;
+  took jsonb := jsonb_build_object();
+begin
+  perform private.roll_up_tallies();
+  foreach view_name in array array[
+    'signal_performance', 'trader_performance', 'symbol_performance', 'source_performance', 'hour_performance'
+  ] loop
+    began := clock_timestamp();
+    execute format('refresh materialized view concurrently analytics.%I', view_name);
+    took := took || jsonb_build_object(view_name, round(extract(epoch from clock_timestamp() - began), 3));
+  end loop;
+  return took;
+end;
+$$;
+
+
+create function private.performance_by(dimension text, from_day date, to_day date)
+returns table (
+  key text, signals bigint, approved bigint, rejected bigint, expired bigint, traded bigint, trades bigint,
+  wins bigint, losses bigint, win_rate numeric, realized_pnl numeric, fees numeric, profit_factor numeric,
+  average_pnl numeric
+)
+language plpgsql stable security definer
+set search_path = ''
+-- So that the branches of other dimensions and other people's rows are never read.
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  everyone boolean := private.is_operator();
+  owner uuid := (select auth.uid());
+begin
+  if performance_by.dimension is null or performance_by.dimension not in ('trader', 'symbol', 'source', 'hour') then
+    raise exception 'a dimension is trader, symbol, source or hour, not %', performance_by.dimension
+      using errcode = 'invalid_parameter_value';
+  end if;
+  if from_day is null or to_day is null or to_day < from_day then
+    raise exception 'the first day % must not be after the last %', from_day, to_day
+      using errcode = 'invalid_parameter_value';
+  end if;
+  return query
+  select v.key, sum(v.signals)::bigint, sum(v.approved)::bigint, sum(v.rejected)::bigint, sum(v.expired)::bigint,
+    sum(v.traded)::bigint, sum(v.trades)::bigint, sum(v.wins)::bigint, sum(v.losses)::bigint,
+    round(sum(v.wins)::numeric / nullif(sum(v.trades), 0), 4), trim_scale(sum(v.realized_pnl)), trim_scale(sum(v.fees)),
+    round(sum(v.won) / nullif(sum(v.lost), 0), 4), round(sum(v.realized_pnl) / nullif(sum(v.trades), 0), 8)
+  from analytics.performance v
+  where v.dimension = performance_by.dimension and v.day between from_day and to_day
+    and (everyone or v.user_id = owner)
+  group by v.key
+  order by sum(v.realized_pnl) desc, v.key;
+end;
+$$;
+
+-- The caller's performance by trader, symbol, source (local, or cloud and the machine) or UTC hour of day, over the UTC
+-- days between two, both included; best first. As of the last refresh, at most some minutes ago.
+create function public.performance_by(
+  dimension text,
+  from_day date default (now() at time zone 'UTC')::date - 30,
+  to_day date default (now() at time zone 'UTC')::date
+)
+returns table (
+  key text, signals bigint, approved bigint, rejected bigint, expired bigint, traded bigint, trades bigint,
+  wins bigint, losses bigint, win_rate numeric, realized_pnl numeric, fees numeric, profit_factor numeric,
+  average_pnl numeric
+)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query select * from private.performance_by(dimension, from_day, to_day);
+end;
+$$;
+
+create function private.traded_signals(from_time timestamptz, to_time timestamptz, most integer)
+returns setof analytics.signal_performance
+language plpgsql stable security definer
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  everyone boolean := private.is_operator();
+  owner uuid := (select auth.uid());
+begin
+  perform private.check_range(from_time, to_time);
+  if most is null or most not between 1 and 1000 then
+    raise exception 'a page holds 1 to 1000 signals, not %', most using errcode = 'invalid_parameter_value';
+  end if;
+  return query
+  select * from analytics.signal_performance v
+  where v.closed_at >= from_time and v.closed_at < to_time and (everyone or v.user_id = owner)
+  order by v.closed_at desc, v.signal_id
+  limit most;
+end;
+$$;
+
+-- The caller's trades that closed between two times, latest first, each with what it was worth. As of the last refresh;
+-- signal_performance(signal_id) tells one as it is now.
+create function public.traded_signals(
+  from_time timestamptz default now() - interval '30 days',
+  to_time timestamptz default now(),
+  most integer default 100
+)
+returns table (
+  signal_id uuid, position_id uuid, user_id uuid, trader_id uuid, symbol text, side public.trade_side,
+  source public.signal_source, machine_id uuid, triggered_at timestamptz, ready_at timestamptz,
+  opened_at timestamptz, closed_at timestamptz, status public.position_status, outcome_code text,
+  entry_average numeric, exit_average numeric, entry_amount numeric, fees numeric, realized_pnl numeric,
+  return_fraction numeric, r_multiple numeric, slippage_fraction numeric
+)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query select * from private.traded_signals(from_time, to_time, most);
+end;
+$$;
+
+-- Grants --------------------------------------------------------------------------------------------------
+
+grant execute on function
+  private.performance_by(text, date, date), public.performance_by(text, date, date),
+  private.traded_signals(timestamptz, timestamptz, integer), public.traded_signals(timestamptz, timestamptz, integer)
+  to authenticated, service_role;
+
+-- The job -------------------------------------------------------------------------------------------------
+
+do $$
+begin
+  if to_regclass('cron.job') is not null then
+    perform cron.schedule('sigtrail analytics', '*/10 * * * *', 'select private.refresh_analytics()');
+  end if;
+end;
+$$;
