@@ -6,12 +6,18 @@ create type public.user_tier as enum ('free', 'pro', 'elite');
 create table public.tiers (
   tier public.user_tier primary key,
   signals_per_day integer,
-  constraint "a quota is positive" check (signals_per_day > 0)
+  writes_per_minute integer,
+  constraint "a quota is positive" check (signals_per_day > 0),
+  constraint "a rate is positive" check (writes_per_minute > 0)
 );
 comment on column public.tiers.signals_per_day is
   'Signals that may be recorded for one UTC day of triggered_at; null is unlimited.';
+comment on column public.tiers.writes_per_minute is
+  'Signals that a user''s own clients may send within any 60 seconds; null is unlimited. Machines are not counted.';
 
-insert into public.tiers (tier, signals_per_day) values ('free', 100), ('pro', 10000), ('elite', null);
+-- A free user may send a whole day's quota at once, and no more than that.
+insert into public.tiers (tier, signals_per_day, writes_per_minute) values
+  ('free', 100, 100), ('pro', 10000, 1000), ('elite', null, null);
 
 create table public.users (
   id uuid primary key references auth.users (id) on delete cascade,
