@@ -110,6 +110,16 @@ class Settings:
         return self.db_url_of("supabase_auth_admin")
 
     @property
+    def storage_db_url(self) -> str:
+        """As the storage server logs in."""
+        return self.db_url_of("supabase_storage_admin")
+
+    @property
+    def storage(self) -> Path:
+        """Where the storage server keeps the bytes of its objects."""
+        return self.root / "storage"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -25,11 +25,15 @@ grant supabase_realtime_admin, supabase_storage_admin to postgres;
 -- Also from that extension: bulk loads may switch triggers off.
 grant set on parameter session_replication_role to postgres;
 
+-- The storage server becomes whatever role a request's token names, as the REST server does.
+grant authenticator to supabase_storage_admin;
+
 alter role supabase_admin set search_path = "$user", public, auth, extensions;
 alter role postgres set search_path = "$user", public, extensions;
 alter role supabase_auth_admin set search_path = auth;
 alter role supabase_auth_admin set idle_in_transaction_session_timeout = '60s';
 alter role supabase_storage_admin set search_path = storage;
+alter role supabase_storage_admin set idle_in_transaction_session_timeout = '60s';
 
 -- The REST server applies these per request, when it takes the role on.
 alter role anon set statement_timeout = '3s';

@@ -1,4 +1,4 @@
-"""The one address of a stack: rest and auth in process, realtime and functions in processes of their own.
+"""The one address of a stack: rest, auth and storage in process, realtime and functions in their own.
 
 It is in the way of every request, so it looks at the path and at the key only: bodies are not touched.
 """
@@ -16,27 +16,35 @@ from scripts.local_supabase.gateway.lifespan import MountedLifespan
 from scripts.local_supabase.gateway.websocket_proxy import relay
 from scripts.local_supabase.rest.app import create_app as create_rest
 from scripts.local_supabase.settings import Settings
+from scripts.local_supabase.storage.app import create_app as create_storage
 
 _REALTIME_IDLE_SECONDS = 30.0
 # As long as a hosted function may take before its gateway gives up.
 _FUNCTION_IDLE_SECONDS = 150.0
 # What is public about the auth server: other services fetch the keys without one.
 _OPEN_AUTH_PATHS = frozenset({b"/.well-known/jwks.json"})
-_PREFIX_LENGTH = len("/rest/v1")
 _INTERNAL_REALTIME_PATHS = (b"/api/tenants", b"/api/openapi")
 
 
-def create_app(settings: Settings, *, rest: App | None = None, auth: App | None = None) -> Gateway:
-    """The gateway of a stack. rest and auth: other apps in their places, for tests."""
-    return Gateway(settings, rest or create_rest(settings), auth or create_auth(settings))
+def create_app(
+    settings: Settings, *, rest: App | None = None, auth: App | None = None, storage: App | None = None
+) -> Gateway:
+    """The gateway of a stack. rest, auth and storage: other apps in their places, for tests."""
+    return Gateway(
+        settings,
+        rest or create_rest(settings),
+        auth or create_auth(settings),
+        storage or create_storage(settings),
+    )
 
 
 class Gateway:
     """An ASGI app; see create_app."""
 
-    def __init__(self, settings: Settings, rest: App, auth: App) -> None:
+    def __init__(self, settings: Settings, rest: App, auth: App, storage: App) -> None:
         self._rest = rest
         self._auth = auth
+        self._storage = storage
         self._admission = Admission(settings.keys)
         self._realtime = Upstream("realtime", settings.realtime_url, _REALTIME_IDLE_SECONDS)
         self._functions = Upstream("functions", settings.functions_url, _FUNCTION_IDLE_SECONDS)
@@ -70,6 +78,11 @@ class Gateway:
             await self._call_mounted(
                 self._auth, rest_of_path, headers, scope, receive, send, key_required=not is_open
             )
+        elif service == b"storage":
+            # Public objects and signed URLs need no key: the storage server judges who asks.
+            await self._call_mounted(
+                self._storage, rest_of_path, headers, scope, receive, send, key_required=False
+            )
         elif service == b"realtime":
             await self._call_realtime(rest_of_path, headers, scope, receive, send)
         elif path == b"/health":
@@ -94,7 +107,7 @@ class Gateway:
             await answer(scope, receive, send, 401, admitted.body())
             return
         # The mounted app sees its own paths, as if it had a server of its own.
-        shorter = scope["path"][_PREFIX_LENGTH:] or "/"
+        shorter = split_path(scope["path"].encode())[1].decode()
         await app({**scope, "path": shorter, "raw_path": path, "headers": admitted}, receive, send)
 
     async def _call_realtime(
@@ -140,6 +153,7 @@ class Gateway:
             try:
                 await apps.enter_async_context(MountedLifespan("rest", self._rest))
                 await apps.enter_async_context(MountedLifespan("auth", self._auth))
+                await apps.enter_async_context(MountedLifespan("storage", self._storage))
             except Exception as error:  # noqa: BLE001 - whatever stops an app from starting is told to the server
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return

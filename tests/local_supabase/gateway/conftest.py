@@ -54,7 +54,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     async with (
         AsyncExitStack() as exits,
         httpx.AsyncClient(base_url=settings.url, trust_env=False, timeout=30) as client,
-        serving(create_app(settings, rest=echo, auth=echo), settings.api_port),
+        serving(create_app(settings, rest=echo, auth=echo, storage=echo), settings.api_port),
     ):
         yield Gateway(settings, client, exits)
         await exits.aclose()

@@ -71,9 +71,9 @@ async def test_a_function_sees_its_name_and_the_callers_token(gateway: Gateway) 
 
 
 async def test_a_path_of_nobody(gateway: Gateway) -> None:
-    answer = await gateway.request("GET", "/storage/v1/object/x")
+    answer = await gateway.request("GET", "/graphql/v1/x")
     assert answer.status_code == 404
-    assert "does not serve /storage/v1/object/x" in answer.json()["message"]
+    assert "does not serve /graphql/v1/x" in answer.json()["message"]
 
 
 async def test_health(gateway: Gateway) -> None:
