@@ -14,7 +14,7 @@ from shared.errors import ConfigurationError
 from shared.settings import Settings
 
 USER_ROLE = "authenticated"
-MACHINE_ROLES = frozenset({"signal_worker", "analyst", "trading_bridge"})
+MACHINE_ROLES = frozenset({"signal_worker", "analyst", "trading_bridge", "archivist"})
 LIFETIME_SECONDS = 3600
 # A token is replaced when this part of its life is left: long before any clock skew could make it expired.
 RENEW_BEFORE = 0.5

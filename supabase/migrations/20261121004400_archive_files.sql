@@ -46,31 +46,29 @@ create trigger archive_files_append_only before update or delete on public.archi
 create trigger archive_files_no_truncate before truncate on public.archive_files
   for each statement execute function private.refuse_to_rewrite();
 
--- The days that are cold and hold events that no part has yet, the oldest first: a day counts from the later of its
--- end and its last write, so that one that was filled a moment ago is not cold at once.
-create function private.days_to_archive(cold_after interval default '7 days')
-returns table (day date, parts integer, archived_to_tx bigint)
+-- The cold days that hold events which no part has yet, the oldest first.
+create function private.days_to_archive() returns table (day date, parts integer, archived_to_tx bigint)
 language plpgsql stable security definer
 set search_path = ''
+set plan_cache_mode = force_custom_plan
 as $$
+declare
+  cold_day date;
 begin
-  return query
-  select d.day, coalesce(a.parts, 0), coalesce(a.to_tx, 0)
-  from private.partition_days d
-  left join lateral (
-    select max(f.part) as parts, max(f.to_tx) as to_tx
+  for cold_day in select d from private.cold_days() d loop
+    select coalesce(max(f.part), 0), coalesce(max(f.to_tx), 0) into parts, archived_to_tx
     from public.archive_files f
-    where f.partition_day = d.day and f.verified_at is not null
-  ) a on true
-  where d.last_write_at is not null
-    and greatest((d.day + 1)::timestamp at time zone 'UTC', d.last_write_at) < now() - cold_after
-    and exists (
+    where f.partition_day = cold_day and f.verified_at is not null;
+    if exists (
       select from public.signal_events e
-      where e.signal_id >= public.signal_id_floor(d.day::timestamp at time zone 'UTC')
-        and e.signal_id < public.signal_id_floor((d.day + 1)::timestamp at time zone 'UTC')
-        and e.tx >= coalesce(a.to_tx, 0)
-    )
-  order by d.day;
+      where e.signal_id >= public.signal_id_floor(cold_day::timestamp at time zone 'UTC')
+        and e.signal_id < public.signal_id_floor((cold_day + 1)::timestamp at time zone 'UTC')
+        and e.tx >= archived_to_tx
+    ) then
+      day := cold_day;
+      return next;
+    end if;
+  end loop;
 end;
 $$;
 
@@ -111,11 +109,8 @@ begin
     content_hash text, first_user_id uuid, last_user_id uuid
   );
   get diagnostics added = row_count;
-  if not exists (
-    select from public.archive_files f
-    where f.partition_day = add_archive_files.day and f.part = add_archive_files.part and f.kind = 'signals'
-  ) then
-    raise exception 'part % of % has no file of signals', part, day using errcode = 'invalid_parameter_value';
+  if added = 0 then
+    raise exception 'part % of % has no files', part, day using errcode = 'invalid_parameter_value';
   end if;
   return added;
 end;
@@ -133,5 +128,10 @@ create policy "The archive reads all snapshots" on public.signal_monitoring_snap
 
 grant select on public.archive_files to service_role, archivist;
 grant select on public.signals, public.signal_events, public.signal_monitoring_snapshots to archivist;
-grant execute on function private.days_to_archive(interval),
+grant execute on function private.days_to_archive(),
   private.add_archive_files(date, integer, text, bigint, bigint, bigint, jsonb) to archivist;
+-- A machine that only archives tells of itself as any other.
+grant execute on function private.caller_machine(), private.caller_role(), private.caller_name(), private.is_operator(),
+  private.register_machine(text, text, text[], text), public.register_machine(text, text, text[], text),
+  private.machine_heartbeat(text, jsonb), public.machine_heartbeat(text, jsonb),
+  private.flush_broadcasts(), public.flush_broadcasts() to archivist;

@@ -18,7 +18,7 @@ from workers.archive.store import Store, Stored, open_store
 
 def settings(archive: str, **more: str) -> Settings:
     values = {"supabase_url": "http://127.0.0.1:1", "SUPABASE_PUBLISHABLE_KEY": SecretStr("p")} | more
-    return Settings(sigtrail_archive=archive, _env_file=None, **values)  # type: ignore[arg-type]
+    return Settings(sigtrail_archive=archive, _env_file=None, **values)  # type: ignore[arg-type, call-arg]
 
 
 @pytest.fixture(params=["folder", "file", "memory", "supabase"])

@@ -12,6 +12,8 @@ from psycopg.rows import DictRow, dict_row, tuple_row
 from shared.errors import NotAllowed, Unavailable
 from shared.settings import Settings
 
+Connection = psycopg.AsyncConnection[DictRow]
+
 # What the texts of a row look like must not depend on a server's settings. Sorting a large day goes to disk.
 SETTINGS = {
     "TimeZone": "UTC",
@@ -26,7 +28,7 @@ SETTINGS = {
 
 
 @asynccontextmanager
-async def archivist(settings: Settings) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+async def archivist(settings: Settings) -> AsyncIterator[Connection]:
     """A connection of the database role `archivist`; each statement commits alone.
 
     Raises ConfigurationError without SUPABASE_DB_URL, `NotAllowed` when the login may not become archivist,

@@ -1,0 +1,52 @@
+"""What the archive's tests need: a database with the migrations, a folder for files, days with history."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from scripts.local_supabase import migrations
+from scripts.local_supabase.cluster import Cluster
+from scripts.local_supabase.ports import free_ports
+from scripts.local_supabase.settings import Settings as LocalSettings
+from tests.archive.history import History
+from workers.archive.connection import Connection, archivist
+from workers.archive.day import take_lock
+from workers.archive.store import Store, open_store
+
+
+@pytest.fixture(scope="session")
+def archive_database(state_folder: Path) -> Iterator[str]:
+    """The URL of a running database with the migrations, as postgres; no job runs in it."""
+    cluster = Cluster(LocalSettings(root=state_folder / "archive").at_port(free_ports()))
+    with cluster.running():
+        migrations.push(cluster.settings)
+        with psycopg.connect(cluster.db_url, autocommit=True) as connection:
+            connection.execute("select cron.unschedule(jobid) from cron.job")
+        yield cluster.db_url
+
+
+@pytest.fixture
+def history(archive_database: str, tmp_path: Path) -> Iterator[History]:
+    """Past days of users of the test's own, in that database."""
+    with History(archive_database, tmp_path / "archive") as made:
+        yield made
+
+
+@pytest.fixture
+async def store(history: History) -> AsyncIterator[Store]:
+    """The store of that history, a folder."""
+    opened = await open_store(history.settings)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def connection(history: History) -> AsyncIterator[Connection]:
+    """A connection as the archive's role that holds its lock."""
+    async with archivist(history.settings) as opened:
+        assert await take_lock(opened)
+        yield opened
