@@ -107,6 +107,7 @@ begin
   end loop;
 end $$;
 
-grant usage on schema storage to postgres, anon, authenticated, service_role, supabase_storage_admin;
+grant usage on schema storage to anon, authenticated, service_role, supabase_storage_admin;
+grant usage on schema storage to postgres with grant option;
 grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
 grant all on storage.buckets, storage.objects to postgres with grant option;

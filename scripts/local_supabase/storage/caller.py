@@ -13,6 +13,9 @@ import orjson
 from scripts.local_supabase.keys import Keys
 from scripts.local_supabase.storage.errors import access_denied, invalid_request
 
+# What the server itself may always become, and no policy binds.
+_OWN_ROLES = frozenset({"none", "supabase_storage_admin"})
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -51,5 +54,7 @@ def from_claims(claims: Mapping[str, Any]) -> Caller:
     role = claims.get("role") or "anon"
     if not isinstance(role, str):
         raise access_denied("The role of the token is no text")
+    if role.lower() in _OWN_ROLES:
+        raise access_denied(f'permission denied to set role "{role}"')
     subject = claims.get("sub")
     return Caller(role, orjson.dumps({**claims, "role": role}).decode(), str(subject) if subject else None)

@@ -182,7 +182,7 @@ def _read_encoded_metadata(header: str | None) -> dict[str, Any] | None:
     if not header:
         return None
     try:
-        return _read_metadata(base64.b64decode(header).decode())
+        return _read_metadata(base64.b64decode(header, validate=True).decode())
     except (binascii.Error, UnicodeDecodeError) as error:
         raise invalid_request("The x-metadata header is no base64 of JSON") from error
 

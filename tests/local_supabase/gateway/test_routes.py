@@ -35,7 +35,7 @@ def test_paths_of_the_realtime_server() -> None:
 
 
 async def test_a_service_sees_its_own_path_and_the_whole_query(gateway: Gateway) -> None:
-    for service in ("rest", "auth"):
+    for service in ("rest", "auth", "storage"):
         seen = (await gateway.request("GET", f"/{service}/v1/a%20b/c?select=x%2Cy&d=")).json()
         assert (seen["path"], seen["raw_path"], seen["query"]) == ("/a b/c", "/a%20b/c", "select=x%2Cy&d=")
 
