@@ -107,7 +107,7 @@ SIGNAL_COLUMNS: tuple[tuple[str, int], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Digest:
     """`value` is what seals hash; `payload` is the hash of all but number and transaction."""
 
@@ -136,13 +136,16 @@ def framer(types: Iterable[int]) -> Callable[[Sequence[bytes | None]], bytes]:
     return frame
 
 
-_frame = framer(oid for _, oid in EVENT_COLUMNS + SIGNAL_COLUMNS)
+payload_of = framer(oid for _, oid in EVENT_COLUMNS + SIGNAL_COLUMNS)
+"""The payload of an event out of the binary values of EVENT_COLUMNS and SIGNAL_COLUMNS."""
+
+_NUMBERS = struct.Struct(">iq").pack
 
 
-def digest_of(values: Sequence[bytes | None], number: int, tx: int) -> Digest:
-    """The digest of an event out of the binary values of EVENT_COLUMNS and SIGNAL_COLUMNS."""
-    payload = sha256(_frame(values)).digest()
-    return Digest(sha256(payload + struct.pack(">iq", number, tx)).digest(), payload)
+def digest_of(payload: bytes, number: int, tx: int) -> Digest:
+    """The digest of an event."""
+    hashed = sha256(payload).digest()
+    return Digest(sha256(hashed + _NUMBERS(number, tx)).digest(), hashed)
 
 
 def values_of(record: EventRecord) -> list[bytes | None]:
@@ -156,7 +159,7 @@ def values_of(record: EventRecord) -> list[bytes | None]:
 
 def digest(record: EventRecord) -> bytes:
     """What a seal hashes of this event."""
-    return digest_of(values_of(record), record.number, record.tx).value
+    return digest_of(payload_of(values_of(record)), record.number, record.tx).value
 
 
 def to_binary(value: Any) -> bytes | None:

@@ -19,7 +19,17 @@ KEYS_FOLDER = "seal-keys"
 
 _MESSAGE = framer((TEXT, INT8, TEXT, TEXT, DATE, INT8, INT8, INT8, INT8, BYTEA, BYTEA, TIMESTAMPTZ, TEXT))
 _FILE = framer((TEXT, INT4, TEXT, INT8, INT8, INT8, BYTEA, BYTEA, INT8, INT8, TEXT))
-_COMPACTION = framer((INT8, DATE, TIMESTAMPTZ, INT8, INT8, INT8, INT8, INT8))
+_COMPACTION = framer((INT8, DATE, TIMESTAMPTZ, *[INT8] * 7))
+
+_COUNTS = (
+    "kept_signals",
+    "kept_events",
+    "kept_snapshots",
+    "removed_signals",
+    "removed_events",
+    "removed_snapshots",
+    "to_tx",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +154,7 @@ def compaction_hash(row: dict[str, Any]) -> bytes:
                 _int8(row["id"]),
                 to_binary(row["day"]),
                 to_binary(row["compacted_at"]),
-                *(
-                    _int8(row[name])
-                    for name in ("kept_signals", "kept_events", "removed_signals", "removed_events", "to_tx")
-                ),
+                *(_int8(row[name]) for name in _COUNTS),
             ]
         )
     ).digest()
