@@ -15,6 +15,7 @@ from shared.errors import InputError, NotFound
 # What there is: the module of the same name in scripts/bench has `async def run(*, quick, progress)`.
 BENCHMARKS: dict[str, str] = {
     "ingest": "signals in: flat out beside COPY, sustained, in a burst",
+    "latency": "from a signal's firing to its owner's screen, through Realtime",
 }
 
 

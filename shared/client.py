@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
+import orjson
 import stamina
 import structlog
+from postgrest.base_request_builder import RequestConfig
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
@@ -145,10 +147,53 @@ class Connection:
         await self._http.aclose()
 
 
+class _Call(RequestConfig[httpx.AsyncClient]):
+    """A function call whose arguments are written by orjson: the client's own encoder takes fifteen times as
+    long, which for a batch of signals is more than everything else that a machine does for it.
+
+    What orjson writes otherwise: not-a-number is null, and an orjson.Fragment goes out as it is.
+    """
+
+    def send(self, additional_headers: httpx.Headers) -> Awaitable[httpx.Response]:
+        additional_headers.update(self.headers)
+        additional_headers["Content-Type"] = "application/json"
+        return self.session.request(
+            self.http_method,
+            str(self.path),
+            content=orjson.dumps(self.json, default=_plain),
+            params=self.params,
+            headers=additional_headers,
+        )
+
+
+def _plain(value: object) -> object:
+    """What orjson does not know, as postgrest's own encoder would take it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
 async def call(client: AsyncClient, name: str, params: Mapping[str, Any]) -> Any:
-    """Call one function once through `client`; errors come out as Sigtrail's."""
+    """Call one function once through `client`; errors come out as Sigtrail's.
+
+    Raises TypeError for arguments that JSON cannot hold.
+    """
     try:
-        response = await client.rpc(name, dict(params)).execute()
+        builder = client.rpc(name, {})
+        made = builder.request
+        builder.request = _Call(
+            made.session,
+            made.path,
+            made.http_method,
+            made.headers,
+            made.params,
+            made.auth,
+            dict(params),
+            made.retry_enabled,
+        )
+        response = await builder.execute()
     except APIError as error:
         raise translate(name, error) from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

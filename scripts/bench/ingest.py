@@ -47,8 +47,8 @@ class Pace:
     p99: float
 
 
-SUSTAINED = Pace("sustained", 100_000, 600, 10, 1000, 10, 50)
-BURST = Pace("burst", 1_000_000, 300, 8, 1000, None, 250)
+SUSTAINED = Pace("sustained", 100_000, 600, 9, 1000, 10, 50)
+BURST = Pace("burst", 1_000_000, 300, 6, 1000, None, 250)
 FLOOR_SECONDS, QUICK_FLOOR_SECONDS = 30, 4
 ROUNDS, QUICK_ROUNDS = 12, 3
 BATCHES, QUICK_BATCHES = 40, 16

@@ -32,7 +32,7 @@ class Paced:
     @property
     def per_minute(self) -> float:
         """Signals a minute that were answered: below the rate that was asked for when answers fell behind."""
-        return self.made / self.seconds * 60
+        return self.made * 60 / self.seconds
 
 
 def batch_sizes(per_minute: int, seconds: float, every_ms: int = EVERY_MS) -> Iterator[int]:
@@ -49,14 +49,17 @@ async def pace(
     seconds: float,
     most_rows: int,
     every_ms: int = EVERY_MS,
+    note: Callable[[list[Row], float], None] | None = None,
 ) -> Paced:
     """Hand a batch to `send` at every tick, in calls of at most `most_rows`, and wait for none of them.
 
-    What is due at the next tick is made beforehand: making signals is not what is measured.
+    note: told of each call's rows and of the moment they are due (perf_counter), just before they are handed
+    over. What is due is made half a tick before, when answers are rarely on their way: making signals is not
+    what is measured.
     """
     paced = Paced()
     queue: asyncio.Queue[tuple[float, list[Row]] | None] = asyncio.Queue()
-    begin = perf_counter() + 2 * every_ms / 1000
+    begin = perf_counter() + every_ms / 1000
 
     async def work() -> None:
         while (waiting := await queue.get()) is not None:
@@ -69,16 +72,23 @@ async def pace(
         for _ in range(SENDERS):
             senders.create_task(work())
         for tick, size in enumerate(batch_sizes(per_minute, seconds, every_ms)):
+            due = begin + tick * every_ms / 1000
+            await _sleep_until(due - every_ms / 2000)
             rows = take(size)
             paced.made += size
-            due = begin + tick * every_ms / 1000
-            await asyncio.sleep(max(0.0, due - perf_counter()))
+            await _sleep_until(due)
             for part in split(rows, most_rows):
+                if note is not None:
+                    note(part, due)
                 queue.put_nowait((due, part))
         for _ in range(SENDERS):
             queue.put_nowait(None)
     paced.seconds = max(seconds, perf_counter() - begin)
     return paced
+
+
+async def _sleep_until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - perf_counter()))
 
 
 def split(rows: list[Row], most_rows: int) -> list[list[Row]]:

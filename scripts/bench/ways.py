@@ -19,8 +19,9 @@ from shared.errors import Unavailable
 from shared.settings import Settings
 
 ROLE = "signal_worker"
-# As the signals role flushes what the throttle held back.
+# As a machine flushes what the throttle held back: soon when an answer said so, and now and then.
 FLUSH_SECONDS = 0.1
+NOW_AND_THEN = 1.0
 
 Send = Callable[[list[Row]], Awaitable[None]]
 
@@ -53,7 +54,9 @@ class Machine:
     async def flush(self) -> None:
         """Have what the throttle of the broadcasts held back sent, until cancelled."""
         while True:
-            await self._held_back.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NOW_AND_THEN):
+                    await self._held_back.wait()
             await asyncio.sleep(FLUSH_SECONDS)
             with suppress(Unavailable):
                 if await self._connection.call("flush_broadcasts", {}):

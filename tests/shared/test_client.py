@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import jwt
+import orjson
 import pytest
 import stamina
 
@@ -64,6 +67,49 @@ async def test_a_call_posts_its_arguments_with_the_token_of_the_moment() -> None
     assert first.headers["apikey"] == "sb_publishable_x"
     assert first.headers["Authorization"] == "Bearer first"
     assert second.headers["Authorization"] == "Bearer second"
+    await connection.close()
+
+
+class Odd(Mapping[str, int]):
+    """A mapping that is no dict."""
+
+    def __getitem__(self, key: str) -> int:
+        return {"a": 1}[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+async def test_arguments_go_out_as_json_says() -> None:
+    api = Api(httpx.Response(200, json={}))
+    connection = await reach(api)
+    when = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    rows = [
+        {"price": "1.50", "text": "µ", "pair": ("a", None), "map": Odd(), "at": when},
+        orjson.Fragment(b'{"b":2}'),
+    ]
+    await connection.call("ingest_signals", {"signals": rows})
+    (request,) = api.requests
+    assert (
+        request.content
+        == (
+            '{"signals":[{"price":"1.50","text":"µ","pair":["a",null],"map":{"a":1},'
+            '"at":"2026-05-04T12:00:00+00:00"},{"b":2}]}'
+        ).encode()
+    )
+    assert request.headers["Content-Type"] == "application/json"
+    await connection.close()
+
+
+async def test_what_json_cannot_hold_is_not_sent() -> None:
+    api = Api(httpx.Response(200, json={}))
+    connection = await reach(api)
+    with pytest.raises(TypeError):
+        await connection.call("ingest_signals", {"signals": [{"price": Decimal("1.50")}]})
+    assert api.requests == []
     await connection.close()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -111,6 +113,7 @@ def test_texts_close_to_the_language_are_understood_or_refused(text: str, name: 
         parse_query(f"{name}={quote(text)}".encode(), with_arguments=False)
 
 
+@example(b"\n", "text/csv")
 @given(
     st.binary(), st.sampled_from(["application/json", "text/csv", "application/x-www-form-urlencoded", "a/b"])
 )
@@ -147,3 +150,66 @@ def test_the_first_of_each_preference_counts() -> None:
 def test_the_most_wanted_form_comes_first() -> None:
     shapes = [media_type.shape for media_type in parse_accept("*/*;q=0.1, text/csv;q=0.5, application/json")]
     assert shapes == [Shape.JSON, Shape.CSV, Shape.JSON]
+
+
+# What makes a body so large that it is looked at for its keys alone.
+PADDING: dict[str, Any] = {"padding": [{"text": "x" * 100, "values": {"nested": [None, 1.5]}}] * 400}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(arguments=st.dictionaries(st.text(), json_values, max_size=5), first=st.booleans())
+@example(arguments={"a": [{"b": 1}], 'c"\\': [[1]], "": {}}, first=True)
+def test_a_large_body_has_the_keys_that_a_small_one_has(arguments: dict[str, Any], first: bool) -> None:
+    body = orjson.dumps(PADDING | arguments if first else arguments | PADDING)
+    payload = parse_payload(body, "application/json", None, for_function=True)
+    assert payload.keys == {*arguments, "padding"}
+    assert payload.body is body
+    assert payload.pairs is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"NaN",
+        b"-Infinity",
+        b"[1,]",
+        b"01",
+        b"tru",
+        b'"\\x"',
+        b'"\xff"',
+        b'"\x01"',
+        b'"\\ud800"',
+        b"[1] 2",
+        b"{1: 2}",
+        b"",
+    ],
+)
+def test_a_large_body_that_is_no_json_is_refused(value: bytes) -> None:
+    body = orjson.dumps(PADDING)[:-1] + b',"value":' + value + b"}"
+    with pytest.raises(ApiError) as refused:
+        parse_payload(body, "application/json", None, for_function=True)
+    assert refused.value.code == "PGRST102"
+
+
+def test_a_large_body_may_speak_of_what_is_no_number() -> None:
+    body = orjson.dumps(PADDING | {"note": "NaN, or Infinity"})
+    assert parse_payload(body, "application/json", None, for_function=True).keys == {"padding", "note"}
+
+
+@pytest.mark.parametrize("deep", [100, 300, 900])
+def test_a_large_body_may_be_deep(deep: int) -> None:
+    body = orjson.dumps(PADDING)[:-1] + b',"value":' + b"[" * deep + b"]" * deep + b"}"
+    assert parse_payload(body, "application/json", None, for_function=True).keys == {"padding", "value"}
+
+
+def test_a_large_list_is_no_set_of_arguments_by_itself() -> None:
+    rows = PADDING["padding"]
+    assert parse_payload(orjson.dumps(rows), "application/json", None, for_function=True).keys == {
+        "text",
+        "values",
+    }
