@@ -305,18 +305,16 @@ $$;
 -- Compactions that the chain does not hold yet.
 create function private.unlinked_compactions(only_day date default null)
 returns table (
-  id bigint, day date, compacted_at timestamptz, kept_signals bigint, kept_events bigint, removed_signals bigint,
-  removed_events bigint, to_tx bigint
+  id bigint, day date, compacted_at timestamptz, to_tx bigint, kept_signals bigint, kept_events bigint,
+  kept_snapshots bigint, removed_signals bigint, removed_events bigint, removed_snapshots bigint
 )
 language plpgsql stable security definer
 set search_path = ''
 as $$
 begin
-  if to_regclass('private.compactions') is null then
-    return;
-  end if;
   return query
-  select c.id, c.day, c.compacted_at, c.kept_signals, c.kept_events, c.removed_signals, c.removed_events, c.to_tx
+  select c.id, c.day, c.compacted_at, c.to_tx, c.kept_signals, c.kept_events, c.kept_snapshots, c.removed_signals,
+    c.removed_events, c.removed_snapshots
   from private.compactions c
   where (only_day is null or c.day = only_day) and not exists (
     select from public.audit_seals s
