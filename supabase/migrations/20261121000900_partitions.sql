@@ -13,7 +13,16 @@ create table private.partition_days (
   -- When its hot-only indexes were dropped. From then on its changes are noted in private.day_changes.
   warmed_at timestamptz,
   -- When it was last reduced to what was traded. From then on it takes no new signals.
-  compacted_at timestamptz
+  compacted_at timestamptz,
+  -- When its links were last looked through for orphans.
+  checked_at timestamptz,
+  -- When the shards of its counts were last put together.
+  counts_merged_at timestamptz,
+  -- When its summaries of each length were dropped. What is written later changes the coarser ones only: a summary is
+  -- whole or not there.
+  minutes_pruned_at timestamptz,
+  hours_pruned_at timestamptz,
+  days_pruned_at timestamptz
 ) with (fillfactor = 70);
 alter table private.partition_days enable row level security;
 
@@ -23,7 +32,15 @@ create table private.retention (
   only_row boolean primary key default true check (only_row),
   warm_after interval not null default '24 hours' check (warm_after >= '1 hour'),
   cold_after interval not null default '7 days',
-  check (cold_after >= warm_after)
+  -- Summaries, by the age of their day.
+  minutes_kept interval not null default '7 days',
+  hours_kept interval not null default '30 days',
+  days_kept interval not null default '365 days',
+  -- Logs, by their own age.
+  runs_kept interval not null default '7 days',
+  messages_kept interval not null default '96 hours',
+  constraint "a day is warm before it is cold" check (cold_after >= warm_after),
+  constraint "the coarser the summary, the longer it is kept" check (minutes_kept <= hours_kept and hours_kept <= days_kept)
 );
 insert into private.retention default values;
 alter table private.retention enable row level security;
@@ -88,24 +105,52 @@ as $$
   order by d.day;
 $$;
 
--- Makes one partition: a table like its parent, with a check equal to the bounds so that ATTACH has nothing to scan,
--- and attached under a lock that readers and writers don't feel. The check goes again, the bounds hold instead.
-create function private.make_partition(parent text, id_column text, day date, storage text) returns void
+-- How a partition is stored. Signals have room on each page for the new versions of their rows: status changes stay in
+-- place.
+create function private.partition_storage(parent text) returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return case parent
+    when 'signals' then
+      'fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.1'
+    else 'autovacuum_vacuum_insert_scale_factor = 0.1'
+  end;
+end;
+$$;
+
+-- Makes a table that can become a partition: like its parent, with a check equal to the bounds so that ATTACH has
+-- nothing to scan. `parts` is what LIKE takes over.
+create function private.make_table_of_day(child text, parent text, day date, parts text) returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  child text := private.partition_name(parent, day);
-  lower_id uuid := public.signal_id_floor(day::timestamp at time zone 'UTC');
-  upper_id uuid := public.signal_id_floor((day + 1)::timestamp at time zone 'UTC');
+  id_column text := case parent when 'signals' then 'id' else 'signal_id' end;
 begin
-  execute format('create table partitions.%I (like public.%I including defaults including constraints) with (%s)',
-    child, parent, storage);
+  execute format('create table partitions.%I (like public.%I %s) with (%s)',
+    child, parent, parts, private.partition_storage(parent));
   execute format('alter table partitions.%I enable row level security', child);
-  execute format('alter table partitions.%I add constraint within_day check (%I >= %L and %I < %L)',
-    child, id_column, lower_id, id_column, upper_id);
-  execute format('alter table public.%I attach partition partitions.%I for values from (%L) to (%L)',
-    parent, child, lower_id, upper_id);
+  execute format('alter table partitions.%I add constraint within_day check (%I >= %L and %I < %L)', child, id_column,
+    public.signal_id_floor(day::timestamp at time zone 'UTC'), id_column,
+    public.signal_id_floor((day + 1)::timestamp at time zone 'UTC'));
+  if parent = 'signal_events' then
+    execute format('create trigger no_truncate before truncate on partitions.%I '
+      'for each statement execute function private.refuse_to_rewrite()', child);
+  end if;
+end;
+$$;
+
+-- Attaches such a table, under a lock that readers and writers don't feel. The check goes, the bounds hold instead.
+create function private.attach_day(child text, parent text, day date) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  execute format('alter table public.%I attach partition partitions.%I for values from (%L) to (%L)', parent, child,
+    public.signal_id_floor(day::timestamp at time zone 'UTC'),
+    public.signal_id_floor((day + 1)::timestamp at time zone 'UTC'));
   execute format('alter table partitions.%I drop constraint within_day', child);
 end;
 $$;
@@ -134,6 +179,7 @@ as $$
 declare
   tries integer := 0;
   missing boolean;
+  parent text;
   usual_timeout text := current_setting('lock_timeout');
 begin
   if exists (select from private.partition_days d where d.day = open_partition.day) then
@@ -149,17 +195,11 @@ begin
       insert into private.partition_days (day) values (open_partition.day) on conflict do nothing;
       missing := found;
       if missing then
-        -- Room on each page for the new versions of its rows: status changes stay in place.
-        perform private.make_partition('signals', 'id', day,
-          'fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.1');
-        perform private.make_partition('signal_events', 'signal_id', day,
-          'autovacuum_vacuum_insert_scale_factor = 0.1');
-        perform private.make_partition('signal_monitoring_snapshots', 'signal_id', day,
-          'autovacuum_vacuum_insert_scale_factor = 0.1');
-        execute format(
-          'create trigger no_truncate before truncate on partitions.%I '
-          'for each statement execute function private.refuse_to_rewrite()',
-          private.partition_name('signal_events', day));
+        foreach parent in array array['signals', 'signal_events', 'signal_monitoring_snapshots'] loop
+          perform private.make_table_of_day(private.partition_name(parent, day), parent, day,
+            'including defaults including constraints including generated');
+          perform private.attach_day(private.partition_name(parent, day), parent, day);
+        end loop;
         perform private.make_hot_indexes(day);
       end if;
       perform set_config('lock_timeout', usual_timeout, true);

@@ -205,6 +205,7 @@ begin
     ) r
     left join public.traders t on t.id = r.trader_id
     left join private.partition_days open on open.day = (r.made_at at time zone 'UTC')::date
+      and open.compacted_at is null
   );
 end;
 $$;

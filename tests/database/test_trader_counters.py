@@ -8,7 +8,7 @@ from tests.database.stage import Stage, ingest, one, row
 
 
 def generated(stage: Stage, trader: UUID) -> int:
-    stage.operator.execute("select private.roll_up_traders()")
+    stage.operator.execute("select private.roll_up()")
     return int(
         one(stage.operator, "select total_signals_generated from public.traders where id = %s", trader)
     )
@@ -49,7 +49,7 @@ def test_ways_and_profit_are_counted(stage: Stage) -> None:
     for signal, pnl in zip(signals, ("12.5", "-3.25", "0"), strict=True):
         stage.operator.execute("update public.signals set total_pnl = %s where id = %s", (pnl, signal))
         stage.operator.execute("select private.move_signal(%s, 'closed', now(), 'take_profit')", (signal,))
-    stage.operator.execute("select private.roll_up_traders()")
+    stage.operator.execute("select private.roll_up()")
     row_of = stage.operator.execute(
         "select total_signals_generated, successful_signals, total_trades_executed, winning_trades,"
         " total_pnl::text from public.traders where id = %s",

@@ -42,7 +42,7 @@ as $$
   select private.check_result(
     'partitions', private.partition_days_ahead() >= 7 and every_day = all (counts),
     jsonb_build_object('days_ahead', private.partition_days_ahead(), 'days_open', every_day, 'attached', counts),
-    'run select private.ensure_partitions(); and look why the job "sigtrail partitions" does not'
+    'run select private.ensure_partitions(); and look why the job partitions does not'
   )
   from (
     select
@@ -56,34 +56,99 @@ as $$
   ) days;
 $$;
 
--- pg_cron may be absent or in another database, so this asks by dynamic SQL.
+-- The jobs and how they fare: failing, whose last run failed; late, without a run that went well for too long (counted
+-- from the start of the server at the earliest); stuck, on its way for longer than a run may take; missing, not
+-- scheduled. pg_cron may be absent or in another database, so this asks by dynamic SQL.
 create function private.check_jobs() returns jsonb
 language plpgsql stable
 set search_path = ''
 as $$
 declare
-  wanted constant text[] := array['broadcasts', 'counters', 'leases', 'orphans', 'partitions', 'prune'];
-  missing text[];
-  failing text[];
+  missing jsonb;
+  troubled record;
 begin
   if to_regclass('cron.job') is null then
-    return private.check_result('jobs', false, jsonb_build_object('missing', wanted),
+    return private.check_result('jobs', false,
+      jsonb_build_object('missing', (select jsonb_agg(j.job order by j.job) from private.jobs j)),
       'the extension pg_cron is not in this database: nothing is done by itself');
   end if;
-  execute 'select array(select w from unnest($1) w where not exists (
-      select from cron.job j where j.jobname = ''sigtrail '' || w and j.active) order by w)'
-    into missing using wanted;
-  execute 'select array(select j.jobname::text from cron.job j
-      where j.jobname like ''sigtrail %'' and ''failed'' = (
-        select r.status from cron.job_run_details r
-        where r.jobid = j.jobid and r.end_time is not null
-        order by r.runid desc limit 1)
-      order by j.jobname)'
-    into failing;
-  return private.check_result('jobs', missing = '{}' and failing = '{}',
-    jsonb_build_object('missing', missing, 'failing', failing),
-    'look at cron.job and the return_message in cron.job_run_details');
+  execute 'select coalesce(jsonb_agg(j.job order by j.job), ''[]'') from private.jobs j where not exists (
+      select from cron.job c where c.jobname = ''sigtrail '' || j.job and c.active)'
+    into missing;
+  select
+    coalesce(jsonb_agg(jsonb_build_object('job', j.job, 'error', last.error) order by j.job)
+      filter (where last.ok is false), '[]') as failing,
+    coalesce(jsonb_agg(j.job order by j.job) filter (where now() - greatest(
+      well.finished_at, j.created_at, pg_postmaster_start_time()) > j.late_after), '[]') as late,
+    coalesce(jsonb_agg(j.job order by j.job) filter (where running.started_at < now() - interval '15 minutes'),
+      '[]') as stuck
+  into troubled
+  from private.jobs j
+  left join lateral (
+    select r.ok, r.error from private.job_runs r
+    where r.job = j.job and r.finished_at is not null order by r.id desc limit 1
+  ) last on true
+  left join lateral (
+    select r.finished_at from private.job_runs r where r.job = j.job and r.ok order by r.id desc limit 1
+  ) well on true
+  left join lateral (
+    select r.started_at from private.job_runs r
+    where r.job = j.job and r.finished_at is null order by r.id desc limit 1
+  ) running on true;
+  return private.check_result('jobs',
+    missing = '[]' and troubled.failing = '[]' and troubled.late = '[]' and troubled.stuck = '[]',
+    jsonb_build_object('missing', missing, 'failing', troubled.failing, 'late', troubled.late,
+      'stuck', troubled.stuck),
+    case
+      when missing <> '[]' then 'push the migrations again, or look whether someone unscheduled these in cron.job'
+      when troubled.failing <> '[]' then 'read private.job_runs; what a run had done stays done, and the next one goes on'
+      when troubled.stuck <> '[]' then 'look in pg_stat_activity what these wait for'
+      else 'does pg_cron run? look at cron.job_run_details; select private.run_job(job) runs one by hand'
+    end);
 end;
+$$;
+
+-- The days by tier, and what is left undone: days that should be warm, or compacted, for hours.
+create function private.check_days() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  with books as (
+    select d.*, private.day_age(d.day) as age, private.day_tier(d.day) as tier from private.partition_days d
+  )
+  select private.check_result(
+    'days', unwarmed = '[]' and uncompacted = '[]',
+    tiers || jsonb_build_object('compacted', compacted, 'not_warmed', unwarmed, 'not_compacted', uncompacted),
+    'these days are overdue: read private.job_runs of warming and compaction; a reader that never ends stands in their way'
+  )
+  from (
+    select
+      coalesce((select jsonb_object_agg(t.tier, t.days) from (
+        select b.tier, count(*) as days from books b group by b.tier) t), '{}') as tiers,
+      (select count(*) from books b where b.compacted_at is not null) as compacted,
+      (select coalesce(jsonb_agg(b.day order by b.day), '[]') from books b, private.retention r
+        where b.warmed_at is null and b.age >= r.warm_after + interval '6 hours') as unwarmed,
+      (select coalesce(jsonb_agg(b.day order by b.day), '[]') from books b
+        where b.tier = 'cold' and private.archived_to(b.day) > coalesce((
+            select c.to_tx from private.compactions c where c.day = b.day order by c.id desc limit 1), 0)
+          and (select min(f.verified_at) from public.archive_files f where f.partition_day = b.day
+            and f.to_tx = private.archived_to(b.day)) < now() - interval '12 hours') as uncompacted
+  ) found;
+$$;
+
+-- How far the roll-up is behind the trail, and what it still has to give to the traders.
+create function private.check_rollup() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'rollup', now() - r.counted_to < interval '5 minutes',
+    jsonb_build_object('lag_seconds', round(extract(epoch from now() - r.counted_to)),
+      'traders_waiting', (select count(distinct c.trader_id) from private.trader_changes c)),
+    'summaries and counters are behind: look at the job rollup, and for a transaction that has been writing for long'
+  )
+  from private.rollups r
+  where r.name = 'events';
 $$;
 
 create function private.check_queue() returns jsonb
@@ -94,7 +159,7 @@ as $$
     'queue', coalesce(sum(overdue), 0) = 0,
     coalesce(jsonb_object_agg(stage, jsonb_build_object(
       'waiting', waiting, 'leased', leased, 'overdue_leases', overdue, 'oldest', oldest)), '{}'),
-    'leases ran out more than 2 minutes ago and nobody took them back: look at the job "sigtrail leases"'
+    'leases ran out more than 2 minutes ago and nobody took them back: look at the job leases'
   )
   from (
     select q.stage, count(*) filter (where q.leased_until is null) as waiting,
@@ -181,14 +246,16 @@ set search_path = ''
 as $$
   select jsonb_build_object('ok', bool_and((c ->> 'ok')::boolean), 'at', now(), 'checks', jsonb_agg(c))
   from unnest(array[
-    private.check_partitions(), private.check_jobs(), private.check_queue(), private.check_machines(),
-    private.check_positions(), private.check_broadcasts(), private.check_transactions(), private.check_orphans()
+    private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
+    private.check_queue(), private.check_machines(), private.check_positions(), private.check_broadcasts(),
+    private.check_transactions(), private.check_orphans(), private.check_seals()
   ]) c;
 $$;
 
 -- Functions: orphans --------------------------------------------------------------------------------------
 
--- Reports what belongs to a signal of this day that is not recorded. How many it found.
+-- Reports what belongs to a signal of this day that is not recorded, and forgets what is in order again. How many it
+-- found that were not known.
 create function private.find_orphans(day date) returns integer
 language plpgsql security definer
 set search_path = ''
@@ -198,6 +265,9 @@ declare
   limit_id uuid := public.signal_id_floor((day + 1)::timestamp at time zone 'UTC');
   found_count integer;
 begin
+  delete from private.orphans o
+  where o.signal_id >= least_id and o.signal_id < limit_id
+    and exists (select from public.signals s where s.id = o.signal_id and s.id >= least_id and s.id < limit_id);
   insert into private.orphans (kind, signal_id)
   select distinct linked.kind, linked.signal_id
   from (
@@ -224,13 +294,32 @@ begin
 end;
 $$;
 
-do $$
+-- One step of the job: the oldest day that is over and was written to since it was looked through.
+create function private.find_orphans_step() returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  done jsonb := private.done_so_far();
+  due date;
 begin
-  if to_regclass('cron.job') is not null then
-    perform cron.schedule('sigtrail orphans', '43 3 * * *', 'select private.find_orphans(current_date - 1)');
+  select d.day into due
+  from private.partition_days d
+  where d.day < private.utc_day(now() - interval '1 hour')
+    and d.last_write_at > coalesce(d.checked_at, '-infinity')
+    and not coalesce(done -> 'days' ? d.day::text, false)
+  order by d.day
+  limit 1;
+  if due is null then
+    return null;
   end if;
+  update private.partition_days d set checked_at = now() where d.day = due;
+  return jsonb_build_object('days', jsonb_build_array(due), 'found', private.find_orphans(due));
 end;
 $$;
+
+select private.enter_job('orphans', '43 3 * * *', 'find_orphans_step', interval '30 hours',
+  'looks for what links to signals that are not there');
 
 -- The interface -------------------------------------------------------------------------------------------
 
