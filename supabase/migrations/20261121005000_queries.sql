@@ -231,6 +231,57 @@ begin
 end;
 $$;
 
+-- What a signal s must be to pass every filter but those of its trader and its time, as the end of a condition: '' when
+-- nothing is asked. $1 and $2 are the ids that it lies between.
+create function private.filter_conditions(
+  symbols text[], statuses text[], outcomes text[], sources text[], machines text[], sides text[], any_tags text[],
+  all_tags text[], min_confidence numeric, max_confidence numeric, search text
+) returns text
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  conditions text := '';
+begin
+  if cardinality(symbols) = 1 then
+    conditions := conditions || format(' and s.symbol = %L', symbols[1]);
+  elsif symbols is not null then
+    conditions := conditions || format(' and s.symbol = any (%L)', symbols);
+  end if;
+  if statuses is not null then
+    conditions := conditions || format(' and s.status = any (%L)', statuses);
+  end if;
+  if outcomes is not null then
+    conditions := conditions || format(' and s.outcome_code = any (%L)', outcomes);
+  end if;
+  if sources is not null then
+    conditions := conditions || format(' and s.source = any (%L)', sources);
+  end if;
+  if machines is not null then
+    conditions := conditions || format(' and s.machine_id = any (%L)', private.machines_named(machines));
+  end if;
+  if sides is not null then
+    conditions := conditions || format(' and s.side = any (%L)', sides);
+  end if;
+  if any_tags is not null then
+    conditions := conditions || format(' and s.tags && %L', any_tags);
+  end if;
+  if all_tags is not null then
+    conditions := conditions || format(' and s.tags @> %L', all_tags);
+  end if;
+  if min_confidence is not null then
+    conditions := conditions || format(' and s.analysis_confidence >= %L', min_confidence);
+  end if;
+  if max_confidence is not null then
+    conditions := conditions || format(' and s.analysis_confidence <= %L', max_confidence);
+  end if;
+  if search is not null then
+    conditions := conditions || private.search_condition(search, 's.id > $1 and s.id < $2');
+  end if;
+  return conditions;
+end;
+$$;
+
 -- The interface -------------------------------------------------------------------------------------------
 
 -- One page of the caller's signals that pass every filter given, as
@@ -302,44 +353,11 @@ begin
     conditions := conditions || format(' and s.trader_id = any (%L)', traders);
   end if;
   width := 2 * 86400;
-  expression := conditions;
-  if cardinality(symbols) = 1 then
-    conditions := conditions || format(' and s.symbol = %L', symbols[1]);
-  elsif symbols is not null then
-    conditions := conditions || format(' and s.symbol = any (%L)', symbols);
-  end if;
-  if statuses is not null then
-    conditions := conditions || format(' and s.status = any (%L)', statuses);
-  end if;
-  if outcomes is not null then
-    conditions := conditions || format(' and s.outcome_code = any (%L)', outcomes);
-  end if;
-  if sources is not null then
-    conditions := conditions || format(' and s.source = any (%L)', sources);
-  end if;
-  if machines is not null then
-    conditions := conditions || format(' and s.machine_id = any (%L)', private.machines_named(machines));
-  end if;
-  if sides is not null then
-    conditions := conditions || format(' and s.side = any (%L)', sides);
-  end if;
-  if any_tags is not null then
-    conditions := conditions || format(' and s.tags && %L', any_tags);
-  end if;
-  if all_tags is not null then
-    conditions := conditions || format(' and s.tags @> %L', all_tags);
-  end if;
-  if min_confidence is not null then
-    conditions := conditions || format(' and s.analysis_confidence >= %L', min_confidence);
-  end if;
-  if max_confidence is not null then
-    conditions := conditions || format(' and s.analysis_confidence <= %L', max_confidence);
-  end if;
-  if search is not null then
-    conditions := conditions || private.search_condition(search, 's.id > $1 and s.id < $2');
-  end if;
+  expression := private.filter_conditions(symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
+    min_confidence, max_confidence, search);
   -- What no index helps with may have to be looked for: then the first step is short.
-  if conditions <> expression then
+  if expression <> '' then
+    conditions := conditions || expression;
     width := 3600;
   end if;
 
@@ -517,5 +535,7 @@ grant execute on function
   private.make_cursor(boolean, uuid, uuid, bytea), private.read_cursor(text, boolean, bytea),
   private.next_day(timestamptz, boolean), private.machines_named(text[]), private.machine_names(uuid[]),
   private.check_list(text, text[], text[]), private.words_of(jsonb), private.signal_column(text),
-  private.search_condition(text, text), public.signal_story(uuid), private.exact_json(jsonb)
+  private.search_condition(text, text),
+  private.filter_conditions(text[], text[], text[], text[], text[], text[], text[], text[], numeric, numeric, text),
+  public.signal_story(uuid), private.exact_json(jsonb)
   to authenticated, service_role;

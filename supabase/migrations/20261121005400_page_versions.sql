@@ -13,5 +13,4 @@ as $$
   where c.user_id = (select auth.uid()) and c.hour >= date_trunc('hour', since, 'UTC');
 $$;
 
-revoke execute on function public.signals_version(timestamptz) from public;
 grant execute on function public.signals_version(timestamptz) to authenticated;
