@@ -72,7 +72,8 @@ comment on column public.signals.status_at is 'The domain''s time of the last ch
 comment on column public.signals.closed_at is 'When the signal ended, whichever way.';
 
 -- The whole index set. None has the status in it, or status changes would no longer be HOT updates.
-create index signals_user_id_id_idx on public.signals (user_id, id desc);
+-- The symbol comes last: it neither orders nor bounds, but whoever asks for one symbol reads the rows of that one alone.
+create index signals_user_id_id_idx on public.signals (user_id, id desc, symbol);
 create index signals_trader_id_id_idx on public.signals (trader_id, id desc);
 
 -- Functions and triggers ----------------------------------------------------------------------------------
