@@ -27,6 +27,7 @@ export interface Sorted {
 const INTERVALS = ["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"] as const;
 const DECIMAL = /^\d{1,20}(\.\d{1,30})?$/;
 const MOST_LETTERS = 500;
+const A_TIME = "the candle's close: Unix milliseconds, or ISO 8601 with its zone";
 
 const text = (least: number, most: number) =>
   z.string({ error: expected("text") })
@@ -44,10 +45,10 @@ const price = z.preprocess(
 
 const triggeredAt = z.preprocess(
   (value) => digitsOf(value) ?? value,
-  z.union([
-    z.string().regex(/^\d{1,15}$/),
-    z.iso.datetime({ offset: true }),
-  ], { error: expected("the candle's close: Unix milliseconds, or ISO 8601 with its zone") }),
+  z.string({ error: expected(A_TIME) }).refine(
+    (value) => /^\d{1,15}$/.test(value) || z.iso.datetime({ offset: true }).safeParse(value).success,
+    `must be ${A_TIME}`,
+  ),
 );
 
 const rowSchema = z.strictObject({
