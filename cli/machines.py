@@ -44,7 +44,7 @@ def list_machines(
 @app.command("run")
 def run_roles(
     roles: Annotated[
-        str, typer.Option(help="Which of signals, analysis, monitoring, trading.")
+        str, typer.Option(help="Which of signals, analysis, monitoring, trading, archive.")
     ] = "signals,analysis,monitoring,trading",
     venue: Annotated[str, typer.Option(help="Where live candles come from, as ccxt names it.")] = "binance",
     symbols: Annotated[

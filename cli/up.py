@@ -27,7 +27,7 @@ from shared.clock import WallClock
 from shared.errors import InputError, SigtrailError
 from shared.identity import from_ms
 from shared.settings import Settings, load
-from workers.machine import Machine, build
+from workers.machine import PIPELINE, Machine, build
 from workers.signals.feeds.feed import Feed
 from workers.signals.feeds.recorded import RecordedFeed
 from workers.signals.feeds.simulated import SimulatedFeed
@@ -87,6 +87,7 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
             state=machine_folder(settings),
             paper=machine_folder(settings, "paper"),
             watch=await _watched_users(),
+            roles=_roles(settings),
         )
         closing.pop_all()
     notes.print(f"{feed.description}", soft_wrap=True)
@@ -94,6 +95,14 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
     for fault in list_faults(feed.gate):
         notes.print(fault, soft_wrap=True, markup=False)
     return await _summary(machine, feed, settings)
+
+
+def _roles(settings: Settings) -> tuple[str, ...]:
+    """Every role; the archive where it has what it needs, since a hosted project may seal elsewhere."""
+    if settings.sigtrail_seal_key is not None and settings.supabase_db_url is not None:
+        return (*PIPELINE, "archive")
+    notes.print("nothing is sealed or archived here: SIGTRAIL_SEAL_KEY or SUPABASE_DB_URL is not set")
+    return PIPELINE
 
 
 async def _watch_over(

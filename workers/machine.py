@@ -29,6 +29,7 @@ from shared.settings import Settings
 from shared.wakes import Wakes
 from workers.analysis.role import AnalysisRole
 from workers.analysis.rules import RuleBasedAnalyst
+from workers.archive.role import ArchiveRole
 from workers.backlog import Backlog
 from workers.life import Machine
 from workers.live import POLL_SECONDS
@@ -42,15 +43,20 @@ from workers.signals.traders import load_traders
 from workers.status import Status
 from workers.trading.role import TradingRole
 
-__all__ = ["ROLES", "Machine", "build"]
+__all__ = ["PIPELINE", "ROLES", "Machine", "build"]
 
-ROLES = ("signals", "analysis", "monitoring", "trading")
+# What a signal goes through. The archive stands beside it: it needs a direct way to the database.
+PIPELINE = ("signals", "analysis", "monitoring", "trading")
+ROLES = (*PIPELINE, "archive")
+# Those whose work waits in the queue.
+QUEUED = ("analysis", "monitoring", "trading")
 # Each role reaches what its database role was granted, and nothing else.
 DATABASE_ROLES = {
     "signals": "signal_worker",
     "analysis": "analyst",
     "monitoring": "analyst",
     "trading": "trading_bridge",
+    "archive": "archivist",
 }
 
 
@@ -62,7 +68,7 @@ async def build(
     state: Path,
     paper: Path | None = None,
     warm: Sequence[Candle] = (),
-    roles: Sequence[str] = ROLES,
+    roles: Sequence[str] = PIPELINE,
     machine_id: str | None = None,
     region: str = "local",
     watch: Sequence[str] = (),
@@ -116,17 +122,19 @@ async def build(
                 settings=settings,
                 state=paper or state / "paper",
             ),
+            "archive": lambda connection: ArchiveRole(settings),
         }
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
         for one in made:
             status.counts[one.name] = getattr(one, "counts", Counter())
-        stages = {one: connections[DATABASE_ROLES[one]].call for one in roles if one != "signals"}
+        stages = {one: connections[DATABASE_ROLES[one]].call for one in roles if one in QUEUED}
         recorder = None
         for one in made:
             if watch and isinstance(one, SignalsRole):
                 recorder = Recorder(settings, watch, status.latency, one.fired_at)
         key = settings.supabase_publishable_key.get_secret_value()
-        realtime = Realtime(settings.supabase_url, key, first.token)
+        # The archive listens to nobody: its work comes with time.
+        realtime = Realtime(settings.supabase_url, key, first.token) if set(roles) != {"archive"} else None
         opened.pop_all()
         return Machine(
             status,

@@ -75,9 +75,10 @@ class History(Stage):
         """What the database holds of a day, in order."""
         chosen = day or self.day
         id_column = "id" if table == "signals" else "signal_id"
+        order = id_column if table == "signals" else "signal_id, number"
         return self.operator.execute(
             f"select {columns} from public.{table} where {id_column} >= public.signal_id_floor(%s) "
-            f"and {id_column} < public.signal_id_floor(%s) order by 1, 2",
+            f"and {id_column} < public.signal_id_floor(%s) order by {order}",
             (
                 datetime(chosen.year, chosen.month, chosen.day, tzinfo=UTC),
                 datetime(chosen.year, chosen.month, chosen.day, tzinfo=UTC) + timedelta(days=1),

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow, dict_row, tuple_row
 
-from shared.errors import NotAllowed, Unavailable
+from shared.errors import NotAllowed, Refused, Unavailable
 from shared.settings import Settings
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -32,7 +32,7 @@ async def archivist(settings: Settings) -> AsyncIterator[Connection]:
     """A connection of the database role `archivist`; each statement commits alone.
 
     Raises ConfigurationError without SUPABASE_DB_URL, `NotAllowed` when the login may not become archivist,
-    `Unavailable` when the database cannot be reached or breaks off.
+    `Unavailable` when the database cannot be reached or breaks off, Refused for whatever else it says no to.
     """
     try:
         connection = await psycopg.AsyncConnection.connect(
@@ -45,6 +45,8 @@ async def archivist(settings: Settings) -> AsyncIterator[Connection]:
         raise _away(error) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise _not_allowed(error) from error
+    except psycopg.Error as error:
+        raise _refused(error) from error
 
 
 @contextmanager
@@ -61,6 +63,8 @@ def archivist_thread(settings: Settings) -> Iterator[psycopg.Connection[tuple[An
         raise _away(error) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise _not_allowed(error) from error
+    except psycopg.Error as error:
+        raise _refused(error) from error
 
 
 def _become(role: str) -> str:
@@ -75,3 +79,10 @@ def _away(error: psycopg.OperationalError) -> Unavailable:
 
 def _not_allowed(error: psycopg.Error) -> NotAllowed:
     return NotAllowed(f"the archive may not do this in the database: {error.diag.message_primary}")
+
+
+def _refused(error: psycopg.Error) -> Refused:
+    said = error.diag.message_primary or str(error)
+    return Refused(
+        f"the database refuses the archive: {said}", code=error.sqlstate, hint=error.diag.message_hint
+    )

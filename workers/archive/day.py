@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 import psycopg
+import pyarrow as pa
 import structlog
 from psycopg.rows import DictRow
 
@@ -188,7 +189,10 @@ class _Work:
 
     def next(self) -> Written | None:
         """The next file, on this machine."""
-        return next(self._files, None)
+        try:
+            return next(self._files, None)
+        except pa.ArrowException as error:
+            raise NotRight(f"rows of {self._span.day} cannot be written to a file: {error}") from error
 
     def end(self) -> None:
         # The connection is closed after this: what COPY still sends is not read.

@@ -195,8 +195,8 @@ def _encode_texts(
 # Decoding ------------------------------------------------------------------------------------------------
 
 
-def needed(kind: Kind, columns: Sequence[Column], wanted: Sequence[str]) -> list[str] | None:
-    """What fields of a file begin with that the wanted columns need; see `is_needed`."""
+def needed(kind: Kind, columns: Sequence[Column], wanted: Sequence[str]) -> list[str]:
+    """The fields of a file that these columns are made of, for `choose`; a star stands for digits."""
     names = {"id", "trader_id", "symbol", "interval", "triggered_at"} if ID_COLUMN[kind] in wanted else set()
     forms = {column.name: column.form for column in columns}
     for name in wanted:
