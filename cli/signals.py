@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 from rich.console import Console
 
+from cli.export import fetch
 from cli.moments import moment
-from cli.output import print_json, print_rows, show
-from cli.project import Database, database, run
+from cli.output import notes, print_json, print_rows, show
+from cli.project import Database, database, find_trader, find_user, operator, run
 from cli.queries import query
 from shared.errors import InputError, NotFound
 from shared.identity import floor_ms, lowest_id
 from shared.lifecycle import OutcomeCode, SignalStatus
+from shared.settings import load
 
 app = typer.Typer(name="signals", help="What fired, and what became of it.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -78,6 +83,65 @@ def show_signal(
         print_json(found)
     else:
         _print(found)
+
+
+@app.command("export")
+def export_signals(
+    user: Annotated[str | None, typer.Option(help="Whose (email or id).")] = None,
+    trader: Annotated[str | None, typer.Option(help="Only this trader's (name or id).")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only this symbol's.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only those in this status.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only those that ended with this code.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only those whose texts hold all these words.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Triggered at or after this time: 2025-05-05, 7d, …")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Triggered before this time.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Only these columns: id,symbol,status.")] = None,
+    format: Annotated[str | None, typer.Option(help="csv or ndjson; by the file's name, else csv.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write; standard output without.")] = None,
+) -> None:
+    """Write every signal that a user's filter shows, the newest first, as CSV or NDJSON.
+
+    It reads as that user. The file gets its name when it is whole.
+    """
+    _one_of("status", status, [one.value for one in SignalStatus])
+    _one_of("outcome", outcome, [one.value for one in OutcomeCode])
+    _one_of("format", format, ["csv", "ndjson"])
+    named = output is not None and output.suffix in (".ndjson", ".jsonl")
+    owner, trader_id = run(_whose(user, trader))
+    given = {
+        "format": format or ("ndjson" if named else "csv"),
+        "trader": trader_id,
+        "symbol": symbol,
+        "status": status,
+        "outcome": outcome,
+        "search": search,
+        "from": moment(since).isoformat() if since else None,
+        "to": moment(until).isoformat() if until else None,
+        "columns": columns,
+    }
+    try:
+        rows = fetch(load(), owner, {name: value for name, value in given.items() if value}, output)
+    except BrokenPipeError:
+        # Whoever read it has enough: `| head`. Nothing more can be written there, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    notes.print(f"{rows} signals{'' if output is None else f' in {output}'}", markup=False, soft_wrap=True)
+
+
+async def _whose(user: str | None, trader: str | None) -> tuple[str, str | None]:
+    """The id of the user who reads, and of the trader if one was named."""
+    if user is None and trader is None:
+        raise InputError("say whose signals: --user EMAIL or --trader NAME")
+    async with operator() as client:
+        owner = None if user is None else str((await find_user(client, user))["id"])
+        if trader is None:
+            return str(owner), None
+        found = await find_trader(client, trader)
+    if owner is not None and found["user_id"] != owner:
+        raise NotFound(f"user {user} has no trader {trader}: see `sigtrail traders list`")
+    return str(found["user_id"]), str(found["id"])
 
 
 async def _read_all(name: str) -> dict[str, Any]:
