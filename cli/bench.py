@@ -16,6 +16,8 @@ from shared.errors import InputError, NotFound
 BENCHMARKS: dict[str, str] = {
     "ingest": "signals in: flat out beside COPY, sustained, in a burst",
     "latency": "from a signal's firing to its owner's screen, through Realtime",
+    "storage": "bytes a signal, hot, warm and cold, and what a billion would take",
+    "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }
 
 
