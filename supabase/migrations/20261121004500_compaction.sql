@@ -237,12 +237,12 @@ $$;
 
 -- Puts the copy of a day in its place. What came of it: compacted; changed, the copy was not true any more and is
 -- gone; waiting, there was no moment for it, and the copy waits for the next call.
-create function private.swap_copy(day date) returns text
+create function private.swap_copy(day date, patience interval) returns text
 language plpgsql
 set search_path = ''
 as $$
 declare
-  until timestamptz := clock_timestamp() + interval '20 seconds';
+  until timestamptz := clock_timestamp() + patience;
   parents constant text[] := array['signals', 'signal_events', 'signal_monitoring_snapshots'];
   parent text;
   copy private.day_copies;
@@ -296,8 +296,9 @@ $$;
 -- Removes from a day what is in the archive and was never traded, however old the day is: the job asks for cold days
 -- only. Answers {day, state, …}: compacted, with what stayed and left; not_archived or not_counted, when the archive or
 -- the roll-up has to go first; busy, another call is at it; waiting or changed: call again. The copy of a call that
--- ends with waiting stays, so that the next one, in another transaction, has only to swap.
-create function private.compact_day(day date) returns jsonb
+-- ends with waiting stays, so that the next one, in another transaction, has only to swap. `patience` is how long it
+-- waits for a moment in which nobody reads the history.
+create function private.compact_day(day date, patience interval default '20 seconds') returns jsonb
 language plpgsql security definer
 set search_path = ''
 set jit = off
@@ -322,6 +323,10 @@ begin
   if archived is null then
     return jsonb_build_object('day', day, 'state', 'not_archived');
   end if;
+  -- What is not counted before it leaves is never counted.
+  while archived > (select r.next_tx from private.rollups r where r.name = 'events') loop
+    exit when private.count_events() is null;
+  end loop;
   if archived > (select r.next_tx from private.rollups r where r.name = 'events') then
     return jsonb_build_object('day', day, 'state', 'not_counted');
   end if;
@@ -337,7 +342,7 @@ begin
   then
     perform private.make_copy(day, archived);
   end if;
-  state := private.swap_copy(day);
+  state := private.swap_copy(day, patience);
   return jsonb_build_object('day', day, 'state', state) || case state
     when 'compacted' then (
       select to_jsonb(c) - 'day' - 'id' from private.compactions c where c.day = compact_day.day order by c.id desc limit 1
@@ -386,4 +391,4 @@ select private.enter_job('compaction', '37 * * * *', 'compact_days_step', interv
 
 -- The interface -------------------------------------------------------------------------------------------
 
-grant execute on function private.compact_day(date) to archivist;
+grant execute on function private.compact_day(date, interval) to archivist;
