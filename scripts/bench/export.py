@@ -1,6 +1,6 @@
 """`sigtrail bench export`: seven days of one user's signals as CSV, streamed by the edge function.
 
-The floor is COPY TO of the same rows and columns in the same run. The first byte tells how soon a file begins.
+The floor is COPY TO of the same rows and columns in the same run. The first byte says how soon a file begins.
 """
 
 from __future__ import annotations
