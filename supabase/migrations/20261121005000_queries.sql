@@ -112,7 +112,7 @@ $$;
 create function private.check_query(
   traders uuid[], symbols text[], statuses text[], outcomes text[], sources text[], machines text[], sides text[],
   any_tags text[], all_tags text[], from_time timestamptz, to_time timestamptz, min_confidence numeric,
-  max_confidence numeric, search text, newest_first boolean, page_size integer
+  max_confidence numeric, search text, newest_first boolean, page_size integer, columns text[] default null
 ) returns void
 language plpgsql stable
 set search_path = ''
@@ -120,7 +120,7 @@ as $$
 begin
   perform private.check_list('traders', traders::text[]), private.check_list('symbols', symbols),
     private.check_list('machines', machines), private.check_list('any_tags', any_tags),
-    private.check_list('all_tags', all_tags),
+    private.check_list('all_tags', all_tags), private.check_list('columns', columns),
     private.check_list('statuses', statuses, enum_range(null::public.signal_status)::text[]),
     private.check_list('sources', sources, enum_range(null::public.signal_source)::text[]),
     private.check_list('sides', sides, enum_range(null::public.trade_side)::text[]);
@@ -220,10 +220,12 @@ begin
         where e.signal_id = s.id and e.number > 1 and %6$s
           and strpos(lower(concat_ws(E'\n', e.event_data::text, e.error_info::text)), %4$L) > 0
           and strpos(lower(concat_ws(E'\n', private.words_of(e.event_data), private.words_of(e.error_info))), %5$L) > 0
+        offset 0 -- or all events of the slice might be read into a hash
       )
       or (s.analyzed_at is not null and s.status <> 'rejected' and exists (
         select from public.signal_monitoring_snapshots n
         where n.signal_id = s.id and %7$s and strpos(lower(n.reasoning), %5$L) > 0
+        offset 0
       )))$sql$,
       outcomes, raw, exact, raw_word, word, replace(bounds, 's.id', 'e.signal_id'), replace(bounds, 's.id', 'n.signal_id'));
   end loop;
@@ -316,12 +318,17 @@ language plpgsql stable
 set search_path = ''
 set jit = off
 set max_parallel_workers_per_gather = 0
+-- Whose rows they are is known when the plan runs, not when it is made: for a user of average size it would pay to
+-- fetch all rows of a slice and sort them, for a large one it costs a hundred times what a walk along the index does.
+set enable_sort = off
+set enable_bitmapscan = off
 as $$
 declare
   began constant timestamptz := clock_timestamp();
   budget_ms constant double precision := 40; -- of one call; what is under way is finished
   slice_ms constant double precision := 8; -- what a slice should take
-  widest constant double precision := 32 * 86400; -- seconds: more partitions at once cost more to plan than they save
+  day_s constant double precision := 86400;
+  widest constant double precision := 32 * day_s; -- more partitions at once cost more to plan than they save
   slice_began timestamptz;
   width double precision;
   conditions text := '';
@@ -338,11 +345,11 @@ declare
   day date;
   slice_rows json[];
   slice_ids uuid[];
-  rows json[] := '{}';
+  rows json[] := array[]::json[];
   room integer;
 begin
   perform private.check_query(traders, symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
-    from_time, to_time, min_confidence, max_confidence, search, newest_first, page_size);
+    from_time, to_time, min_confidence, max_confidence, search, newest_first, page_size, columns);
   search := nullif(trim(search), '');
 
   -- What is asked for. Values stand in the statement as literals: it is planned anew for each slice anyway, and a plan
@@ -352,13 +359,13 @@ begin
   elsif traders is not null then
     conditions := conditions || format(' and s.trader_id = any (%L)', traders);
   end if;
-  width := 2 * 86400;
+  width := 2 * day_s;
   expression := private.filter_conditions(symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
     min_confidence, max_confidence, search);
   -- What no index helps with may have to be looked for: then the first step is short.
   if expression <> '' then
     conditions := conditions || expression;
-    width := 3600;
+    width := case when search is null then 3600 else 900 end;
   end if;
 
   -- What is answered.
@@ -393,11 +400,9 @@ begin
       conditions, case when newest_first then 'desc' end);
   end if;
   statement := format($sql$
-    with page as materialized (%s)
-    select array_agg(r.id order by r.id %3$s), array_agg(r.document order by r.id %3$s) from (
-      select p.id, (select row_to_json(c) from (select %2$s) c) as document
-      from page p %4$s
-    ) r$sql$,
+    with page as materialized (%1$s)
+    select (select array_agg(p.id order by p.id %3$s) from page p), array_agg(row_to_json(r))
+    from (select %2$s from page p %4$s order by p.id %3$s) r$sql$,
     page, substr(wanted, 3), case when newest_first then 'desc' end,
     case when wanted like '%m.machine_id%' then 'left join private.machine_names(
       array(select distinct w.machine_id from page w where w.machine_id is not null)) m on m.id = p.machine_id' end);
@@ -409,8 +414,8 @@ begin
   if cursor is not null then
     select c.seen, c.last into seen, last from private.read_cursor(cursor, newest_first, mark) c;
   else
-    -- A signal from ahead of the clock (60 s are let in) is shown too.
-    far := public.signal_id_floor(least(greatest(coalesce(to_time, began + interval '1 day'), 'epoch'), '9999-12-31Z'));
+    -- A clock that is ahead of the database's is let in by up to a minute.
+    far := public.signal_id_floor(least(greatest(coalesce(to_time, began + interval '61 s'), 'epoch'), '9999-12-31Z'));
     near := public.signal_id_floor(least(greatest(
       coalesce(from_time, private.next_day('epoch', false)::timestamp at time zone 'UTC', 'epoch'),
       'epoch'), '9999-12-31Z'));
@@ -451,7 +456,7 @@ begin
     exit when seen = last or cardinality(rows) = page_size
       or extract(epoch from clock_timestamp() - began) * 1000 > budget_ms;
     -- Wider where little is found, narrower where much is read for it.
-    width := least(widest, greatest(60, width * least(8, greatest(0.25,
+    width := least(widest, greatest(60, width * least(4, greatest(0.25,
       slice_ms / greatest(0.01, extract(epoch from clock_timestamp() - slice_began) * 1000)))));
   end loop;
 
@@ -531,7 +536,7 @@ grant execute on function
   public.query_signals(uuid[], text[], text[], text[], text[], text[], text[], text[], text[], timestamptz, timestamptz,
     numeric, numeric, text, boolean, integer, text[], text),
   private.check_query(uuid[], text[], text[], text[], text[], text[], text[], text[], text[], timestamptz, timestamptz,
-    numeric, numeric, text, boolean, integer),
+    numeric, numeric, text, boolean, integer, text[]),
   private.make_cursor(boolean, uuid, uuid, bytea), private.read_cursor(text, boolean, bytea),
   private.next_day(timestamptz, boolean), private.machines_named(text[]), private.machine_names(uuid[]),
   private.check_list(text, text[], text[]), private.words_of(jsonb), private.signal_column(text),
