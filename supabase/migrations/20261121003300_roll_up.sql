@@ -1,5 +1,5 @@
 -- The roll-up: one pass over what is new in the trail keeps the summaries by minute, hour and day, the counters on the
--- traders and the last write of each day. By transaction id, as seals go: what commits late is counted when it commits,
+-- traders, the tallies and the last write of each day. By transaction id, as seals go: what commits late is counted when it commits,
 -- once, in the period that its signal fired in. Nothing is ever subtracted, so that compaction changes nothing here.
 
 -- Tables --------------------------------------------------------------------------------------------------
@@ -189,6 +189,7 @@ begin
       returning * into book;
       book.day := fresh.day;
       perform private.count_day(book, from_tx, to_tx);
+      perform private.tally_day(fresh.day, from_tx, to_tx);
       days := days + 1;
       events := events + fresh.events;
     end loop;

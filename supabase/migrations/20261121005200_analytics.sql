@@ -123,28 +123,33 @@ union all select 'hour', h.* from analytics.hour_performance h;
 
 -- Functions -----------------------------------------------------------------------------------------------
 
--- Brings the views up to date; who reads one meanwhile sees the older state. How long each took, in seconds.
-create function private.refresh_analytics() returns jsonb
+-- Brings one view up to date, the next that this run of the job has not had yet; who reads it meanwhile sees the older
+-- state. How many seconds it took, null when all had their turn.
+create function private.refresh_analytics_step() returns jsonb
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
-  view_name text;
-  began timestamptz;
-  took jsonb := jsonb_build_object();
+  next_view text;
+  began timestamptz := clock_timestamp();
 begin
-  perform private.roll_up_tallies();
-  foreach view_name in array array[
+  select v.name into next_view
+  from unnest(array[
     'signal_performance', 'trader_performance', 'symbol_performance', 'source_performance', 'hour_performance'
-  ] loop
-    began := clock_timestamp();
-    execute format('refresh materialized view concurrently analytics.%I', view_name);
-    took := took || jsonb_build_object(view_name, round(extract(epoch from clock_timestamp() - began), 3));
-  end loop;
-  return took;
+  ]) with ordinality v (name, place)
+  where not private.done_so_far() ? v.name
+  order by v.place
+  limit 1;
+  if not found then
+    return null;
+  end if;
+  execute format('refresh materialized view concurrently analytics.%I', next_view);
+  return jsonb_build_object(next_view, round(extract(epoch from clock_timestamp() - began), 3));
 end;
 $$;
 
+select private.enter_job('analytics', '*/10 * * * *', 'refresh_analytics_step', interval '1 hour',
+  'brings the performance views up to date');
 
 create function private.performance_by(dimension text, from_day date, to_day date)
 returns table (
@@ -253,13 +258,3 @@ grant execute on function
   private.performance_by(text, date, date), public.performance_by(text, date, date),
   private.traded_signals(timestamptz, timestamptz, integer), public.traded_signals(timestamptz, timestamptz, integer)
   to authenticated, service_role;
-
--- The job -------------------------------------------------------------------------------------------------
-
-do $$
-begin
-  if to_regclass('cron.job') is not null then
-    perform cron.schedule('sigtrail analytics', '*/10 * * * *', 'select private.refresh_analytics()');
-  end if;
-end;
-$$;
