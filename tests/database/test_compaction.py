@@ -1,4 +1,4 @@
-"""Compaction removes what the archive holds and nobody traded, and nothing else, whatever happens meanwhile."""
+"""Compaction removes what the archive holds and nobody traded, and nothing else, come what may."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ TESTS = (
 
 
 def busy(stage: Stage, day: date, done: Event) -> list[Callable[[], int]]:
-    """Clients that read and write until `done`, and fail when they have to wait. Each answers how often it did."""
+    """Clients that read and write until `done`, and fail when they have to wait. Answers: how often they did."""
     trader = stage.trader(stage.user())
     reader, historian, machine = stage.connect(), stage.connect(), stage.machine("signal_worker")
     for connection in (reader, historian, machine):
@@ -104,7 +104,7 @@ async def test_a_long_reader_delays_the_swap_and_nobody_else(stage: Stage, day: 
         reader.commit()
         return True
 
-    # Seconds later for the copy to be committed, should the busy clients never leave a moment: two calls at most.
+    # The busy clients may leave no moment to the transaction that made the copy, but one to the next.
     answer = await run_beside(stage, day, lambda: settled(compacter, day), let_go)
     assert answer["state"] == "compacted"
     assert len(signals_of(stage.operator, day)) == 1

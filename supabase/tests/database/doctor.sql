@@ -1,7 +1,7 @@
 -- The doctor finds what is wrong and says what to do; only operators ask.
 begin;
 \ir stage.psql
-select plan(9);
+select plan(20);
 
 create function pg_temp.check_of(wanted text) returns jsonb language sql as $$
   select c from jsonb_array_elements(pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'checks') c
@@ -25,6 +25,34 @@ select private.find_orphans(private.utc_day(now() - interval '1 hour')) \g /dev/
 select is(pg_temp.check_of('orphans') -> 'found' ->> 'queue', '1', 'a queue row without its signal is an orphan');
 select is((pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'ok'), 'false', 'then all is not well');
 select alike(pg_temp.as_role('authenticated', pg_temp.ann()::text, 'select public.doctor()'), '42501%', 'users do not ask');
+
+-- Jobs.
+create function pg_temp.jobs(what text) returns jsonb language sql as $$ select pg_temp.check_of('jobs') #> array['found', what] $$;
+insert into private.job_runs (job, started_at, finished_at, ok) select job, now(), now(), true from private.jobs;
+select is(pg_temp.check_of('jobs') -> 'ok', 'true', 'jobs that ran are well');
+insert into private.job_runs (job, finished_at, ok, error) values ('prune', now(), false, 'no room left');
+select is(pg_temp.jobs('failing'), '[{"job": "prune", "error": "no room left"}]', 'a job whose last run failed is named with its error');
+select alike(pg_temp.check_of('jobs') ->> 'advice', '%job_runs%', 'and where to read more');
+insert into private.job_runs (job, finished_at, ok) values ('prune', now(), true);
+select is(pg_temp.jobs('failing'), '[]', 'until it runs well again');
+insert into private.job_runs (job, started_at) values ('orphans', now() - interval '16 minutes');
+select is(pg_temp.jobs('stuck'), '["orphans"]', 'a run that never ends is stuck');
+update private.jobs set late_after = interval '0' where job = 'leases';
+update private.job_runs set finished_at = now() - interval '1 second' where job = 'leases';
+select is(pg_temp.jobs('late'), '["leases"]', 'one that did not run for too long is late');
+insert into private.jobs (job, schedule, step, late_after, purpose) values ('other', '0 0 1 1 *', 'other_step', '1 day', 'nothing');
+select is(pg_temp.jobs('missing'), '["other"]', 'one that is not scheduled is missing');
+
+-- Days and the roll-up.
+select is(pg_temp.check_of('days') -> 'ok', 'true', 'days are well');
+update private.partition_days set opened_at = now() - interval '9 days', last_write_at = now() - interval '31 hours'
+where day = (select min(day) from private.partition_days);
+update private.partition_days set day = '2019-03-31' where day = (select min(day) from private.partition_days);
+select is(pg_temp.check_of('days') #> '{found,not_warmed}', '["2019-03-31"]', 'a day that should be warm for hours is named');
+select is(pg_temp.check_of('rollup') -> 'ok', 'true', 'the roll-up is well');
+update private.rollups set counted_to = now() - interval '6 minutes' where name = 'events';
+select is(pg_temp.check_of('rollup') - 'advice', '{"name": "rollup", "ok": false, "found": {"lag_seconds": 360, "traders_waiting": 0}}',
+  'not when it is behind');
 
 select * from finish();
 rollback;
