@@ -94,7 +94,7 @@ declare
   last constant uuid := public.signal_id_floor(least(greatest(coalesce(from_time, 'epoch'), 'epoch'), '9999-12-31Z'));
   slice record;
   found_rows json[];
-  least_id uuid;
+  found_ids uuid[];
   rows json[] := '{}';
   width integer;
 begin
@@ -116,18 +116,18 @@ begin
   if wanted is null then
     raise exception 'columns must name at least one' using errcode = 'invalid_parameter_value';
   end if;
+  -- In order by a subquery: an aggregate that sorts carries every row through the sort.
   statement := format($sql$
     with page as materialized (
-      select s.* from public.signals s
-      where s.id > $1 and s.id < $2 %s %s
-      order by s.id desc limit $3
+      select s.* from public.signals s where s.id > $1 and s.id < $2 %s %s order by s.id desc limit $3
     )
-    select array_agg(%s order by p.id desc), (array_agg(p.id order by p.id))[1]
-    from page p %s %s$sql$,
+    select array_agg(d.document), array_agg(d.id) from (
+      select p.id, %s as document from page p %s %s order by p.id desc
+    ) d$sql$,
     case when traders is not null then format('and s.trader_id = any (%L)', traders) end,
     conditions,
     case shape
-      when 'cells' then format('json_build_array(%s)', wanted)
+      when 'cells' then format('array_to_json(array[%s])', wanted)
       else format('to_json((select row_to_json(c)::text from (select %s) c))', wanted)
     end,
     case when 'trader' = any (columns) then 'left join public.traders t on t.id = p.trader_id' end,
@@ -140,10 +140,10 @@ begin
       seen := last;
       exit;
     end if;
-    execute statement into found_rows, least_id using slice.far, slice.near, page_size - cardinality(rows);
+    execute statement into found_rows, found_ids using slice.far, slice.near, page_size - cardinality(rows);
     rows := rows || coalesce(found_rows, '{}');
     if cardinality(rows) = page_size then
-      seen := least_id;
+      seen := found_ids[cardinality(found_ids)];
       exit;
     end if;
     seen := slice.far;

@@ -4,6 +4,8 @@
 const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 const NUMBER = /^[+-]?\d+(\.\d+)?$/;
 const QUOTED = /[",\r\n]|^\s|\s$/;
+// Most cells are none of these: one look for all of them.
+const SPECIAL = /[",\r\n]|^[\s=+\-@\uff1d\uff0b\uff0d\uff20]|\s$/;
 
 /** One record with its line end. null is an empty cell. */
 export function toRecord(cells: readonly (string | null)[]): string {
@@ -11,12 +13,12 @@ export function toRecord(cells: readonly (string | null)[]): string {
   for (let place = 0; place < cells.length; place += 1) {
     if (place > 0) record += ",";
     const cell = cells[place];
-    if (cell !== null) record += toCell(cell);
+    if (cell !== null) record += SPECIAL.test(cell) ? toSafeCell(cell) : cell;
   }
   return record + "\r\n";
 }
 
-function toCell(text: string): string {
+function toSafeCell(text: string): string {
   const safe = FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text;
   return QUOTED.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
