@@ -77,3 +77,15 @@ def test_every_entry_has_its_slippage(undisturbed: Undisturbed, busy_stack: Stac
 
 def test_quota_use_counts_every_signal(undisturbed: Undisturbed, busy_stack: Stack) -> None:
     assert sum(one["signals"] for one in show(busy_stack, "quota_use")) == undisturbed.summary["signals"]
+
+
+def test_the_days_of_a_run_are_well(undisturbed: Undisturbed, busy_stack: Stack) -> None:
+    days = show(busy_stack, "partition_health")
+    assert {one["state"] for one in days} == {"well"}
+    assert {one["tier"] for one in days} == {"hot"}
+
+
+def test_jobs_are_all_there(undisturbed: Undisturbed, busy_stack: Stack) -> None:
+    jobs = {one["job"]: one for one in show(busy_stack, "job_health")}
+    assert {"rollup", "partitions", "leases", "prune", "analytics"} <= set(jobs)
+    assert all(one["failures"] == 0 for one in jobs.values())
