@@ -12,6 +12,7 @@ import orjson
 import psycopg
 
 from scripts.local_supabase.rest.connections import Connection
+from scripts.local_supabase.rest.pipeline import one_piece
 from scripts.local_supabase.rest.statements.fragments import quote
 from scripts.local_supabase.rest.statements.parameters import Parameters
 from scripts.local_supabase.rest.statements.result_sets import Statement
@@ -150,7 +151,7 @@ async def _send(connection: Connection, commands: Sequence[Command]) -> list[Cur
     silent = connection.cursor()
     failure: psycopg.Error | None = None
     try:
-        async with connection.pipeline():
+        async with one_piece(connection):
             # Caught in here: leaving a pipeline by an exception writes a warning about what follows from it.
             try:
                 for command in commands:
