@@ -1,0 +1,1 @@
+select to_jsonb(t) from public.traders t order by t.id

@@ -1,0 +1,1 @@
+select id from public.users where email like 'bench-%@sigtrail.local' order by length(email), email
