@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from cli import accounts, bench, doctor, machines, orders, partitions, positions, signals, traders, up, users
+from cli import (
+    accounts,
+    audit,
+    bench,
+    doctor,
+    machines,
+    orders,
+    partitions,
+    positions,
+    signals,
+    traders,
+    up,
+    users,
+)
 from cli.output import notes
 from shared.errors import InputError, SigtrailError
 from shared.log import setup
@@ -19,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for noun in (users, traders, machines, accounts, signals, orders, positions, partitions):
+for noun in (users, traders, machines, accounts, signals, orders, positions, partitions, audit):
     app.add_typer(noun.app)
 app.command("doctor")(doctor.examine)
 app.command("bench")(bench.bench)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -32,7 +33,7 @@ from workers.archive.records import (
 BATCH = 5000
 
 _NUMBERS = struct.Struct(">iq").unpack
-_FINAL = {"rejected", "closed", "expired"}
+FINAL = {"rejected", "closed", "expired"}
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class Row:
 def from_record(record: EventRecord) -> Row:
     """A row out of the archive."""
     told = None
-    if record.to_status in _FINAL and record.event_data is not None:
+    if record.to_status in FINAL and record.event_data is not None:
         data = orjson.loads(record.event_data)
         told = data.get("outcome_code") if isinstance(data, dict) else None
     return Row(
@@ -89,8 +90,10 @@ class DayRows:
     def __init__(self, url: str, day: date) -> None:
         self._url = url
         self._day = day
-        # No event of this snapshot has a transaction at or above it; known with the first batch.
+        # Known with the first batch: no event of this snapshot has a transaction at or above newest_tx, and
+        # these rows of signals have no events at all.
         self.newest_tx = 0
+        self.eventless: list[UUID] = []
 
     async def batches(self) -> AsyncGenerator[list[Row]]:
         """Raises `Unavailable` when the database cannot be reached or breaks off."""
@@ -112,6 +115,15 @@ class DayRows:
                 "select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint"
                 " + (select e.tx_offset from private.epochs e order by e.number desc limit 1)"
             ).fetchone() or (0,)
+            found = connection.execute(
+                sql.SQL(
+                    "select s.id from public.signals s left join public.signal_events e"
+                    " on e.signal_id = s.id and e.number = 1"
+                    " and e.signal_id >= {low} and e.signal_id < {high}"
+                    " where s.id >= {low} and s.id < {high} and e.signal_id is null limit 10"
+                ).format(**_bounds(self._day))
+            )
+            self.eventless = [signal for (signal,) in found]
             with connection.cursor() as cursor, cursor.copy(_query(self._day)) as copy:
                 yield copy.rows()
 
@@ -139,11 +151,15 @@ def _take(rows: Iterator[tuple[Any, ...]]) -> list[Row]:
     return found
 
 
-def _query(day: date) -> sql.Composed:
+def _bounds(day: date) -> dict[str, sql.Literal]:
     low, high = (
         sql.Literal(str(lowest_id(floor_ms(datetime(one.year, one.month, one.day, tzinfo=UTC)))))
         for one in (day, day + timedelta(days=1))
     )
+    return {"low": low, "high": high}
+
+
+def _query(day: date) -> sql.Composed:
     columns = [
         _column(alias, name, type_)
         for alias, names in (("e", EVENT_COLUMNS), ("s", SIGNAL_COLUMNS))
@@ -160,7 +176,7 @@ def _query(day: date) -> sql.Composed:
         " on e.number = 1 and s.id = e.signal_id and s.id >= {low} and s.id < {high}"
         " where e.signal_id >= {low} and e.signal_id < {high} order by e.signal_id, e.number)"
         " to stdout (format binary)"
-    ).format(columns=sql.SQL(", ").join(columns), low=low, high=high)
+    ).format(columns=sql.SQL(", ").join(columns), **_bounds(day))
 
 
 def _column(alias: str, name: str, type_: int) -> sql.Composable:

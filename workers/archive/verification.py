@@ -4,15 +4,18 @@ their copies. What the database says is evidence to check, never an answer."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import SigtrailError
+from shared.errors import NotFound, SigtrailError
+from workers.archive.cache import fetch_checked
 from workers.archive.chain import (
     Chain,
     check_beyond,
@@ -22,11 +25,15 @@ from workers.archive.chain import (
     list_copies,
     read_known_keys,
 )
-from workers.archive.finding import Finding, Report
+from workers.archive.cold import read_events
+from workers.archive.encoding import Damaged
+from workers.archive.finding import Finding, Kind, Report
+from workers.archive.listing import ListedFile, list_files
 from workers.archive.lives import Lives
-from workers.archive.rows import DayRows, Row
+from workers.archive.rows import BATCH, DayRows, Row, from_record
 from workers.archive.seal import COLUMNS, Seal, compaction_hash, files_hash
 from workers.archive.store import Store
+from workers.archive.tiers import Pair, Tiers, pairs
 from workers.archive.windows import Windows
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -218,16 +225,24 @@ class Verification:
     async def _compare(
         self, day: date, sealed: Sequence[tuple[Seal, bytes | None]]
     ) -> tuple[list[Finding], Windows, int]:
+        """Read the day once, from the archive and Postgres together."""
         windows, lives = Windows(day, sealed), Lives(day)
         rows = DayRows(self._url, day)
         events = 0
-        async with aclosing(rows.batches()) as batches:
-            async for batch in batches:
-                await asyncio.to_thread(_feed, batch, windows, lives)
-                events += len(batch)
-                self._progress(f"checking {day}: {events} events")
+        try:
+            async with self._pairs(rows, day) as (tiers, batches):
+                async for batch in batches:
+                    await asyncio.to_thread(_feed, batch, tiers, windows, lives)
+                    events += len(batch)
+                    self._progress(f"checking {day}: {events} events")
+        except (Damaged, NotFound) as error:
+            # Without its files the day cannot be put together: that is the finding.
+            kind: Kind = "changed" if isinstance(error, Damaged) else "removed"
+            return [Finding(kind, f"the archive of {day}: {error}", day=day)], windows, events
         lives.end()
         windows.end(rows.newest_tx)
+        tiers.end()
+        tiers.judge_unarchived(not windows.broken())
         findings = windows.findings
         if windows.broken():
             findings = [windows.finding(await self._find_row(day, windows)), *findings]
@@ -240,7 +255,44 @@ class Verification:
             )
             for seal in windows.marks_changed()
         ]
-        return findings + lives.findings, windows, events
+        findings += tiers.findings + lives.findings
+        findings += [
+            Finding("inserted", f"signal {signal} has no events: it never came in", day=day, signal_id=signal)
+            for signal in rows.eventless
+        ]
+        return findings, windows, events
+
+    @asynccontextmanager
+    async def _pairs(
+        self, rows: DayRows, day: date
+    ) -> AsyncGenerator[tuple[Tiers, AsyncIterator[list[Pair]]]]:
+        files = await list_files(self._connection, first=day, last=day)
+        compacted = await self._all(
+            "select coalesce(max(to_tx), 0) as to_tx from private.compactions where day = %s", day
+        )
+        tiers = Tiers(day, max((file.to_tx for file in files), default=0), compacted[0]["to_tx"])
+        async with (
+            aclosing(rows.batches()) as warm,
+            aclosing(self._cold(files)) as cold,
+            aclosing(pairs(cold, warm)) as both,
+        ):
+            yield tiers, both
+
+    async def _cold(self, files: Sequence[ListedFile]) -> AsyncGenerator[list[Row]]:
+        """The archived events in batches; every file is the one that was listed."""
+        if not files:
+            return
+        with tempfile.TemporaryDirectory(prefix="sigtrail-verify-") as folder:
+            for file in files:
+                if file.kind == "snapshots":  # the others are checked where they are read
+                    await fetch_checked(self._store, file, Path(folder) / "snapshots")
+        batch: list[Row] = []
+        async for record in read_events(self._store, files):
+            batch.append(from_record(record))
+            if len(batch) >= BATCH:
+                yield batch
+                batch = []
+        yield batch
 
     async def _find_row(self, day: date, windows: Windows) -> Row | None:
         """The row at the place of the first change, or the last one before it."""
@@ -249,9 +301,10 @@ class Verification:
             return None
         number, place = wanted
         found, seen = None, -1
-        async with aclosing(DayRows(self._url, day).batches()) as batches:
+        async with self._pairs(DayRows(self._url, day), day) as (tiers, batches):
             async for batch in batches:
-                for row in batch:
+                for pair in batch:
+                    row, _ = tiers.add(*pair)
                     if windows.seal_of(row) == number:
                         found, seen = row, seen + 1
                         if seen == place:
@@ -262,7 +315,8 @@ class Verification:
         return await (await self._connection.execute(query.encode(), arguments)).fetchall()
 
 
-def _feed(batch: Sequence[Row], windows: Windows, lives: Lives) -> None:
-    for row in batch:
+def _feed(batch: Sequence[Pair], tiers: Tiers, windows: Windows, lives: Lives) -> None:
+    for pair in batch:
+        row, in_postgres = tiers.add(*pair)
         windows.add(row)
-        lives.add(row)
+        lives.add(row, in_postgres=in_postgres)
