@@ -39,6 +39,7 @@ TRADER_COLUMNS = ",".join(Trader.model_fields)
 class Signal:
     """A trader's condition became true at the close of a candle.
 
+    `normalised_symbol` is ccxt's unified name of the symbol: finding it here costs the database nothing.
     `price` is that close. `matched_conditions` are the parts that held, each {text, values};
     `original_signal` is what the trader saw: the candle, the condition and the indicators.
     """
@@ -46,6 +47,7 @@ class Signal:
     id: UUID
     trader_id: UUID
     symbol: str
+    normalised_symbol: str
     interval: str
     side: Side
     triggered_ms: int
@@ -64,6 +66,7 @@ class Signal:
             "id": str(self.id),
             "trader_id": str(self.trader_id),
             "symbol": self.symbol,
+            "normalised_symbol": self.normalised_symbol,
             "interval": self.interval,
             "triggered_at": self.triggered_ms,
             "price": format(self.price, "f"),

@@ -87,10 +87,12 @@ set search_path = ''
 as $$
 declare
   caller text := private.caller_name();
+  -- The column's default, once instead of once a row.
+  this_tx bigint := pg_current_xact_id()::text::bigint;
 begin
   insert into public.signal_events
-    (signal_id, user_id, occurred_at, number, event_type, location, to_status, worker)
-  select s.id, s.user_id, s.triggered_at, 1, 'signal_created', 'ingest', s.status, caller
+    (signal_id, user_id, occurred_at, tx, number, event_type, location, to_status, worker)
+  select s.id, s.user_id, s.triggered_at, this_tx, 1, 'signal_created', 'ingest', s.status, caller
   from new_signals s;
   return null;
 end;

@@ -1,5 +1,6 @@
 -- The work queue: one narrow row for every signal that waits for a role. Statement triggers fill it, claims take from
--- it with a lease and a fencing number. A message over Realtime only says that a look is worth it.
+-- it with a lease and a fencing number. A message over Realtime only says that a look is worth it. New signals wait in
+-- front of it, batch by batch: a queue row for each would cost whoever records them a fifth of their time.
 
 -- Tables --------------------------------------------------------------------------------------------------
 
@@ -27,6 +28,20 @@ create index signal_queue_holders_idx on public.signal_queue (leased_by, fence) 
 
 create sequence private.work_fences;
 
+-- New signals that nobody asked for yet: one row for all that a statement inserted. A claim turns them into rows of the
+-- queue. What ended in the meantime is still named here, and left out then.
+create table private.arrivals (
+  id bigint generated always as identity primary key,
+  -- The bounds of the ids, which are bounds of time.
+  first_id uuid not null,
+  last_id uuid not null,
+  signal_ids uuid[] not null
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+-- Ids don't compress.
+alter table private.arrivals alter column signal_ids set storage external;
+create index arrivals_first_id_idx on private.arrivals (first_id, id);
+alter table private.arrivals enable row level security;
+
 -- Functions -----------------------------------------------------------------------------------------------
 
 create function private.stage_of(status public.signal_status) returns text
@@ -43,15 +58,14 @@ language plpgsql security definer
 set search_path = ''
 as $$
 declare
-  queued integer;
+  arrived uuid[];
 begin
-  insert into public.signal_queue (signal_id, stage, available_at)
-  select s.id, 'analysis', s.triggered_at
-  from new_signals s
-  where s.status = 'new'
-  order by s.id;
-  get diagnostics queued = row_count;
-  perform private.wake('analysis', queued);
+  select array_agg(s.id order by s.id) into arrived from new_signals s where s.status = 'new';
+  if arrived is not null then
+    insert into private.arrivals (first_id, last_id, signal_ids)
+    values (arrived[1], arrived[cardinality(arrived)], arrived);
+    perform private.wake('analysis', cardinality(arrived));
+  end if;
   return null;
 end;
 $$;
@@ -59,6 +73,64 @@ $$;
 create trigger signals_queue after insert on public.signals
   referencing new table as new_signals
   for each statement execute function private.queue_new_signals();
+
+-- The first id of the signals that are later than this time. Times that no id can hold count as the nearest that one can.
+create function private.first_id_after(moment timestamptz) returns uuid
+language plpgsql immutable strict parallel safe
+set search_path = ''
+as $$
+begin
+  return public.signal_id_floor(
+    greatest(least(moment, timestamptz '9999-12-31 00:00:00+00'), timestamptz 'epoch' - interval '1 millisecond')
+    + interval '1 millisecond');
+end;
+$$;
+
+-- Turns what arrived into rows of the queue, as far as the next `wanted` signals that are due can be among it. At most
+-- some twenty thousand at once: behind a longer backlog the oldest batches come first, not strictly the oldest signals.
+create function private.queue_arrivals(at timestamptz, wanted integer) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  most constant integer := 20000;
+  limit_id uuid := private.first_id_after(at);
+  reach timestamptz;
+  batch record;
+  queued integer := 0;
+begin
+  if not exists (select from private.arrivals a where a.first_id < limit_id) then
+    return;
+  end if;
+  -- When the queue itself has enough, only what is older goes before it.
+  select q.available_at into reach
+  from public.signal_queue q
+  where q.stage = 'analysis' and q.available_at <= at and q.leased_until is null
+  order by q.available_at, q.signal_id
+  offset wanted - 1 limit 1;
+  if found then
+    limit_id := least(limit_id, private.first_id_after(reach));
+  end if;
+
+  for batch in
+    select a.id, a.first_id, a.last_id, a.signal_ids
+    from private.arrivals a
+    where a.first_id < limit_id
+    order by a.first_id, a.id
+    for update skip locked
+  loop
+    insert into public.signal_queue (signal_id, stage, available_at)
+    select s.id, 'analysis', s.triggered_at
+    from public.signals s
+    where s.id = any (batch.signal_ids) and s.id between batch.first_id and batch.last_id and s.status = 'new'
+    order by s.id
+    on conflict do nothing;
+    delete from private.arrivals a where a.id = batch.id;
+    queued := queued + cardinality(batch.signal_ids);
+    exit when queued >= most;
+  end loop;
+end;
+$$;
 
 -- Policies and grants -------------------------------------------------------------------------------------
 

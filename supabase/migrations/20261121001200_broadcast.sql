@@ -124,36 +124,42 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  pause interval := private.broadcast_interval();
   due uuid[];
   batch record;
 begin
-  select array_agg(d.user_id) into due
-  from (
+  due := array(
     select w.user_id from public.signal_watchers w
     where w.user_id = any (changed_users) and w.watched_until > now() and w.next_at <= clock_timestamp()
     order by w.user_id
     limit 50
     for update skip locked
-  ) d;
-  update public.signal_watchers w set next_at = clock_timestamp() + pause where w.user_id = any (due);
+  );
+  if due <> '{}' then
+    update public.signal_watchers w set next_at = clock_timestamp() + private.broadcast_interval()
+    where w.user_id = any (due);
+    for batch in
+      select c.user_id, count(*)::integer as count, array_agg(c.id order by c.id) as ids
+      from unnest(changed_users, changed_ids) c (user_id, id)
+      where c.user_id = any (due)
+      group by c.user_id
+      order by c.user_id
+    loop
+      perform private.send_signals(batch.user_id, batch.count, batch.ids);
+    end loop;
+  end if;
 
-  for batch in
+  insert into private.broadcast_backlog (user_id, count, ids, from_id, to_id)
+  select h.user_id, h.count, h.ids[greatest(1, h.count - 49):], h.ids[1], h.ids[h.count]
+  from (
     select c.user_id, count(*)::integer as count, array_agg(c.id order by c.id) as ids
     from unnest(changed_users, changed_ids) c (user_id, id)
     join public.signal_watchers w on w.user_id = c.user_id and w.watched_until > now()
+    where c.user_id <> all (due)
     group by c.user_id
-    order by c.user_id
-  loop
-    if batch.user_id = any (due) then
-      perform private.send_signals(batch.user_id, batch.count, batch.ids);
-    else
-      insert into private.broadcast_backlog (user_id, count, ids, from_id, to_id)
-      values (batch.user_id, batch.count, batch.ids[greatest(1, batch.count - 49):], batch.ids[1],
-        batch.ids[batch.count]);
-      perform set_config('sigtrail.held_back', 'on', true);
-    end if;
-  end loop;
+  ) h;
+  if found then
+    perform set_config('sigtrail.held_back', 'on', true);
+  end if;
 end;
 $$;
 
@@ -162,15 +168,15 @@ language plpgsql security definer
 set search_path = ''
 as $$
 declare
-  watched uuid[];
   users uuid[];
   ids uuid[];
 begin
-  select array_agg(w.user_id) into watched from public.signal_watchers w where w.watched_until > now();
-  if watched is null then
+  if not exists (select from public.signal_watchers w where w.watched_until > now()) then
     return null;
   end if;
-  select array_agg(s.user_id), array_agg(s.id) into users, ids from new_signals s where s.user_id = any (watched);
+  select array_agg(s.user_id), array_agg(s.id) into users, ids
+  from new_signals s
+  where s.user_id in (select w.user_id from public.signal_watchers w where w.watched_until > now());
   if users is not null then
     perform private.broadcast_signals(users, ids);
   end if;

@@ -224,6 +224,9 @@ begin
       using errcode = 'invalid_parameter_value';
   end if;
   perform private.return_expired_leases();
+  if stage = 'analysis' then
+    perform private.queue_arrivals(at, max_rows);
+  end if;
 
   -- Two locks, both taken or left: the queue's row first, against other claims, then the signal's, against whoever
   -- changes it right now. Waiting for the second would be the wrong way round for everyone else.
@@ -263,6 +266,17 @@ begin
   where q.signal_id = any (claimed);
 
   if stage = 'analysis' then
+    -- What ended while it was being queued waits for nobody.
+    with ended as (
+      delete from public.signal_queue q using public.signals s
+      where q.signal_id = any (claimed) and s.id = q.signal_id
+        and s.id between claimed[1] and claimed[cardinality(claimed)] and s.status not in ('new', 'analyzing')
+      returning q.signal_id
+    )
+    select array_agg(c order by c) into claimed from unnest(claimed) c where c not in (select e.signal_id from ended e);
+    if claimed is null then
+      return;
+    end if;
     update public.signals s set status = 'analyzing', status_at = at, updated_at = clock_timestamp()
     where s.id = any (claimed) and s.id between claimed[1] and claimed[cardinality(claimed)] and s.status = 'new';
     over_limit := private.use_analyses(claimed, at);
@@ -388,12 +402,26 @@ begin
   perform private.check_stage(stage);
   return (
     select jsonb_build_object(
-      'due', count(*) filter (where q.leased_until is null and q.available_at <= at),
-      'leased', count(*) filter (where q.leased_until is not null),
-      'later', count(*) filter (where q.leased_until is null and q.available_at > at),
-      'next_at', min(q.available_at) filter (where q.leased_until is null and q.available_at > at)
-    )
-    from public.signal_queue q where q.stage = work_waiting.stage
+      'due', q.due + coalesce(a.due, 0), 'leased', q.leased, 'later', q.later + coalesce(a.later, 0),
+      'next_at', least(q.next_at, a.next_at))
+    from (
+      select count(*) filter (where q.leased_until is null and q.available_at <= at) as due,
+        count(*) filter (where q.leased_until is not null) as leased,
+        count(*) filter (where q.leased_until is null and q.available_at > at) as later,
+        min(q.available_at) filter (where q.leased_until is null and q.available_at > at) as next_at
+      from public.signal_queue q where q.stage = work_waiting.stage
+    ) q
+    cross join (
+      select sum(cardinality(a.signal_ids) - i.later) as due, sum(i.later) as later,
+        min(public.signal_time(i.next_id)) as next_at
+      from private.arrivals a
+      cross join lateral (
+        select count(*) as later, (array_agg(i order by i))[1] as next_id
+        from unnest(a.signal_ids) i
+        where a.last_id >= private.first_id_after(at) and i >= private.first_id_after(at)
+      ) i
+      where work_waiting.stage = 'analysis'
+    ) a
   );
 end;
 $$;

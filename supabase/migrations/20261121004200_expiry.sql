@@ -32,6 +32,7 @@ declare
   queued uuid[];
   stale uuid[];
 begin
+  perform private.queue_arrivals(public.signal_time(youngest), max_rows);
   queued := array(
     select q.signal_id
     from public.signal_queue q

@@ -162,12 +162,22 @@ as $$
     'leases ran out more than 2 minutes ago and nobody took them back: look at the job leases'
   )
   from (
-    select q.stage, count(*) filter (where q.leased_until is null) as waiting,
-      count(*) filter (where q.leased_until is not null) as leased,
-      count(*) filter (where q.leased_until < now() - interval '2 minutes') as overdue,
-      min(q.available_at) filter (where q.leased_until is null) as oldest
-    from public.signal_queue q
-    group by q.stage
+    select w.stage, sum(w.waiting) as waiting, sum(w.leased) as leased, sum(w.overdue) as overdue, min(w.oldest) as oldest
+    from (
+      select q.stage, count(*) filter (where q.leased_until is null) as waiting,
+        count(*) filter (where q.leased_until is not null) as leased,
+        count(*) filter (where q.leased_until < now() - interval '2 minutes') as overdue,
+        min(q.available_at) filter (where q.leased_until is null) as oldest
+      from public.signal_queue q
+      group by q.stage
+      union all
+      -- What nobody has claimed from yet.
+      select 'analysis', sum(cardinality(a.signal_ids)), 0, 0,
+        public.signal_time((select o.first_id from private.arrivals o order by o.first_id limit 1))
+      from private.arrivals a
+      having count(*) > 0
+    ) w
+    group by w.stage
   ) stages;
 $$;
 
@@ -278,6 +288,9 @@ begin
     where m.signal_id >= least_id and m.signal_id < limit_id and m.number = 1
     union all
     select 'queue', q.signal_id from public.signal_queue q where q.signal_id >= least_id and q.signal_id < limit_id
+    union all
+    select 'queue', i from private.arrivals a, unnest(a.signal_ids) i
+    where a.last_id >= least_id and a.first_id < limit_id and i >= least_id and i < limit_id
     union all
     select 'order', o.signal_id from public.signal_orders o where o.signal_id >= least_id and o.signal_id < limit_id
     union all

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.identity import signal_id
+from shared.models import MarketKind
+from shared.symbols import QUOTES, unify
 from tests.database.stage import Stage, one
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "signal_ids.json").read_text())
@@ -52,3 +54,19 @@ def test_milliseconds_are_floored(stage: Stage) -> None:
     whole = one(stage.operator, made, trader, "0.123 seconds")
     assert one(stage.operator, made, trader, "0.123999 seconds") == whole
     assert one(stage.operator, made, trader, "0.124 seconds") != whole
+
+
+def test_any_symbol_has_the_same_unified_name_in_python(stage: Stage) -> None:
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.lists(st.sampled_from([*QUOTES, "A", "1000PEPE", "U", "F", "é", "-"]), min_size=1, max_size=4).map(
+            "".join
+        ),
+        st.sampled_from(["usdm", "spot"]),
+    )
+    def same(symbol: str, market: MarketKind) -> None:
+        assert one(stage.operator, "select private.normalised_symbol(%s, %s)", symbol, market) == unify(
+            symbol, market
+        )
+
+    same()

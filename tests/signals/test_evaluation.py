@@ -113,6 +113,7 @@ def test_a_signal_records_what_the_trader_saw() -> None:
         "id": str(signal.id),
         "trader_id": str(one.id),
         "symbol": "BTCUSDT",
+        "normalised_symbol": "BTC/USDT:USDT",
         "interval": "1m",
         "triggered_at": closed,
         "price": "99.25",

@@ -14,6 +14,7 @@ from shared.errors import InputError
 from shared.identity import signal_id
 from shared.market import Market
 from shared.models import Signal, Trader
+from shared.symbols import unify
 from workers.signals.condition import Condition, Test, compile_matches
 from workers.signals.indicators import Reading
 from workers.signals.parser import parse_all
@@ -184,6 +185,7 @@ class Evaluator:
                 id=signal_id(trader.id, candle.symbol, candle.interval, candle.close_ms),
                 trader_id=trader.id,
                 symbol=candle.symbol,
+                normalised_symbol=unify(candle.symbol, self._market.kind),
                 interval=candle.interval,
                 side=trader.side,
                 triggered_ms=candle.close_ms,

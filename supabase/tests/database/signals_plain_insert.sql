@@ -27,8 +27,8 @@ select results_eq($$ select user_id, source::text, normalised_symbol, current_pr
 select results_eq($$ select number, event_type::text, to_status::text from public.signal_events e
   join public.signals s on s.id = e.signal_id where s.symbol = 'AUSDT' and s.trader_id = pg_temp.ann_trader() $$,
   $$ values (1, 'signal_created', 'new') $$, 'it is in the trail');
-select is((select stage from public.signal_queue q join public.signals s on s.id = q.signal_id
-  where s.symbol = 'AUSDT' and s.trader_id = pg_temp.ann_trader()), 'analysis', 'and in the queue');
+select is((select pg_temp.claim('analysis') #>> '{0,signal_id}'),
+  public.signal_id(pg_temp.ann_trader(), 'AUSDT', '1m', now() - interval '1 minute')::text, 'and waits for an analyst');
 
 select is(pg_temp.insert_signal('OWNUSDT', jsonb_build_object('user_id', pg_temp.stranger())) is not null, true,
   'a wrong owner is not believed');
