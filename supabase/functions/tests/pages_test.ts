@@ -1,0 +1,77 @@
+// An export holds one page beside the one that is sent, and stops when nobody reads.
+
+import { deepStrictEqual as same, ok, rejects } from "node:assert/strict";
+import { type ExportPage, toStream } from "../export-signals/pages.ts";
+
+const write = (rows: readonly string[]) => rows.map((row) => `${row}\n`).join("");
+
+function source(pages: ExportPage<string>[]) {
+  const asked: (string | null)[] = [];
+  const signals: AbortSignal[] = [];
+  return {
+    asked,
+    signals,
+    head: "head\n",
+    write,
+    read(before: string | null, signal: AbortSignal) {
+      asked.push(before);
+      signals.push(signal);
+      return Promise.resolve(pages[asked.length - 1]);
+    },
+  };
+}
+
+Deno.test("all pages come in order, empty ones are stepped over", async () => {
+  const from = source([
+    { rows: ["a", "b"], next: "1" },
+    { rows: [], next: "2" },
+    { rows: [], next: "3" },
+    { rows: ["c"], next: "4" },
+    { rows: [], next: null },
+  ]);
+  same(await new Response(toStream(from)).text(), "head\na\nb\nc\n");
+  same(from.asked, [null, "1", "2", "3", "4"]);
+});
+
+Deno.test("nothing at all is a head and an end", async () => {
+  same(await new Response(toStream(source([{ rows: [], next: null }]))).text(), "head\n");
+});
+
+Deno.test("pages are read no further ahead than one while the client takes its time", async () => {
+  const endless = Array.from({ length: 1000 }, (_, n) => ({ rows: [`${n}`], next: `${n}` }));
+  const from = source(endless);
+  const reader = toStream(from).getReader();
+  for (let taken = 0; taken < 10; taken += 1) await reader.read();
+  await Promise.resolve();
+  ok(from.asked.length <= 11, `${from.asked.length} pages for 10 chunks`);
+  await reader.cancel();
+});
+
+Deno.test("a client that goes away ends the reading, also of the page under way", async () => {
+  const waiting = Promise.withResolvers<AbortSignal>();
+  const stream = toStream<string>({
+    head: "head\n",
+    write,
+    read: (_, signal) => {
+      waiting.resolve(signal);
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    },
+  });
+  const reader = stream.getReader();
+  await reader.read();
+  const signal = await waiting.promise;
+  await reader.cancel("gone");
+  same([signal.aborted, signal.reason], [true, "gone"]);
+});
+
+Deno.test("an error on the way breaks the stream off", async () => {
+  const stream = toStream<string>({
+    head: "",
+    write,
+    read: (before) =>
+      before === null
+        ? Promise.resolve({ rows: ["a"], next: "1" })
+        : Promise.reject(new Error("database gone")),
+  });
+  await rejects(new Response(stream).text(), /database gone/);
+});
