@@ -30,9 +30,9 @@ def archive_database(state_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def history(archive_database: str, tmp_path: Path) -> Iterator[History]:
-    """Past days of users of the test's own, in that database."""
-    with History(archive_database, tmp_path / "archive") as made:
+def history(archive_database: str, state_folder: Path) -> Iterator[History]:
+    """Past days of users of the test's own, in that database; all tests keep their files in one folder."""
+    with History(archive_database, state_folder / "archived") as made:
         yield made
 
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from shared.settings import Settings
 from tests.database.stage import Stage, ingest, one, row
+from workers.archive.export import lowest_of
 from workers.archive.keys import SealKey, new_seal_key
 
 # One chain of seals runs through the database, so all tests sign with one key. No two share a day.
@@ -67,6 +68,20 @@ class History(Stage):
         body = json.dumps([{"signal_id": str(signal)} | one for one in bodies])
         one(self.operator, "select private.append_signal_events(%s::jsonb, now())", body)
 
+    def remove(self, day: date) -> None:
+        """Take a whole day out of the database, as a compaction does with what was never traded."""
+        with self.operator.transaction():
+            self.operator.execute("set local session_replication_role = replica")
+            for table, column in (
+                ("signal_monitoring_snapshots", "signal_id"),
+                ("signal_events", "signal_id"),
+                ("signals", "id"),
+            ):
+                self.operator.execute(
+                    f"delete from public.{table} where {column} >= %s and {column} < %s",
+                    (lowest_of(day), lowest_of(day + timedelta(days=1))),
+                )
+
     def ids(self, day: date | None = None) -> list[UUID]:
         """The signals of the day in order."""
         return [found for (found,) in self.rows("signals", "id", day)]
@@ -77,12 +92,9 @@ class History(Stage):
         id_column = "id" if table == "signals" else "signal_id"
         order = id_column if table == "signals" else "signal_id, number"
         return self.operator.execute(
-            f"select {columns} from public.{table} where {id_column} >= public.signal_id_floor(%s) "
-            f"and {id_column} < public.signal_id_floor(%s) order by {order}",
-            (
-                datetime(chosen.year, chosen.month, chosen.day, tzinfo=UTC),
-                datetime(chosen.year, chosen.month, chosen.day, tzinfo=UTC) + timedelta(days=1),
-            ),
+            f"select {columns} from public.{table} where {id_column} >= %s "
+            f"and {id_column} < %s order by {order}",
+            (lowest_of(chosen), lowest_of(chosen + timedelta(days=1))),
         ).fetchall()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -105,8 +105,7 @@ class Export:
         if kind != "signals":
             order = "c.user_id, s.trader_id, c.signal_id, c.number"
         text = f"copy (select {chosen}\n{self._source(kind)}\norder by {order}) to stdout (format csv)"
-        with self._connection.cursor() as cursor, cursor.copy(text, self._span.bounds) as copy:
-            yield from _windows(copy, columns)
+        yield from read_windows(self._connection, text, self._span.bounds, columns)
 
     def _source(self, kind: Kind) -> str:
         return query(kind).format(usual=self._usual)
@@ -140,6 +139,17 @@ class _Blocks(io.RawIOBase):
         self._rest = self._rest[len(view) :]
         view[: len(taken)] = taken
         return len(taken)
+
+
+def read_windows(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    text: str,
+    values: Mapping[str, Any],
+    columns: Sequence[Column],
+) -> Iterator[pa.Table]:
+    """What a COPY to CSV of these columns answers, in windows of bounded size."""
+    with connection.cursor() as cursor, cursor.copy(text.encode(), values) as copy:
+        yield from _windows(copy, columns)
 
 
 def _windows(copy: psycopg.Copy, columns: Sequence[Column]) -> Iterator[pa.Table]:

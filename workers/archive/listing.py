@@ -8,8 +8,11 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from workers.archive.columns import Kind
 from workers.archive.connection import Connection
+from workers.archive.queries import query
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class ListedFile:
     to_tx: int
 
 
-_NAMES = ", ".join(field.name for field in fields(ListedFile))
+# As files.sql answers them.
+_NAMES = [field.name for field in fields(ListedFile)]
 
 
 async def list_files(
@@ -41,20 +45,29 @@ async def list_files(
     kinds: Sequence[Kind] | None = None,
 ) -> list[ListedFile]:
     """The verified files of these days (both included) in order; of a user, those that may hold its rows."""
-    rows = await (
-        await connection.execute(
-            f"select {_NAMES} from public.archive_files where verified_at is not null "  # noqa: S608
-            "and (%(first)s::date is null or partition_day >= %(first)s) "
-            "and (%(last)s::date is null or partition_day <= %(last)s) "
-            "and (%(user)s::uuid is null or first_user_id is null "
-            "or %(user)s between first_user_id and last_user_id) "
-            "and (%(kinds)s::text[] is null or kind = any (%(kinds)s)) "
-            "order by partition_day, part, kind, number",
-            {"first": first, "last": last, "user": user, "kinds": list(kinds) if kinds is not None else None},
-        )
-    ).fetchall()
+    cursor = await connection.execute(query("files"), _values(first, last, user, kinds))
+    return [_listed(tuple(row[name] for name in _NAMES)) for row in await cursor.fetchall()]
+
+
+def list_files_in_thread(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    user: UUID | None = None,
+    kinds: Sequence[Kind] | None = None,
+) -> list[ListedFile]:
+    """`list_files` for a thread beside the event loop."""
+    rows = connection.execute(query("files"), _values(first, last, user, kinds)).fetchall()
     return [_listed(row) for row in rows]
 
 
-def _listed(row: dict[str, Any]) -> ListedFile:
-    return ListedFile(**{**row, "file_hash": bytes(row["file_hash"])})
+def _values(
+    first: date | None, last: date | None, user: UUID | None, kinds: Sequence[Kind] | None
+) -> dict[str, Any]:
+    return {"first": first, "last": last, "user": user, "kinds": None if kinds is None else list(kinds)}
+
+
+def _listed(row: tuple[Any, ...]) -> ListedFile:
+    values = dict(zip(_NAMES, row, strict=True))
+    return ListedFile(**{**values, "file_hash": bytes(values["file_hash"])})
