@@ -8,6 +8,7 @@ import typer
 
 from cli import (
     accounts,
+    archive,
     audit,
     bench,
     doctor,
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for noun in (users, traders, machines, accounts, signals, orders, positions, partitions, audit):
+for noun in (users, traders, machines, accounts, signals, orders, positions, partitions, archive, audit):
     app.add_typer(noun.app)
 app.command("doctor")(doctor.examine)
 app.command("bench")(bench.bench)

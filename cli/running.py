@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from shared.settings import CHECKOUT, Settings
 from workers.machine import Machine
@@ -22,6 +24,23 @@ async def run_machine(machine: Machine, seconds: float | None = None) -> None:
     finally:
         if timer is not None:
             timer.cancel()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run what never ends by itself until SIGINT or SIGTERM, which is no failure."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            raise
+    finally:
         for number in numbers:
             loop.remove_signal_handler(number)
 

@@ -22,13 +22,15 @@ def variables(settings: Settings) -> dict[str, str]:
 
 
 def write_environment(settings: Settings) -> Path:
-    """Write the file (mode 600). Lines that somebody added stay; the master key is made once and kept."""
+    """Write the file (mode 600). Lines that somebody added stay; these two keys are made once and kept."""
     file = settings.root / "env"
     kept: dict[str, str] = {}
     if file.exists():
         lines = (line.partition("=") for line in file.read_text().splitlines())
         kept = {name.strip(): value for name, sign, value in lines if sign}
-    # What sealed exchange keys in this database must still open them after a restart.
+    # One goes on signing the chain of seals, the other opens the exchange keys that it sealed: in this database
+    # they hold for good.
+    kept.setdefault("SIGTRAIL_SEAL_KEY", base64.b64encode(secrets.token_bytes(32)).decode())
     kept.setdefault("SIGTRAIL_MASTER_KEY", base64.b64encode(secrets.token_bytes(32)).decode())
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
