@@ -38,15 +38,24 @@ class Rates:
 
 
 async def measure_flat_out(
-    url: str, cast: Cast, maker: Maker, machine: Machine, *, rounds: int, batches: int, progress: Progress
+    url: str,
+    cast: Cast,
+    maker: Maker,
+    machine: Machine,
+    *,
+    rounds: int,
+    batches: int,
+    seconds: float,
+    progress: Progress,
 ) -> tuple[list[Result], int]:
     """The rate of each way beside that of COPY, the median of all rounds, and how many signals were sent.
 
-    batches: of BATCH signals, in each round for each way
+    batches: of BATCH signals, in each round for each way; seconds: after which no round begins
     """
     rates = Rates()
     owners = cast.owners
     made = 0
+    end = perf_counter() + seconds
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(2))
         plain, machines = (
@@ -65,6 +74,8 @@ async def measure_flat_out(
             rates.supabase.append(await _send(machine, work))
             made += 3 * batches * BATCH
             progress(f"flat out, round {number} of {rounds}: {_describe(rates)}")
+            if perf_counter() > end:
+                break
     return judge(rates), made
 
 

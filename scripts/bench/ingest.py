@@ -18,10 +18,11 @@ import psycopg
 
 from scripts.bench.flat_out import measure_flat_out
 from scripts.bench.pacing import SENDERS, Paced, pace
+from scripts.bench.processor import Meter, judge_spent
 from scripts.bench.report import Progress, Result, at_least, at_most, exactly, figure, percentile
 from scripts.bench.signals import Cast, Maker, set_stage
 from scripts.bench.sql import query
-from scripts.bench.stage import empty_project
+from scripts.bench.stage import empty_project, state_folder
 from scripts.bench.ways import Machine, by_sql, by_supabase
 from shared.candles import MINUTE_MS
 from shared.identity import floor_ms
@@ -52,6 +53,8 @@ BURST = Pace("burst", 1_000_000, 300, 6, 1000, None, 250)
 FLOOR_SECONDS, QUICK_FLOOR_SECONDS = 30, 4
 ROUNDS, QUICK_ROUNDS = 12, 3
 BATCHES, QUICK_BATCHES = 40, 16
+# A busy machine gets fewer rounds, not a longer run.
+FLAT_OUT_SECONDS, QUICK_FLAT_OUT_SECONDS = 240, 12
 
 
 async def run(*, quick: bool, progress: Progress) -> list[Result]:
@@ -81,12 +84,14 @@ async def _measure(settings: Settings, quick: bool, progress: Progress) -> list[
                 machine,
                 rounds=QUICK_ROUNDS if quick else ROUNDS,
                 batches=QUICK_BATCHES if quick else BATCHES,
+                seconds=QUICK_FLAT_OUT_SECONDS if quick else FLAT_OUT_SECONDS,
                 progress=progress,
             )
             results += judge_counts("flat out", made, count(operator), machine.answers)
             floor = await _measure_floor(url, cast, maker, quick, progress)
+            meter = Meter(state_folder(settings))
             for wanted in (SUSTAINED, BURST):
-                results += await _hold(operator, machine, maker, wanted, quick, floor, progress)
+                results += await _hold(operator, machine, maker, meter, wanted, quick, floor, progress)
     return results
 
 
@@ -104,6 +109,7 @@ async def _hold(
     operator: psycopg.Connection[Any],
     machine: Machine,
     maker: Maker,
+    meter: Meter,
     wanted: Pace,
     quick: bool,
     floor: Paced,
@@ -111,15 +117,19 @@ async def _hold(
 ) -> list[Result]:
     seconds = wanted.quick_seconds if quick else wanted.seconds
     progress(f"{wanted.name}: {wanted.per_minute:,} signals/min for {seconds} s")
-    before = count(operator)
+    before, spent = count(operator), meter.read()
     machine.answers.clear()
     paced = await pace(
         machine.send, maker.take, per_minute=wanted.per_minute, seconds=seconds, most_rows=wanted.most_rows
     )
-    after = count(operator)
+    spent_after, after = meter.read(), count(operator)
     name = f"{wanted.name} {seconds} s"
     found = (after[0] - before[0], after[1] - before[1])
-    return judge_pace(name, wanted, paced, floor) + judge_counts(name, paced.made, found, machine.answers)
+    return [
+        *judge_pace(name, wanted, paced, floor),
+        *judge_counts(name, paced.made, found, machine.answers),
+        *judge_spent(name, spent, spent_after, paced.made),
+    ]
 
 
 def judge_pace(name: str, wanted: Pace, paced: Paced, floor: Paced) -> list[Result]:

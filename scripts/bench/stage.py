@@ -34,6 +34,13 @@ def empty_project() -> Iterator[Settings]:
             stack.stop(settings)
 
 
+def state_folder(settings: Settings) -> Path:
+    """The folder of an empty project's stack, where its processes are on record."""
+    if settings.sigtrail_state is None:
+        raise ValueError("these are not the settings of an empty project")
+    return settings.sigtrail_state.parent
+
+
 def _values(settings: StackSettings) -> dict[str, Any]:
     """Given by name, so that a project that the environment names is out of the game."""
     return {
