@@ -326,6 +326,10 @@ begin
       return known.answer;
     end if;
   end if;
+  -- Before the work, and never for an answer that is given again.
+  if caller_role = 'authenticated' then
+    perform private.spend_writes(owner, json_array_length(signals));
+  end if;
 
   perform set_config('sigtrail.held_back', '', true), set_config('sigtrail.ingesting', 'on', true);
   -- Most batches are new and well formed, and are recorded by the first try. What is not costs another: ON CONFLICT
