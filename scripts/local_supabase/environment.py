@@ -28,8 +28,8 @@ def write_environment(settings: Settings) -> Path:
     if file.exists():
         lines = (line.partition("=") for line in file.read_text().splitlines())
         kept = {name.strip(): value for name, sign, value in lines if sign}
-    # One goes on signing the chain of seals, the other opens the exchange keys that it sealed: in this database
-    # they hold for good.
+    # One goes on signing the chain of seals, the other opens the exchange keys that it sealed: for this
+    # database they hold for good.
     kept.setdefault("SIGTRAIL_SEAL_KEY", base64.b64encode(secrets.token_bytes(32)).decode())
     kept.setdefault("SIGTRAIL_MASTER_KEY", base64.b64encode(secrets.token_bytes(32)).decode())
     draft = file.with_suffix(".new")
