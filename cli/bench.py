@@ -16,6 +16,8 @@ from shared.errors import InputError, NotFound
 BENCHMARKS: dict[str, str] = {
     "ingest": "signals in: flat out beside COPY, sustained, in a burst",
     "latency": "from a signal's firing to its owner's screen, through Realtime",
+    "partitions": "how long anyone waits while days are opened, warmed and compacted",
+    "query": "reading millions of signals as a user, through REST and by SQL, and how it grows",
     "storage": "bytes a signal, hot, warm and cold, and what a billion would take",
     "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }

@@ -233,6 +233,29 @@ begin
 end;
 $$;
 
+-- How many seconds back or on from a time hold about so many of the caller's signals: by the counts of the day before
+-- it. Few traders are taken for few signals; an operator's are everyone's, which would take long to add up.
+create function private.first_step(moment timestamptz, traders integer, signals integer) returns double precision
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  day_s constant double precision := 86400;
+  found bigint;
+begin
+  if traders <= 10 then
+    return 2 * day_s * least(1, signals / 1000.0);
+  end if;
+  if (select auth.uid()) is null then
+    return 900;
+  end if;
+  select sum(c.count) into found from public.signal_counts c
+  where c.user_id = (select auth.uid())
+    and c.hour >= moment - interval '24 hours' and c.hour < moment;
+  return greatest(60, least(8 * day_s, day_s * signals / greatest(1, coalesce(found, 0))));
+end;
+$$;
+
 -- What a signal s must be to pass every filter but those of its trader and its time, as the end of a condition: '' when
 -- nothing is asked. $1 and $2 are the ids that it lies between.
 create function private.filter_conditions(
@@ -359,13 +382,14 @@ begin
   elsif traders is not null then
     conditions := conditions || format(' and s.trader_id = any (%L)', traders);
   end if;
-  width := 2 * day_s;
   expression := private.filter_conditions(symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
     min_confidence, max_confidence, search);
-  -- What no index helps with may have to be looked for: then the first step is short.
-  if expression <> '' then
-    conditions := conditions || expression;
-    width := case when search is null then 3600 else 900 end;
+  conditions := conditions || expression;
+  if expression = '' then
+    width := 2 * day_s;
+  else
+    -- What no index helps with may have to be looked for: then the first step is about as long as can be afforded.
+    width := private.first_step(coalesce(to_time, began), cardinality(traders), case when search is null then 2000 else 200 end);
   end if;
 
   -- What is answered.
@@ -540,7 +564,7 @@ grant execute on function
   private.make_cursor(boolean, uuid, uuid, bytea), private.read_cursor(text, boolean, bytea),
   private.next_day(timestamptz, boolean), private.machines_named(text[]), private.machine_names(uuid[]),
   private.check_list(text, text[], text[]), private.words_of(jsonb), private.signal_column(text),
-  private.search_condition(text, text),
+  private.search_condition(text, text), private.first_step(timestamptz, integer, integer),
   private.filter_conditions(text[], text[], text[], text[], text[], text[], text[], text[], numeric, numeric, text),
   public.signal_story(uuid), private.exact_json(jsonb)
   to authenticated, service_role;
