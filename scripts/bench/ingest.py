@@ -53,6 +53,8 @@ BURST = Pace("burst", 1_000_000, 300, 6, 1000, None, 250)
 FLOOR_SECONDS, QUICK_FLOOR_SECONDS = 30, 4
 ROUNDS, QUICK_ROUNDS = 12, 3
 BATCHES, QUICK_BATCHES = 40, 16
+# The rate is kept when all but this little was answered by the end: the last batch takes its time too.
+KEPT = 0.99
 # A busy machine gets fewer rounds, not a longer run.
 FLAT_OUT_SECONDS, QUICK_FLAT_OUT_SECONDS = 240, 12
 
@@ -135,7 +137,7 @@ async def _hold(
 def judge_pace(name: str, wanted: Pace, paced: Paced, floor: Paced) -> list[Result]:
     """The rate and how soon answers came. The floor is that of the sustained rate alone."""
     results = [
-        at_least(f"{name}, answered", paced.per_minute, "signals/min", wanted.per_minute),
+        at_least(f"{name}, answered", paced.per_minute, "signals/min", wanted.per_minute * KEPT),
         figure(f"{name}, batches handed over late, p99", _ms(paced.handed, 0.99), "ms"),
     ]
     for part, target in ((0.5, None), (0.95, wanted.p95), (0.99, wanted.p99)):

@@ -33,6 +33,7 @@ from scripts.bench.stage import empty_project
 from scripts.bench.ways import Machine, by_supabase
 from shared.candles import MINUTE_MS
 from shared.client import connect_user
+from shared.errors import RealtimeError
 from shared.identity import floor_ms
 from shared.keys import Tokens
 from shared.realtime import Arrival, Realtime
@@ -46,6 +47,8 @@ WATCH_SECONDS = 300
 # How long after the last batch messages may still come; the throttle's pauses are far shorter.
 PATIENCE = 10.0
 SETTLING = 2.0
+# How long a subscription may take.
+JOINING = 60.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,10 @@ async def _hear(
                 subscribers[owner].expect(signals, due)
 
     # A stream from the database takes its time to begin: until each of them hears, nothing counts.
-    while any(one.messages == 0 for one in subscribers.values()):
+    end = perf_counter() + JOINING
+    while silent := [user for user, one in subscribers.items() if one.messages == 0]:
+        if perf_counter() > end:
+            raise RealtimeError(f"no message reached {silent[0]} within {JOINING:g} s")
         await pace(machine.send, maker.take, per_minute=60_000, seconds=0.5, most_rows=MOST_ROWS)
     # What the throttle held back meanwhile.
     await asyncio.sleep(SETTLING)
@@ -194,10 +200,19 @@ async def _listen(settings: Settings, users: Sequence[UUID]) -> AsyncIterator[di
             stack.push_async_callback(realtime.stop)
             rest = await connect_user(settings, user)
             stack.push_async_callback(rest.close)
-            await realtime.subscribed.wait()
+            await _join(user, realtime)
             await rest.call("watch_signals", {"seconds": WATCH_SECONDS})
             stack.push_async_callback(rest.call, "unwatch_signals", {})
         yield subscribers
+
+
+async def _join(user: str, realtime: Realtime) -> None:
+    try:
+        async with asyncio.timeout(JOINING):
+            await realtime.subscribed.wait()
+    except TimeoutError:
+        reason = realtime.last_error or "no answer"
+        raise RealtimeError(f"{user} could not join within {JOINING:g} s: {reason}") from None
 
 
 def _subscribe(settings: Settings, user: str, subscriber: Subscriber) -> Realtime:

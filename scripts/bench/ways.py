@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ ROLE = "signal_worker"
 # As a machine flushes what the throttle held back: soon when an answer said so, and now and then.
 FLUSH_SECONDS = 0.1
 NOW_AND_THEN = 1.0
+GIVE_UP_SECONDS = 60.0
 
 Send = Callable[[list[Row]], Awaitable[None]]
 
@@ -38,12 +40,18 @@ class Machine:
         self._held_back = asyncio.Event()
 
     async def send(self, rows: list[Row]) -> None:
-        """Send one batch until an answer comes, as the spool's writer does."""
+        """Send one batch until an answer comes, as the spool's writer does, but not for ever.
+
+        Raises Unavailable when none came within GIVE_UP_SECONDS.
+        """
         params = {"signals": rows, "request_id": str(uuid4())}
+        end = perf_counter() + GIVE_UP_SECONDS
         while True:
             try:
                 answer = await self._connection.call("ingest_signals", params)
             except Unavailable:
+                if perf_counter() > end:
+                    raise
                 self.answers["retries"] += 1
             else:
                 break
