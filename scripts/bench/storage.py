@@ -36,9 +36,9 @@ from workers.signals.feeds.recorded import find_files
 
 COLD_TARGET = 60
 USERS = 300
-TRADERS, QUICK_TRADERS = 6000, 600
+TRADERS, QUICK_TRADERS = 3000, 400
 # How much of the main job is replayed.
-MAIN_DAYS, QUICK_MAIN_DAYS = 4.0, 1.25
+MAIN_DAYS, QUICK_MAIN_DAYS = 4.0, 0.95
 # For each of the demo's traders so many more, with other numbers.
 COPIES, QUICK_COPIES = 8, 2
 BILLION = 10**9

@@ -3,6 +3,8 @@ and says the same before and after."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +17,18 @@ import pytest
 from pydantic import SecretStr
 
 from shared.settings import Settings
-from tests.acceptance.journey import Row, add_trader, ask, read_record, up, write_candles
+from tests.acceptance.journey import (
+    CHECKOUT,
+    Row,
+    add_trader,
+    ask,
+    environment,
+    read_record,
+    read_rows,
+    up,
+    write_candles,
+    write_rows,
+)
 from tests.stacks import Stack, running_stack
 from workers.archive.cache import Cache
 from workers.archive.cold import read_events
@@ -32,7 +45,9 @@ from workers.archive.verification import Verification
 
 DAY = date(2025, 5, 4)
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
-MINUTES = 1560  # two hours into the next day: what fired late has time to end
+# From two in the afternoon until four in the morning.
+MINUTES = 840
+FIRST_MINUTE = 14 * 60
 # What the archive answers, and what the same SQL says of the tables before.
 QUESTIONS = {
     "signals": """select status, outcome_code, symbol, count(*), sum(initial_price::decimal(28, 10)),
@@ -61,6 +76,8 @@ class Archived:
     """What was seen of the day before it was archived, after that, and after it was compacted."""
 
     stack: Stack
+    state: Path
+    key: str
     user: Any
     before: Mapping[str, list[Row]]
     events: list[Row]
@@ -88,6 +105,9 @@ def own_stack(state_folder: Path) -> Iterator[Stack]:
 async def archived(own_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Archived:
     folder = tmp_path_factory.mktemp("archived-day")
     candles = await write_candles(folder / "candles", SYMBOLS, MINUTES, seed=11)
+    for symbol in SYMBOLS:
+        rows = read_rows(candles, symbol)
+        write_rows(candles, symbol, [(int(row[0]) + FIRST_MINUTE * 60_000, *row[1:]) for row in rows])
     trader = add_trader(own_stack, "archived", SYMBOLS)
     summary = up(own_stack, folder / "state", "--candles", str(candles))
     assert summary["errors"] == []
@@ -97,7 +117,8 @@ async def archived(own_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -
     figures = {name: ask(own_stack, text) for name, text in FIGURES.items()}
 
     settings = settings_of(own_stack)
-    key = SealKey.from_text(new_seal_key())
+    key_text = new_seal_key()
+    key = SealKey.from_text(key_text)
     store, cache = await open_store(settings), Cache(folder / "cache")
     scope = Scope(user, since=datetime(2025, 5, 4, tzinfo=UTC), until=datetime(2025, 5, 5, tzinfo=UTC))
 
@@ -136,9 +157,23 @@ async def archived(own_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -
             compacted = await compact_day(connection, DAY)
             await seal(connection, store, key)
         return Archived(
-            own_stack, user, before, events, record, figures, done, cold, cold_events, verified, compacted,
-            await question(), await cold_trail(), await verify(),
-        )  # fmt: skip
+            own_stack,
+            folder / "state",
+            key_text,
+            user,
+            before,
+            events,
+            record,
+            figures,
+            done,
+            cold,
+            cold_events,
+            verified,
+            compacted,
+            await question(),
+            await cold_trail(),
+            await verify(),
+        )
     finally:
         await store.close()
 
@@ -201,9 +236,9 @@ def comparable(rows: list[Row]) -> list[Row]:
 def test_the_day_goes_into_storage_as_one_part(archived: Archived) -> None:
     (part,) = archived.round.parts
     assert part.day == DAY
-    assert part.events == len(archived.events) > 500
-    assert part.signals == sum(row[3] for row in archived.before["signals"]) > 50
-    assert part.snapshots == sum(row[1] for row in archived.before["snapshots"]) > 50
+    assert part.events == len(archived.events) > 200
+    assert part.signals == sum(row[3] for row in archived.before["signals"]) > 20
+    assert part.snapshots == sum(row[1] for row in archived.before["snapshots"]) > 20
     stored = ask(
         archived.stack,
         "select count(*), sum((metadata ->> 'size')::int) from storage.objects"
@@ -265,3 +300,28 @@ def test_the_figures_of_the_main_job_are_unchanged(archived: Archived) -> None:
 
 def day_after_ms() -> int:
     return int((datetime(2025, 5, 4, tzinfo=UTC) + timedelta(days=1)).timestamp() * 1000)
+
+
+def test_the_command_line_finds_it_intact_and_answers_about_it(archived: Archived) -> None:
+    verified = command(archived, "audit", "verify")
+    assert (verified["status"], verified["findings"]) == ("intact", [])
+    (listed,) = command(archived, "archive", "list")
+    assert (listed["day"], listed["events"]) == ("2025-05-04", len(archived.events))
+    sql = "select count(*) as signals, sum(total_pnl) as pnl from signals where triggered_at < '2025-05-05'"
+    (answer,) = command(archived, "archive", "query", "--user", str(archived.user), sql)
+    assert answer["signals"] == sum(row[3] for row in archived.before["signals"])
+    assert Decimal(str(answer["pnl"])) == sum(row[5] for row in archived.before["signals"])
+
+
+def command(archived: Archived, *words: str) -> Any:
+    """What a command of an operator prints as JSON. It has to end well."""
+    done = subprocess.run(
+        [str(CHECKOUT / "scripts" / "sigtrail"), *words, "--json"],
+        env=environment(archived.stack, archived.state) | {"SIGTRAIL_SEAL_KEY": archived.key},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
