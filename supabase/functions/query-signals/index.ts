@@ -3,9 +3,10 @@
 //   GET ?trader=…&symbol=BTCUSDT,ETHUSDT&status=ready&from=2026-11-20&search=rsi&limit=50&cursor=…
 //   200 {"rows": [...], "next_cursor": "…" or null, "looked_until": time}
 //
-// Pages of the last day that were just read come from a cache. It is asked for with the caller's token each time, so it
-// shows nobody another's page; a page is dropped as soon as a signal was recorded or changed its status, and after two
-// seconds in any case: until then it may miss a change of price, profit or tags. `Cache-Control: no-cache` goes past it.
+// Pages that reach into the last day and were just read come from a cache. The database is asked with the caller's token
+// each time whether one still holds, so nobody sees another's page: it is dropped as soon as a signal of the last day was
+// recorded or changed its status, and after two seconds in any case. Until then it may miss what changes otherwise: a
+// price, a profit, tags, a signal of days ago. `Cache-Control: no-cache` goes past it.
 
 import { z } from "zod";
 import { databaseOf } from "../_shared/database.ts";
@@ -34,17 +35,15 @@ const cache = new PageCache({ entries: 500, bytes: 32 * 1024 * 1024, millisecond
 interface Found {
   rows: unknown[];
   next_cursor: string | null;
-  looked_until: string;
 }
 
 async function query(request: Request): Promise<Response> {
   const given = readParameters(request.url, schema);
   const database = databaseOf(request);
-  const newestFirst = given.order !== "oldest";
   const question = {
     ...toDatabase(given),
     columns: given.columns,
-    newest_first: newestFirst,
+    newest_first: given.order !== "oldest",
     page_size: given.limit ?? 100,
     cursor: given.cursor,
   };
@@ -61,9 +60,9 @@ async function query(request: Request): Promise<Response> {
   const known = hot && !wantsFresh ? cache.get(key, version) : undefined;
   if (known !== undefined) return toResponse(request, known, "hit");
 
-  const { body, found } = await look(database.call, question);
+  const body = await look(database.call, question);
   const page: Page = { body, etag: await tagOf(body) };
-  if (hot && dependsSince(found, newestFirst, given.from) >= since) cache.set(key, version, page, readAt);
+  if (hot) cache.set(key, version, page, readAt);
   return toResponse(request, page, "miss");
 }
 
@@ -71,22 +70,14 @@ async function query(request: Request): Promise<Response> {
 async function look(
   call: (name: string, parameters: unknown) => Promise<string>,
   question: Record<string, unknown>,
-): Promise<{ body: string; found: Found }> {
+): Promise<string> {
   const until = performance.now() + LOOK_ON_MS;
   for (let cursor = question.cursor;;) {
     const body = await call("query_signals", { ...question, cursor });
     const found: Found = JSON.parse(body);
-    if (found.rows.length > 0 || found.next_cursor === null || performance.now() > until) {
-      return { body, found };
-    }
+    if (found.rows.length > 0 || found.next_cursor === null || performance.now() > until) return body;
     cursor = found.next_cursor;
   }
-}
-
-/** The oldest time of which a change could change the page. */
-function dependsSince(found: Found, newestFirst: boolean, from: string | undefined): number {
-  if (newestFirst) return Date.parse(found.looked_until);
-  return from === undefined ? -Infinity : Date.parse(from);
 }
 
 async function tagOf(body: string): Promise<string> {
