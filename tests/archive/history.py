@@ -68,6 +68,14 @@ class History(Stage):
         body = json.dumps([{"signal_id": str(signal)} | one for one in bodies])
         one(self.operator, "select private.append_signal_events(%s::jsonb, now())", body)
 
+    def age(self, day: date, age: str) -> None:
+        """Have the book of days say that the day was opened and last written to so long ago."""
+        self.operator.execute(
+            "update private.partition_days set opened_at = now() - %s::interval, "
+            "last_write_at = now() - %s::interval where day = %s",
+            (age, age, day),
+        )
+
     def remove(self, day: date) -> None:
         """Take a whole day out of the database, as a compaction does with what was never traded."""
         with self.operator.transaction():
