@@ -13,14 +13,14 @@ alter table private.day_changes enable row level security;
 
 -- Functions: locks that nobody feels ----------------------------------------------------------------------
 
--- Takes the strongest lock on these tables, or on none of them within 80 ms: that is how long someone may have to wait
--- behind this. Whether it has them, until the end of the transaction.
+-- Takes the strongest lock on these tables, or on none of them within 40 ms: that is how long someone may have to wait
+-- behind this, before what is done then. Whether it has them, until the end of the transaction.
 create function private.lock_briefly(tables text[]) returns boolean
 language plpgsql
 set search_path = ''
 as $$
 declare
-  until timestamptz := clock_timestamp() + interval '80 milliseconds';
+  until timestamptz := clock_timestamp() + interval '40 milliseconds';
   usual_timeout text := current_setting('lock_timeout');
   patience integer;
   wanted text;
@@ -41,7 +41,7 @@ exception
 end;
 $$;
 
--- Whether somebody has sat on one of these tables for a while and will not leave within 80 ms: then nobody else should
+-- Whether somebody has sat on one of these tables for a while and will not leave within 40 ms: then nobody else should
 -- have to stand in line behind us.
 create function private.is_occupied(tables text[]) returns boolean
 language plpgsql volatile

@@ -140,22 +140,24 @@ begin
 end;
 $$;
 
--- Drops what a swap has replaced. Whether it could: a vacuum of their own may hold these tables for a while.
-create function private.drop_replaced(day date) returns boolean
+-- Drops what swaps have replaced, in a transaction of its own: nobody waits for that. How many tables.
+create function private.drop_replaced() returns bigint
 language plpgsql
 set search_path = ''
-set lock_timeout = '20ms'
 as $$
 declare
-  parent text;
+  replaced text;
+  dropped bigint := 0;
 begin
-  foreach parent in array array['signals', 'signal_events', 'signal_monitoring_snapshots'] loop
-    execute format('drop table if exists partitions.%I', private.replaced_name(parent, day));
+  for replaced in
+    select c.relname from pg_catalog.pg_class c
+    where c.relnamespace = 'partitions'::regnamespace and c.relkind = 'r' and not c.relispartition
+      and c.relname ~ '^signal.*_[0-9]{8}_old$'
+  loop
+    execute format('drop table partitions.%I', replaced);
+    dropped := dropped + 1;
   end loop;
-  return true;
-exception
-  when lock_not_available then
-    return false;
+  return dropped;
 end;
 $$;
 
@@ -197,7 +199,8 @@ declare
   snapshots record;
 begin
   perform private.drop_copy(day);
-  perform private.drop_replaced(day);
+  -- Of an earlier compaction, should no job have been here since.
+  perform private.drop_replaced();
   -- Before the copy looks: what commits after this look is noted anew, and found.
   delete from private.day_changes c where c.day = make_copy.day;
   perform private.find_leaving(day);
@@ -242,22 +245,26 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  until timestamptz := clock_timestamp() + patience;
+  until timestamptz;
   parents constant text[] := array['signals', 'signal_events', 'signal_monitoring_snapshots'];
   parent text;
   copy private.day_copies;
 begin
   select * into copy from private.day_copies c where c.day = swap_copy.day;
+  -- Whoever begins to read before this transaction is over looks back behind a copy that it made: soon enough it is
+  -- better to end it, and to swap in the next one.
+  until := clock_timestamp()
+    + case when copy.tx = pg_current_xact_id() then least(patience, interval '1 second') else patience end;
   while private.is_looked_back(copy.tx) loop
     if clock_timestamp() > until then
       return 'waiting';
     end if;
     perform pg_sleep(0.05 + random() * 0.1);
   end loop;
-  -- The copies first, which a vacuum may hold.
+  -- What everyone needs comes last: until then only a vacuum and this day's own readers can be in the way.
   if not private.lock_in_a_moment(
     array(select 'partitions.' || private.copy_name(p, day) from unnest(parents) p)
-      || array(select 'public.' || p from unnest(parents) p) || private.tables_of_day(day),
+      || private.tables_of_day(day) || array(select 'public.' || p from unnest(parents) p),
     until - clock_timestamp()
   ) then
     return 'waiting';
@@ -288,7 +295,6 @@ begin
   update private.partition_days d set
     compacted_at = clock_timestamp(), warmed_at = coalesce(d.warmed_at, clock_timestamp())
   where d.day = swap_copy.day;
-  perform private.drop_replaced(day);
   return 'compacted';
 end;
 $$;
@@ -352,17 +358,21 @@ begin
 end;
 $$;
 
--- One step of the job: the oldest cold day that the archive is ahead of, unless this run has been told to wait by it
--- three times.
+-- One step of the job: what was replaced is dropped, else the oldest cold day is compacted that the archive is ahead of,
+-- unless this run has been told four times to wait for it.
 create function private.compact_days_step() returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
   done jsonb := private.done_so_far();
+  dropped jsonb := private.did('dropped_tables', private.drop_replaced());
   next_day date;
   answer jsonb;
 begin
+  if dropped is not null then
+    return dropped;
+  end if;
   select d into next_day
   from private.cold_days() d
   where private.archived_to(d) > coalesce((
@@ -370,7 +380,7 @@ begin
     ), 0)
     and coalesce((
       select count(*) from jsonb_array_elements_text(done -> 'waiting') w where w = d::text
-    ), 0) < 3
+    ), 0) < 4
   order by d
   limit 1;
   if next_day is null then

@@ -68,10 +68,10 @@ select is(private.compact_day('2019-04-01'), '{"day": "2019-04-01", "state": "no
 
 -- When it may.
 select is_empty($$ select * from private.cold_days() where cold_days = '2019-03-31' $$, 'the job does not think of a backfilled day');
-select is(private.run_job('compaction') -> 'did', '{}', 'and leaves it alone');
+select is(private.run_job('compaction') -> 'did', '{"dropped_tables": 3}', 'and leaves it alone; it drops what was replaced');
 select pg_temp.list(4) \g /dev/null
 update private.partition_days set last_write_at = now() - interval '8 days', opened_at = now() - interval '9 days' where day = '2019-03-31';
-select is((private.run_job('compaction') -> 'did') - 'removed_events' - 'kept_signals', '{"days": ["2019-03-31"], "removed_signals": 2}',
+select is((private.run_job('compaction') -> 'did') - 'removed_events' - 'kept_signals', '{"days": ["2019-03-31"], "removed_signals": 2, "dropped_tables": 3}',
   'once it is cold, the job removes what was never traded');
 select is(pg_temp.left_of_day(), array['C3', 'D4', 'E5', 'F6'], 'traded, open, with orders, not over: these stay');
 select is(private.run_job('compaction') -> 'did', '{}', 'there is nothing more to do');

@@ -1,0 +1,1 @@
+select public.ingest_signals(%(signals)s)
