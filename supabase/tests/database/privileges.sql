@@ -1,7 +1,7 @@
 -- Least privilege as a whole: what the catalogue grants is on these lists, and nothing else is.
 begin;
 \ir stage.psql
-select plan(10);
+select plan(11);
 
 create temporary table functions as
 select n.nspname::text as schema, p.proname::text as name, p.oid, p.prosecdef as definer, p.proconfig as settings
@@ -41,6 +41,11 @@ select is_empty($$ select table_name, grantee, privilege_type from information_s
       ('signal_worker', 'status_transitions', 'SELECT'), ('analyst', 'status_transitions', 'SELECT'),
       ('signal_worker', 'outcome_codes', 'SELECT'), ('analyst', 'outcome_codes', 'SELECT')) $$,
   'workers and analysts read the law, the traders and themselves, and write by functions');
+select set_eq($$ select table_name::text, privilege_type::text from information_schema.role_table_grants
+  where grantee = 'archivist' and table_schema not in ('pg_catalog', 'information_schema') $$,
+  $$ values ('signals', 'SELECT'), ('signal_events', 'SELECT'), ('signal_monitoring_snapshots', 'SELECT'),
+    ('archive_files', 'SELECT'), ('audit_seals', 'SELECT') $$,
+  'the archive reads history and its books, and writes by functions');
 select is_empty($$ select role, member from (
     select r.rolname::text as role, m.rolname::text as member from pg_auth_members a
     join pg_roles r on r.oid = a.roleid join pg_roles m on m.oid = a.member
