@@ -80,6 +80,16 @@ create trigger signal_snapshots_no_truncate before truncate on public.signal_mon
 
 -- Events of new signals -----------------------------------------------------------------------------------
 
+-- The transaction as the trail counts it: private.begin_epoch lifts this and the column's default alike.
+create function private.current_tx() returns bigint
+language plpgsql volatile
+set search_path = ''
+as $$
+begin
+  return pg_current_xact_id()::text::bigint;
+end;
+$$;
+
 -- One statement a batch. The creation event repeats nothing that the signal's row holds.
 create function private.record_creation() returns trigger
 language plpgsql security definer
@@ -88,7 +98,7 @@ as $$
 declare
   caller text := private.caller_name();
   -- The column's default, once instead of once a row.
-  this_tx bigint := pg_current_xact_id()::text::bigint;
+  this_tx bigint := private.current_tx();
 begin
   insert into public.signal_events
     (signal_id, user_id, occurred_at, tx, number, event_type, location, to_status, worker)
@@ -174,10 +184,16 @@ $$;
 
 -- A signal's whole trail in order; users see their own.
 create function public.signal_history(signal_id uuid) returns setof public.signal_events
-language sql stable
+language plpgsql stable
+rows 10
 set search_path = ''
+-- A plan that knows the id leaves all other days alone; one for any id locks and prunes them with every call.
+set plan_cache_mode = force_custom_plan
 as $$
+begin
+  return query
   select e.* from public.signal_events e where e.signal_id = signal_history.signal_id order by e.number;
+end;
 $$;
 
 -- Policies and grants -------------------------------------------------------------------------------------

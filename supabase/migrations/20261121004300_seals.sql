@@ -127,6 +127,9 @@ begin
     execute format(
       'alter table only public.signal_events alter column tx set default (pg_current_xact_id()::text::bigint + %s)',
       lift);
+    execute format(
+      'create or replace function private.current_tx() returns bigint language plpgsql volatile '
+      'set search_path = %L as %L', '', format('begin return pg_current_xact_id()::text::bigint + %s; end;', lift));
   end if;
   insert into private.epochs (number, system_identifier, tx_offset)
   values (last.number + 1, private.system_identifier(), lift);

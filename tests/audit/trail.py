@@ -32,7 +32,13 @@ TABLES = (
     "private.compactions",
 )
 # What forgeries touch, and a test puts back.
-SAVED = ("public.signals", "public.signal_events", "public.audit_seals")
+SAVED = (
+    "public.signals",
+    "public.signal_events",
+    "public.audit_seals",
+    "public.archive_files",
+    "private.compactions",
+)
 
 
 class Trail:
@@ -122,7 +128,9 @@ class Trail:
         for table in SAVED:
             name = table.replace(".", "_")
             self.admin.execute(f"delete from {table}".encode())
-            self.admin.execute(f"insert into {table} select * from private.saved_{name}".encode())
+            self.admin.execute(
+                f"insert into {table} overriding system value table private.saved_{name}".encode()
+            )
         shutil.rmtree(self.folder)
         shutil.copytree(self.folder.with_name("saved"), self.folder)
 
