@@ -287,6 +287,7 @@ create function private.flush_broadcasts() returns integer
 language plpgsql security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   pause interval;

@@ -101,3 +101,44 @@ def test_one_request_sent_twice_at_once_has_one_answer(stage: Stage) -> None:
         first, second = together([partial(ingest, c, rows, request) for c in (name, twin)])
         assert first == second
         assert first["inserted"] == 50
+
+
+def test_batches_that_overlap_and_hold_bad_rows_go_in_once(stage: Stage) -> None:
+    """A batch that meets what another just wrote is tried again: nothing is lost or counted twice."""
+    users = [stage.user("elite"), stage.user("pro"), stage.user("free")]
+    traders = [stage.trader(user) for user in users]
+    good = [row(trader, f"S{n}") for n in range(150) for trader in traders]
+    bad = [row(traders[0], f"B{n}", price="cheap") for n in range(15)]
+    machines = [stage.machine("signal_worker") for _ in range(5)]
+
+    def send(number: int) -> tuple[int, int]:
+        chance = random.Random(number)
+        inserted = refused = 0
+        for _ in range(12):
+            batch = chance.sample(good, 60) + chance.sample(bad, chance.choice([0, 3]))
+            chance.shuffle(batch)
+            answer = ingest(machines[number], batch + batch[:5])
+            inserted += answer["inserted"]
+            refused += sum(one["code"] != "quota_exceeded" for one in answer["rejected"])
+            assert answer["inserted"] + answer["duplicates"] + len(answer["rejected"]) == len(batch) + 5
+        return inserted, refused
+
+    results = together([partial(send, number) for number in range(len(machines))])
+    assert sum(refused for _, refused in results) > 0
+    stored = one(
+        stage.operator, "select count(*) from public.signals where trader_id = any(%s::uuid[])", traders
+    )
+    assert sum(inserted for inserted, _ in results) == stored
+    sums = """
+        select (select sum(count) from public.signal_counts where user_id = %s),
+          (select sum(signals) from public.usage_daily where user_id = %s),
+          (select count(*) from public.signals where user_id = %s),
+          (select count(*) from public.signal_events where user_id = %s and number = 1),
+          (select count(*) from private.arrivals a, unnest(a.signal_ids) i
+           join public.signals s on s.id = i where s.user_id = %s)
+    """
+    for user in users:
+        found = stage.operator.execute(sums, (user,) * 5).fetchone()
+        assert found is not None
+        assert len(set(found)) == 1, found
+    assert one(stage.operator, "select count(*) from public.signals where user_id = %s", users[2]) == 100

@@ -37,6 +37,37 @@ def test_every_signal_is_claimed_once(stage: Stage) -> None:
     assert {found: claimed[found] for found in signals} == dict.fromkeys(signals, 1)
 
 
+def test_what_arrives_while_machines_claim_is_claimed_once(stage: Stage) -> None:
+    trader = stage.trader(stage.user())
+    workers, analysts = [[stage.machine(role) for _ in range(3)] for role in ("signal_worker", "analyst")]
+    arriving = set(range(len(workers)))
+
+    def record(number: int) -> list[UUID]:
+        for batch in range(15):
+            ingest(workers[number], [row(trader, f"W{number}B{batch}S{i}") for i in range(20)])
+        arriving.discard(number)
+        return []
+
+    def work(analyst: psycopg.Connection[Any]) -> list[UUID]:
+        mine: list[UUID] = []
+        while True:
+            last = not arriving
+            claimed = analyst.execute(
+                "select signal_id from public.claim_work('analysis', 33, 600)"
+            ).fetchall()
+            mine.extend(found for (found,) in claimed)
+            if last and not claimed:
+                return mine
+
+    results = together([*(partial(record, n) for n in range(3)), *(partial(work, a) for a in analysts)])
+    # A claim skips what another holds at that moment, so a last round takes what is left.
+    results.append(work(analysts[0]))
+    claimed = Counter(found for mine in results for found in mine)
+    rows = stage.operator.execute("select id from public.signals where trader_id = %s", (trader,)).fetchall()
+    assert len(rows) == 900
+    assert {found: claimed[found] for (found,) in rows} == dict.fromkeys((found for (found,) in rows), 1)
+
+
 def test_claims_results_and_operators_never_wait_crosswise(stage: Stage) -> None:
     signals = make_signals(stage, 200)
     analysts = [stage.machine("analyst") for _ in range(3)]

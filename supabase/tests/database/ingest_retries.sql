@@ -53,8 +53,8 @@ select is(pg_temp.codes(pg_temp.ingest((select jsonb_agg(pg_temp.row(pg_temp.ann
 select is(pg_temp.codes(pg_temp.ingest(jsonb_build_array(
     pg_temp.row(pg_temp.ann_trader(), 'Q1'), pg_temp.row(pg_temp.ann_trader(), 'R1', '1 minute', '{"price": "x"}'),
     pg_temp.row(pg_temp.ann_trader(), 'R2'), pg_temp.row(pg_temp.ann_trader(), 'R2'),
-    pg_temp.row(pg_temp.ann_trader(), 'R3'), pg_temp.row(pg_temp.eli_trader(), 'R4')))),
-  '{"inserted": 2, "duplicates": 2, "rejected": {"1": "bad_row", "4": "quota_exceeded"}}', 'the hundredth goes in, the next does not');
+    pg_temp.row(pg_temp.ann_trader(), 'R3'), pg_temp.row(pg_temp.eli_trader(), 'R4'), pg_temp.row(pg_temp.ann_trader(), 'R3')))),
+  '{"inserted": 2, "duplicates": 2, "rejected": {"1": "bad_row", "4": "quota_exceeded", "6": "quota_exceeded"}}', 'the hundredth goes in, the next does not');
 select is((select signals from public.usage_daily where user_id = pg_temp.ann() and shard = 0), 100::bigint, 'counted to the last one');
 
 -- An archived day takes no more.
