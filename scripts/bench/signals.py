@@ -14,6 +14,7 @@ import psycopg
 from scripts.bench.sql import query
 from shared.candles import MINUTE_MS
 from shared.identity import signal_id
+from shared.symbols import unify
 
 Row = dict[str, Any]
 
@@ -125,6 +126,7 @@ class Maker:
             "id": self._head + pair.tail,
             "trader_id": pair.trader,
             "symbol": pair.symbol,
+            "normalised_symbol": unify(pair.symbol, "usdm"),
             "interval": "1m",
             "triggered_at": self._ms,
             "price": price,
