@@ -85,6 +85,10 @@ async def _measure(
     day = days[len(days) // 2]
     length = min(QUICK_MAIN_DAYS if quick else MAIN_DAYS, (day - days[0]).days - 0.5)
     progress(f"the main job on {length:g} days of {source} candles")
+    if quick:
+        progress(
+            "so few signals a day leave pages and files half empty: the full run is fairer to the main job"
+        )
     main_days = [days[0] + timedelta(days=number) for number in range(int(length) + 1)]
     # A first candle makes the demo's user, account and traders.
     await _run_main_job(settings, folder, _time_of(days[0], 0))

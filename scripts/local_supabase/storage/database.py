@@ -25,6 +25,7 @@ QUERIES = read_queries(Path(__file__).with_name("queries.sql"))
 
 # How long a request waits for a connection before it answers 503: shorter than any client's patience.
 WAIT_FOR_CONNECTION_SECONDS = 5.0
+RECONNECT_SECONDS = 2.0
 
 
 def open_pool(conninfo: str) -> Pool:
@@ -35,6 +36,8 @@ def open_pool(conninfo: str) -> Pool:
         min_size=0,
         max_size=6,
         timeout=WAIT_FOR_CONNECTION_SECONDS,
+        # Its pauses between attempts grow with an outage: given up soon, the next request tries anew.
+        reconnect_timeout=RECONNECT_SECONDS,
         open=False,
         check=AsyncConnectionPool.check_connection,
         kwargs={
