@@ -28,7 +28,9 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TextIO
 
-from cli.project import find_user, operator
+from cli.project import database
+from cli.queries import query
+from shared.errors import NotFound
 from shared.identity import floor_ms
 from shared.settings import load
 from workers.archive.cache import Cache, cache_folder
@@ -69,8 +71,10 @@ async def write_report(user: str, first: datetime, last: datetime, output: TextI
     Streamed: what is in memory is a day at most. Raises NotFound for a user that is not there.
     """
     settings = load()
-    async with operator(settings) as client:
-        user_id = (await find_user(client, user))["id"]
+    async with database(settings) as connection:
+        found = await (await connection.execute(query("user_find"), {"user": user})).fetchone()
+    if found is None:
+        raise NotFound(f"there is no user {user}: see `sigtrail users list`")
     store = await open_store(settings)
     cache = Cache(cache_folder(settings))
     writer = csv.writer(output)
@@ -78,7 +82,7 @@ async def write_report(user: str, first: datetime, last: datetime, output: TextI
     count = 0
     try:
         for start, end in steps(first, last):
-            found = await ask(settings, store, cache, Scope(user_id, start, end), _QUERY, LIMITS)
+            found = await ask(settings, store, cache, Scope(found["id"], start, end), _QUERY, LIMITS)
             for batch in found.to_batches(max_chunksize=10_000):
                 for row in batch.to_pylist():
                     row["signal"] = f"{row['symbol']}-{floor_ms(_utc(row['triggered_at']))}"

@@ -31,7 +31,7 @@ from workers.archive.records import (
     values_of,
 )
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 TIME = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 NUMBER = st.decimals(
     Decimal("1e-20"), Decimal("1e20"), allow_nan=False, allow_infinity=False, places=None
