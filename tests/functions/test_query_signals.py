@@ -97,6 +97,20 @@ async def test_nobody_gets_the_page_of_another(ann: Person, bob: Person, stack: 
         assert answer.status_code == 401, answer.text
 
 
+async def test_two_users_without_a_recent_signal_have_pages_of_their_own(
+    ann: Person, bob: Person, operator: psycopg.Connection[Any]
+) -> None:
+    # Nothing of the last day tells their versions apart: only whose page it is.
+    operator.execute(
+        "select private.open_partitions(d, d) from (select (now() - '60 hours'::interval)::date d) o"
+    )
+    for person, symbol in ((ann, "ANNS"), (bob, "BOBS")):
+        assert (await person.ingest([person.row(symbol, age=60 * 3600)])).json()["inserted"] == 1
+    for _ in range(3):
+        assert symbols(await ann.query(limit=9)) == ["ANNS"]
+        assert symbols(await bob.query(limit=9)) == ["BOBS"]
+
+
 async def test_a_browser_asks_whether_its_page_is_still_true(ann: Person) -> None:
     await ann.ingest([ann.row("ONE")])
     first = await ann.query()
