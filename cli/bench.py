@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, str] = {
     "latency": "from a signal's firing to its owner's screen, through Realtime",
     "partitions": "how long anyone waits while days are opened, warmed and compacted",
     "query": "reading millions of signals as a user, through REST and by SQL, and how it grows",
+    "cold": "questions to archived days, as the command line asks them",
     "storage": "bytes a signal, hot, warm and cold, and what a billion would take",
     "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }
