@@ -38,7 +38,7 @@ COLD_TARGET = 60
 USERS = 300
 TRADERS, QUICK_TRADERS = 3000, 400
 # How much of the main job is replayed.
-MAIN_DAYS, QUICK_MAIN_DAYS = 4.0, 0.95
+MAIN_DAYS, QUICK_MAIN_DAYS = 3.95, 0.95
 # For each of the demo's traders so many more, with other numbers.
 COPIES, QUICK_COPIES = 8, 2
 BILLION = 10**9
