@@ -9,10 +9,9 @@ import typer
 from cli.output import print_json, show
 from cli.project import ask, operator, run
 
-# What a person does about a check that is not well.
+# What a person does about a check that is not well, by this command line. For others the database knows advice.
 ADVICE = {
     "partitions": "days without a partition refuse signals: does pg_cron run? `sigtrail partitions list`",
-    "jobs": "a job of pg_cron fails or is missing: read cron.job_run_details, push the migrations again",
     "queue": "work waits longer than it should: start a machine of that role, `sigtrail machines list`",
     "machines": "a machine fell silent without goodbye: its leases run out by themselves; start it again",
     "positions": "a position has no confirmed stop loss: `sigtrail positions list --status open`, now",
@@ -39,7 +38,7 @@ def examine(
         for check in checks:
             print(f"{'well' if check['ok'] else 'LOOK'}  {check['name']:<12} {_found(check['found'])}")
             if not check["ok"]:
-                print(f"      {ADVICE.get(check['name'], 'see the README, How to operate it')}")
+                print(f"      {ADVICE.get(check['name']) or check['advice']}")
     if not health["ok"]:
         raise typer.Exit(1)
 

@@ -20,13 +20,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stand
 
 @app.command("list")
 def list_partitions(json: AsJson = False) -> None:
-    """Show each day with its size."""
+    """Show each day with its tier, its size and how far it has come."""
 
     async def read() -> list[dict[str, Any]]:
         async with database() as connection:
             return await (await connection.execute(query("partitions_list"))).fetchall()
 
-    columns = {"day": "DAY", "signals": "SIGNALS (ABOUT)", "bytes": "BYTES"}
+    columns = {
+        "day": "DAY",
+        "tier": "TIER",
+        "signals": "SIGNALS (ABOUT)",
+        "bytes": "BYTES",
+        "last_write_at": "LAST WRITE",
+        "archived_at": "ARCHIVED",
+        "compacted_at": "COMPACTED",
+    }
     print_rows(run(read()), columns, json=json, empty="no partitions: is the schema there?")
 
 
