@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import pyarrow as pa
 from shared.errors import InputError, Refused
 from shared.settings import Settings
 from workers.archive.cache import Cache
-from workers.archive.columns import KINDS, Kind
+from workers.archive.columns import KINDS, Column, Kind
 from workers.archive.export import lowest_of
 from workers.archive.listing import ListedFile
 from workers.archive.reading import (
@@ -189,6 +190,16 @@ def lock(duck: duckdb.DuckDBPyConnection) -> None:
 
 def plan(sql: str, layout: Layout) -> dict[Kind, set[str]]:
     """Which columns of which views the SQL reads, keys included. Raises InputError for all but one SELECT."""
+    known = tuple((kind, tuple(columns)) for kind, columns in layout.items())
+    return {kind: set(names) for kind, names in _plan(sql, known)}
+
+
+# The same questions are asked again and again, and a planner takes longer to open than most plans to make.
+@lru_cache(maxsize=256)
+def _plan(
+    sql: str, known: tuple[tuple[Kind, tuple[Column, ...]], ...]
+) -> tuple[tuple[Kind, frozenset[str]], ...]:
+    layout = dict(known)
     with open_duckdb(memory="256MB", threads=1) as planner:
         make_tables(planner, layout)
         planner.execute(f"set disabled_optimizers = '{_UNPLANNED}'")
@@ -205,7 +216,7 @@ def plan(sql: str, layout: Layout) -> dict[Kind, set[str]]:
     for kind, names in found.items():
         names &= {column.name for column in layout[kind]}
         names.update(KEYS[kind])
-    return found
+    return tuple((kind, frozenset(names)) for kind, names in found.items())
 
 
 def _collect(nodes: Any, found: dict[Kind, set[str]]) -> None:
