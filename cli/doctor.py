@@ -9,7 +9,7 @@ import typer
 from cli.output import print_json, show
 from cli.project import ask, operator, run
 
-# What a person does about a check that is not well, by this command line. For others the database knows advice.
+# What a person does about a check that is not well. For those that are not here the database has advice.
 ADVICE = {
     "partitions": "days without a partition refuse signals: does pg_cron run? `sigtrail partitions list`",
     "queue": "work waits longer than it should: start a machine of that role, `sigtrail machines list`",
