@@ -18,7 +18,7 @@ from workers.archive.export import lowest_of
 from workers.archive.keys import SealKey, new_seal_key
 
 # One chain of seals runs through the database, so all tests sign with one key. No two share a day.
-_key = SealKey.from_text(new_seal_key())
+_key_text = new_seal_key()
 _days = (date(2024, 1, 1) + timedelta(days=number) for number in itertools.count())
 
 
@@ -31,7 +31,8 @@ class History(Stage):
     def __init__(self, url: str, folder: Path) -> None:
         super().__init__(url)
         self.folder = folder
-        self.key = _key
+        self.key_text = _key_text
+        self.key = SealKey.from_text(_key_text)
         self.settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
             supabase_url="http://127.0.0.1:1",
