@@ -85,7 +85,7 @@ set max_parallel_workers_per_gather = 0
 as $$
 declare
   began constant timestamptz := clock_timestamp();
-  budget constant interval := '1 second';
+  budget constant interval := interval '1 second';
   conditions text;
   statement text;
   wanted text;
@@ -95,7 +95,7 @@ declare
   slice record;
   found_rows json[];
   found_ids uuid[];
-  rows json[] := '{}';
+  rows json[] := array[]::json[];
   width integer;
 begin
   perform private.check_query(traders, symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
@@ -177,7 +177,7 @@ set max_parallel_workers_per_gather = 0
 as $$
 declare
   began constant timestamptz := clock_timestamp();
-  budget constant interval := '2 seconds';
+  budget constant interval := interval '2 seconds';
   statement text;
   seen uuid := public.signal_id_floor(
     least(greatest(coalesce(to_time, began + interval '1 day'), 'epoch'), '9999-12-31Z'));
