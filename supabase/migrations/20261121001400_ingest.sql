@@ -229,6 +229,22 @@ $$;
 
 -- Functions: the way in -----------------------------------------------------------------------------------
 
+-- Which of these signals, given in order, are recorded. Apart from the statement that records, which would otherwise
+-- prepare for every partition of the history each time.
+create function private.recorded_among(ids uuid[]) returns table (id uuid)
+language plpgsql
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  if ids is not null then
+    return query
+    select s.id from public.signals s
+    where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)];
+  end if;
+end;
+$$;
+
 -- Judges a batch and records what is right in it. Only with may_know it looks for what is recorded already; without, such
 -- a signal raises unique_violation.
 create function private.record_signals(
@@ -258,6 +274,11 @@ begin
       where j.problem is null and j.user_id in (select l.id from limited l)
     ) s
     cross join lateral private.excess_signals(s.places, s.ids, s.owners, s.times) e
+  ), recorded as materialized (
+    select k.id
+    from private.recorded_among((
+      select array_agg(j.id order by j.id) from judged j where may_know and j.problem is null
+    )) k
   ), taken as (
     insert into public.signals (
       id, user_id, trader_id, machine_id, triggered_at, status_at, source, side, symbol, normalised_symbol, "interval",
@@ -269,7 +290,7 @@ begin
       j.tags
     from judged j
     where j.problem is null and not exists (select from excess e where e.index = j.index)
-      and (not may_know or (select true from public.signals s where s.id = j.id) is null)
+      and not exists (select from recorded k where k.id = j.id)
     -- Machines that send the same signals in any order then wait for each other, never crosswise.
     order by j.id, j.index
     returning true
