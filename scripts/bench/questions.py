@@ -111,7 +111,7 @@ QUESTIONS: tuple[Question, ...] = (
         "text search that finds nothing, one call of it",
         "query_signals",
         lambda asker, now, n: _signals(search=f"absent{n}", from_time=now - WEEK),
-        WARM_MS + 25,
+        WARM_MS,
     ),
     Question(
         "one signal's history",

@@ -348,7 +348,7 @@ set enable_bitmapscan = off
 as $$
 declare
   began constant timestamptz := clock_timestamp();
-  budget_ms constant double precision := 40; -- of one call; what is under way is finished
+  budget_ms constant double precision := 30; -- of one call; the slice that is under way is finished
   slice_ms constant double precision := 8; -- what a slice should take
   day_s constant double precision := 86400;
   widest constant double precision := 32 * day_s; -- more partitions at once cost more to plan than they save
