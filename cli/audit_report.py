@@ -72,8 +72,8 @@ async def write_report(user: str, first: datetime, last: datetime, output: TextI
     """
     settings = load()
     async with database(settings) as connection:
-        found = await (await connection.execute(query("user_find"), {"user": user})).fetchone()
-    if found is None:
+        owner = await (await connection.execute(query("user_find"), {"user": user})).fetchone()
+    if owner is None:
         raise NotFound(f"there is no user {user}: see `sigtrail users list`")
     store = await open_store(settings)
     cache = Cache(cache_folder(settings))
@@ -82,7 +82,7 @@ async def write_report(user: str, first: datetime, last: datetime, output: TextI
     count = 0
     try:
         for start, end in steps(first, last):
-            found = await ask(settings, store, cache, Scope(found["id"], start, end), _QUERY, LIMITS)
+            found = await ask(settings, store, cache, Scope(owner["id"], start, end), _QUERY, LIMITS)
             for batch in found.to_batches(max_chunksize=10_000):
                 for row in batch.to_pylist():
                     row["signal"] = f"{row['symbol']}-{floor_ms(_utc(row['triggered_at']))}"

@@ -28,7 +28,7 @@ _RANKS = {"signal": 0, "event": 1, "snapshot": 2, "order": 3, "execution": 4, "p
 
 
 async def read_story(name: str) -> dict[str, Any]:
-    """Signal, owner and trader, and `story`: entries {at, kind, what, who, recorded_at, data} in order.
+    """The signal, its orders, the machines, and `story`: {at, kind, what, who, recorded_at, data} in order.
 
     name: the signal's id or human name; also of signals that live in the archive only. Raises NotFound.
     """
@@ -42,9 +42,10 @@ async def read_story(name: str) -> dict[str, Any]:
             finally:
                 await store.close()
             is_archived = True
-        for part in ("orders", "order_events", "executions", "positions"):
+        for part in ("order_events", "executions", "positions"):
             rows = await (await connection.execute(query(f"signal_{part}"), {"id": signal["id"]})).fetchall()
             entries += _ENTRIES[part](rows)
+        orders = await (await connection.execute(query("signal_orders"), {"id": signal["id"]})).fetchall()
         entries.append(_fired(signal))
         entries.sort(key=lambda one: (one["at"], _RANKS[one["kind"]], one["place"]))
         for one in entries:
@@ -62,6 +63,7 @@ async def read_story(name: str) -> dict[str, Any]:
         "signal": signal,
         "archived": is_archived,
         "machines": [{name: row[name] for name in ("machine_id", "region", "version")} for row in machines],
+        "orders": orders,
         "story": entries,
     }
 
@@ -230,17 +232,6 @@ def _of_snapshots(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_orders(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    names = (
-        *("id", "leg", "attempt", "side", "kind", "amount", "price", "trigger_price", "client_order_id"),
-        *("status", "filled", "average", "fees", "venue_order_id", "code", "message"),
-    )
-    return [
-        _entry(row["intended_at"], "order", "order intended", None, None, {name: row[name] for name in names})
-        for row in rows
-    ]
-
-
 def _of_order_events(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         _entry(
@@ -292,7 +283,6 @@ def _of_positions(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 _ENTRIES = {
     "events": _of_events,
     "snapshots": _of_snapshots,
-    "orders": _of_orders,
     "order_events": _of_order_events,
     "executions": _of_executions,
     "positions": _of_positions,
