@@ -48,6 +48,8 @@ language plpgsql volatile
 set search_path = ''
 as $$
 begin
+  -- Else a transaction sees for ever who was there when it first looked.
+  perform pg_stat_clear_snapshot();
   return exists (
     select from pg_catalog.pg_locks l
     join pg_catalog.pg_stat_activity a on a.pid = l.pid

@@ -227,15 +227,19 @@ $$;
 
 -- Whether somebody looks at the database as it was before this transaction: a copy that it made is empty to them.
 create function private.is_looked_back(tx xid8) returns boolean
-language sql volatile
+language plpgsql volatile
 set search_path = ''
 as $$
-  select exists (
+begin
+  -- Else a transaction sees for ever who was there when it first looked.
+  perform pg_stat_clear_snapshot();
+  return exists (
     select from pg_catalog.pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid() and a.backend_type <> 'autovacuum worker'
       and a.backend_xmin is not null
       and pg_current_xact_id()::text::bigint - age(a.backend_xmin) <= tx::text::bigint
   );
+end;
 $$;
 
 -- Puts the copy of a day in its place. What came of it: compacted; changed, the copy was not true any more and is

@@ -39,6 +39,7 @@ TESTS = (
     "test_busy_readers_and_writers_never_wait_for_a_swap",
     "test_two_at_once_compact_a_day_once",
     "test_a_killed_compaction_leaves_the_day_as_it_was",
+    "test_a_change_while_the_swap_waits_is_not_lost",
 )
 
 
@@ -176,3 +177,21 @@ async def test_a_killed_compaction_leaves_the_day_as_it_was(stage: Stage, day: d
     leftovers = "select count(*) from pg_tables where schemaname = 'partitions' and tablename ~ %s"
     assert one(stage.operator, leftovers, f"_{day:%Y%m%d}_") == 0
     assert compact(stage.operator, day)["state"] == "compacted"
+
+
+async def test_a_change_while_the_swap_waits_is_not_lost(stage: Stage, day: date) -> None:
+    one(stage.operator, "select private.warm_day(%s)", day)
+    reader, compacter = stage.connect(autocommit=False), stage.connect()
+    reader.execute("set transaction isolation level repeatable read")
+    reader.execute("select 1 from pg_catalog.pg_class limit 1")
+    # The copy is made and committed, the reader keeps it out.
+    assert compact(compacter, day, "0 s")["state"] == "waiting"
+    tagged = signals_of(stage.operator, day)[0]
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(compact, compacter, day)
+        await until(waits(stage, compacter.info.backend_pid))
+        stage.operator.execute("update public.signals set tags = '{late}' where id = %s", (tagged,))
+        reader.commit()
+        assert acting.result(60)["state"] == "changed"
+    assert compact(stage.operator, day)["state"] == "compacted"
+    assert one(stage.operator, "select tags from public.signals where id = %s", tagged) == ["late"]

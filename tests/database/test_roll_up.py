@@ -100,8 +100,8 @@ def test_a_summary_that_was_dropped_does_not_come_back_in_part(stage: Stage) -> 
     ingest(stage.operator, [row(stage.trader(user), at=noon_of(day))])
     roll_up(stage)
     stage.operator.execute(
-        "update private.partition_days set opened_at = '2020-01-01', last_write_at = now() - interval '8 days'"
-        " where day = %s",
+        "update private.partition_days set opened_at = '2020-01-01',"
+        " last_write_at = now() - interval '8 days' where day = %s",
         (day,),
     )
     one(stage.operator, "select private.run_job('prune')")
