@@ -1,5 +1,5 @@
-// A file made page by page: never more than one page is held beside the one that is being sent, and nothing is read
-// for a client that went away.
+// A file made page by page: while one is written, the next is on its way from the database, and no more than that.
+// Nothing is read for a client that went away.
 
 export interface ExportPage<Row> {
   rows: Row[];
@@ -20,28 +20,34 @@ export interface Source<Row> {
 export function toStream<Row>(source: Source<Row>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const gone = new AbortController();
-  let before: string | null = null;
   let begun = false;
+  let coming: Promise<ExportPage<Row>> | undefined;
+
+  function ask(before: string | null): void {
+    coming = source.read(before, gone.signal);
+    // Whoever awaits it hears of its failure; when nobody does any more, nobody has to.
+    coming.catch(() => {});
+  }
+
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (!begun) {
         begun = true;
+        ask(null);
         if (source.head !== "") {
           controller.enqueue(encoder.encode(source.head));
           return;
         }
       }
       // A page may be empty before the end: something has to be sent for this to be called again.
-      for (;;) {
-        const page: ExportPage<Row> = await source.read(before, gone.signal);
+      while (coming !== undefined) {
+        const page: ExportPage<Row> = await coming;
+        coming = undefined;
+        if (page.next !== null) ask(page.next);
         if (page.rows.length > 0) controller.enqueue(encoder.encode(source.write(page.rows)));
-        if (page.next === null) {
-          controller.close();
-          return;
-        }
-        before = page.next;
-        if (page.rows.length > 0) return;
+        if (page.next !== null && page.rows.length > 0) return;
       }
+      controller.close();
     },
     cancel(reason) {
       gone.abort(reason);

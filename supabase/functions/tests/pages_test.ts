@@ -37,13 +37,13 @@ Deno.test("nothing at all is a head and an end", async () => {
   same(await new Response(toStream(source([{ rows: [], next: null }]))).text(), "head\n");
 });
 
-Deno.test("pages are read no further ahead than one while the client takes its time", async () => {
+Deno.test("pages are read no further ahead than two while the client takes its time", async () => {
   const endless = Array.from({ length: 1000 }, (_, n) => ({ rows: [`${n}`], next: `${n}` }));
   const from = source(endless);
   const reader = toStream(from).getReader();
   for (let taken = 0; taken < 10; taken += 1) await reader.read();
   await Promise.resolve();
-  ok(from.asked.length <= 11, `${from.asked.length} pages for 10 chunks`);
+  ok(from.asked.length <= 12, `${from.asked.length} pages for 10 chunks`);
   await reader.cancel();
 });
 
