@@ -72,6 +72,7 @@ async def write_report(user: str, first: datetime, last: datetime, output: TextI
     """
     settings = load()
     async with database(settings) as connection:
+        days = {row["day"] for row in await (await connection.execute(query("days_of_history"))).fetchall()}
         owner = await (await connection.execute(query("user_find"), {"user": user})).fetchone()
     if owner is None:
         raise NotFound(f"there is no user {user}: see `sigtrail users list`")
@@ -82,6 +83,8 @@ async def write_report(user: str, first: datetime, last: datetime, output: TextI
     count = 0
     try:
         for start, end in steps(first, last):
+            if start.date() not in days:
+                continue
             found = await ask(settings, store, cache, Scope(owner["id"], start, end), _QUERY, LIMITS)
             for batch in found.to_batches(max_chunksize=10_000):
                 for row in batch.to_pylist():

@@ -56,7 +56,9 @@ async def read_story(name: str) -> dict[str, Any]:
                 query("machines_named"), {"names": names, "id": signal.get("machine_id")}
             )
         ).fetchall()
-    fired_by = next((row["machine_id"] for row in machines if row["id"] == signal.get("machine_id")), None)
+    fired_by = next(
+        (row["machine_id"] for row in machines if str(row["id"]) == str(signal.get("machine_id"))), None
+    )
     if fired_by is not None:
         entries[0]["who"] = fired_by
     return {
