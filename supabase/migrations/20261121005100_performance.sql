@@ -21,7 +21,8 @@ as $$
     coalesce(sum(t.rejected), 0)::bigint, coalesce(sum(t.expired), 0)::bigint, coalesce(sum(t.traded), 0)::bigint
   from private.signal_tallies t
   join private.partition_days d on d.day = t.day and d.compacted_at is not null
-  where t.trader_id = compacted_tallies.trader_id
+  where t.dimension = 'trader' and t.key = trader_id::text
+    and t.user_id = (select r.user_id from public.traders r where r.id = trader_id)
     and (private.is_operator() or t.user_id = (select auth.uid()))
     and t.day::timestamp at time zone 'UTC' >= from_time and t.day::timestamp at time zone 'UTC' < to_time;
 $$;

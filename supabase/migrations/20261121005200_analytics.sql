@@ -22,16 +22,17 @@ create index on analytics.signal_performance (user_id, closed_at desc);
 -- Signals of a UTC day and trades that closed on it, by what they belong to. One shape for all four, so that one
 -- function reads them. The day of a signal is when it fired, the day of a trade when it closed.
 create materialized view analytics.trader_performance as
-select user_id, trader_id::text as key, day,
+select user_id, key, day,
   sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
   sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
   sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
 from (
-  select t.user_id, t.trader_id, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
+  select t.user_id, t.key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
     0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
   from private.signal_tallies t
+  where t.dimension = 'trader'
   union all
-  select p.user_id, p.trader_id, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
+  select p.user_id, p.trader_id::text, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
     1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
     greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
   from public.positions p
@@ -42,14 +43,15 @@ group by 1, 2, 3;
 create unique index on analytics.trader_performance (user_id, day, key);
 
 create materialized view analytics.symbol_performance as
-select user_id, symbol as key, day,
+select user_id, key, day,
   sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
   sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
   sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
 from (
-  select t.user_id, t.symbol, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
+  select t.user_id, t.key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
     0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
   from private.signal_tallies t
+  where t.dimension = 'symbol'
   union all
   select p.user_id, p.symbol, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
     1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
@@ -68,11 +70,12 @@ select user_id, key, day,
   sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
   sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
 from (
-  select t.user_id, concat_ws(':', t.source, m.machine_id) as key, t.day,
+  select t.user_id, concat_ws(':', split_part(t.key, ':', 1), m.machine_id) as key, t.day,
     t.generated, t.approved, t.rejected, t.expired, t.traded,
     0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
   from private.signal_tallies t
-  left join public.cloud_machines m on m.id = t.machine_id
+  left join public.cloud_machines m on m.id = private.uuid_of(split_part(t.key, ':', 2))
+  where t.dimension = 'source'
   union all
   select p.user_id, concat_ws(':', s.source, m.machine_id), (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
     1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,

@@ -191,16 +191,22 @@ begin
     on conflict (user_id, hour, status, shard) do update set count = c.count + excluded.count$sql$, 'signals_' || day);
   execute format($sql$
     insert into private.signal_tallies (
-      user_id, trader_id, day, symbol, source, machine_id, generated, approved, rejected, ready, traded, closed, expired
+      user_id, day, dimension, key, generated, approved, rejected, ready, traded, closed, expired
     )
-    select s.user_id, s.trader_id, $1, s.symbol, s.source, s.machine_id, count(*),
+    select s.user_id, $1,
+      case when grouping(s.trader_id) = 0 then 'trader' when grouping(s.symbol) = 0 then 'symbol' else 'source' end,
+      case when grouping(s.trader_id) = 0 then s.trader_id::text when grouping(s.symbol) = 0 then s.symbol
+        else concat_ws(':', s.source, s.machine_id) end,
+      count(*),
       count(*) filter (where s.status not in ('new', 'analyzing', 'rejected')),
       count(*) filter (where s.status = 'rejected'),
       count(*) filter (where s.ready_at is not null),
       count(*) filter (where s.position_opened_at is not null),
       count(*) filter (where s.status = 'closed'),
       count(*) filter (where s.status = 'expired')
-    from partitions.%I s group by 1, 2, 4, 5, 6$sql$, 'signals_' || day) using to_date(day, 'YYYYMMDD');
+    from partitions.%I s
+    group by grouping sets ((s.user_id, s.trader_id), (s.user_id, s.symbol), (s.user_id, s.source, s.machine_id))$sql$,
+    'signals_' || day) using to_date(day, 'YYYYMMDD');
 end;
 $$;
 
