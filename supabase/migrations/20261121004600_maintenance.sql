@@ -167,7 +167,8 @@ begin
     ('signal_watchers', private.remove_some('public.signal_watchers', 's.watched_until < now() - interval ''1 hour''')),
     ('usage_daily', private.remove_some('public.usage_daily', 's.day < private.utc_day(now()) - 400')),
     ('trader_usage_daily', private.remove_some('public.trader_usage_daily', 's.day < private.utc_day(now()) - 400')),
-    ('signal_tallies', private.remove_some('private.signal_tallies', 's.day < private.utc_day(now()) - 400')),
+    ('trader_tallies', private.remove_some('private.trader_tallies', 's.day < private.utc_day(now()) - 400')),
+    ('symbol_tallies', private.remove_some('private.symbol_tallies', 's.day < private.utc_day(now()) - 400')),
     ('job_runs', private.remove_some('private.job_runs', format('now() - s.started_at >= %L', kept.runs_kept))),
     -- Realtime drops whole days of its messages itself, after 72 hours. This is for when it does not.
     ('messages', private.remove_some_foreign('realtime.messages',

@@ -19,21 +19,24 @@ set search_path = ''
 as $$
   select coalesce(sum(t.generated), 0)::bigint, coalesce(sum(t.approved), 0)::bigint,
     coalesce(sum(t.rejected), 0)::bigint, coalesce(sum(t.expired), 0)::bigint, coalesce(sum(t.traded), 0)::bigint
-  from private.signal_tallies t
+  from private.trader_tallies t
   join private.partition_days d on d.day = t.day and d.compacted_at is not null
-  where t.dimension = 'trader' and t.key = trader_id::text
-    and t.user_id = (select r.user_id from public.traders r where r.id = trader_id)
+  where t.trader_id = compacted_tallies.trader_id
     and (private.is_operator() or t.user_id = (select auth.uid()))
     and t.day::timestamp at time zone 'UTC' >= from_time and t.day::timestamp at time zone 'UTC' < to_time;
 $$;
 
--- The name of a machine, for whoever has a signal of it.
-create function private.machine_label(id uuid) returns table (machine_id text, region text)
-language sql stable security definer
-rows 1
+-- Refuses days that are not in order.
+create function private.check_days(from_day date, to_day date) returns void
+language plpgsql immutable
 set search_path = ''
 as $$
-  select m.machine_id, m.region from public.cloud_machines m where m.id = machine_label.id;
+begin
+  if from_day is null or to_day is null or to_day < from_day then
+    raise exception 'the first day % must not be after the last %', from_day, to_day
+      using errcode = 'invalid_parameter_value';
+  end if;
+end;
 $$;
 
 -- Refuses a range of time that ends before it begins, or has no end or beginning.
@@ -65,10 +68,14 @@ returns table (
   realized_pnl numeric, return_fraction numeric, r_multiple numeric, slippage_fraction numeric,
   orders bigint, executions bigint, best_price numeric, worst_price numeric
 )
-language sql stable
+language plpgsql stable
 rows 1
 set search_path = ''
+set plan_cache_mode = force_custom_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   select s.id, s.trader_id, s.symbol, s.side, s.source, s.status, s.outcome_code, p.id, p.opened_at, p.closed_at,
     p.closed_at - p.opened_at, p.entry_average, p.exit_average, p.entry_amount, p.fees, p.realized_pnl,
     round(p.realized_pnl / nullif(p.entry_average * p.entry_amount, 0), 8),
@@ -87,6 +94,7 @@ as $$
     where n.signal_id = s.id
   ) m on true
   where s.id = signal_performance.signal_id;
+end;
 $$;
 
 -- Functions: one trader -----------------------------------------------------------------------------------
@@ -201,6 +209,9 @@ declare
   -- Calendar buckets are steps of local time, so that midnight stays midnight.
   first_local timestamp;
   bucket_count integer;
+  edges timestamptz[];
+  least_id uuid;
+  limit_id uuid;
 begin
   perform private.check_range(from_time, to_time);
   if bucket is null or bucket < interval '1 second' or extract(month from bucket) <> 0 or extract(year from bucket) <> 0
@@ -221,42 +232,51 @@ begin
       using errcode = 'invalid_parameter_value', hint = 'ask for a shorter range or longer buckets';
   end if;
   first_local := date_trunc('day', from_time at time zone time_zone);
+  edges := array(
+    select case
+      when by_calendar then (first_local + n * bucket) at time zone time_zone
+      when n < bucket_count then from_time + n * bucket
+      else to_time
+    end
+    from generate_series(0, bucket_count + by_calendar::integer) n
+  );
+  -- Whole days of local time may be one fewer than 24-hour days.
+  while by_calendar and edges[cardinality(edges) - 1] >= to_time loop
+    edges := trim_array(edges, 1);
+  end loop;
+  least_id := public.signal_id_floor(edges[1]);
+  limit_id := public.signal_id_floor(edges[cardinality(edges)]);
   return query
-  with edges as (
-    select case when by_calendar then (first_local + n * bucket) at time zone time_zone else from_time + n * bucket end
-        as starts,
-      case when by_calendar then (first_local + (n + 1) * bucket) at time zone time_zone
-        else least(from_time + (n + 1) * bucket, to_time) end as ends
-    from generate_series(0, bucket_count) n
-  ), buckets as (
-    select e.starts, e.ends from edges e where e.starts < to_time and e.ends > e.starts
+  with buckets as (
+    select e.place::integer as place, e.starts, edges[e.place + 1] as ends
+    from unnest(trim_array(edges, 1)) with ordinality e (starts, place)
   ), fired as (
-    -- By bucket and not by row: each is a range of ids.
-    select b.starts, f.*
-    from buckets b
-    cross join lateral (
-      select count(*) as signals, count(*) filter (where s.position_opened_at is not null) as traded,
-        count(*) filter (where s.status = 'rejected') as rejected, count(*) filter (where s.status = 'expired') as expired
-      from public.signals s
-      where (signal_series.trader_id is null or s.trader_id = signal_series.trader_id)
-        and (signal_series.symbol is null or s.symbol = signal_series.symbol)
-        and s.id >= public.signal_id_floor(b.starts) and s.id < public.signal_id_floor(b.ends)
-    ) f
+    select width_bucket(s.triggered_at, edges) as place, count(*) as signals,
+      count(*) filter (where s.position_opened_at is not null) as traded,
+      count(*) filter (where s.status = 'rejected') as rejected, count(*) filter (where s.status = 'expired') as expired
+    from public.signals s
+    where (signal_series.trader_id is null or s.trader_id = signal_series.trader_id)
+      and (signal_series.symbol is null or s.symbol = signal_series.symbol)
+      and s.id >= least_id and s.id < limit_id
+    group by 1
   ), won as (
-    select b.starts, count(p.id) as trades, count(p.id) filter (where p.realized_pnl > 0) as wins,
-      coalesce(sum(p.realized_pnl), 0) as pnl
-    from buckets b
-    left join public.positions p on p.status = 'closed' and p.closed_at >= b.starts and p.closed_at < b.ends
+    select width_bucket(p.closed_at, edges) as place, count(*) as trades,
+      count(*) filter (where p.realized_pnl > 0) as wins, sum(p.realized_pnl) as pnl
+    from public.positions p
+    where p.status = 'closed' and p.closed_at >= edges[1] and p.closed_at < edges[cardinality(edges)]
       and (signal_series.trader_id is null or p.trader_id = signal_series.trader_id)
       and (signal_series.symbol is null or p.symbol = signal_series.symbol)
-    group by b.starts
+    group by 1
   )
-  select b.starts, b.ends, f.signals, f.traded, f.rejected, f.expired, w.trades, w.wins, trim_scale(w.pnl),
-    trim_scale(sum(w.pnl) over past), round(avg(f.signals) over lately, 4), round(avg(w.pnl) over lately, 8)
+  select b.starts, b.ends, coalesce(f.signals, 0), coalesce(f.traded, 0), coalesce(f.rejected, 0),
+    coalesce(f.expired, 0), coalesce(w.trades, 0), coalesce(w.wins, 0), trim_scale(coalesce(w.pnl, 0)),
+    trim_scale(sum(coalesce(w.pnl, 0)) over past), round(avg(coalesce(f.signals, 0)) over lately, 4),
+    round(avg(coalesce(w.pnl, 0)) over lately, 8)
   from buckets b
-  join fired f on f.starts = b.starts
-  join won w on w.starts = b.starts
-  window past as (order by b.starts rows unbounded preceding), lately as (order by b.starts rows (average_over - 1) preceding)
+  left join fired f on f.place = b.place
+  left join won w on w.place = b.place
+  window past as (order by b.starts rows unbounded preceding),
+    lately as (order by b.starts rows (average_over - 1) preceding)
   order by b.starts;
 end;
 $$;
@@ -361,75 +381,106 @@ $$;
 
 -- Functions: where signals come from ----------------------------------------------------------------------
 
--- Which machine made how many of the caller's signals, and of how many traders. An operator sees everyone's.
-create function public.machine_attribution(
-  from_time timestamptz default now() - interval '24 hours',
-  to_time timestamptz default now()
-)
+-- Which machine made how many of the caller's signals, of how many traders, and how many of them were traded, on the
+-- UTC days between two, both included. An operator sees everyone's. At most a minute behind.
+create function private.machine_attribution(from_day date, to_day date)
 returns table (
-  machine_id text, region text, signals bigint, traders bigint, symbols bigint, traded bigint, realized_pnl numeric,
-  last_signal_at timestamptz
+  machine_id text, region text, signals bigint, traders bigint, traded bigint, closed bigint, last_day date
 )
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = ''
 set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
+declare
+  everyone boolean := private.is_operator();
+  owner uuid := (select auth.uid());
 begin
-  perform private.check_range(from_time, to_time);
+  perform private.check_days(from_day, to_day);
   return query
-  select m.machine_id, m.region, c.signals, c.traders, c.symbols, c.traded, c.pnl, c.latest
-  from (
-    select s.machine_id, count(*) as signals, count(distinct s.trader_id) as traders,
-      count(distinct s.symbol) as symbols, count(*) filter (where s.position_opened_at is not null) as traded,
-      trim_scale(coalesce(sum(s.total_pnl) filter (where s.status = 'closed'), 0)) as pnl,
-      max(s.triggered_at) as latest
-    from public.signals s
-    where s.source = 'cloud' and s.id >= public.signal_id_floor(from_time) and s.id < public.signal_id_floor(to_time)
-    group by s.machine_id
-  ) c
-  cross join lateral private.machine_label(c.machine_id) m
-  order by c.signals desc, m.machine_id;
+  select m.machine_id, m.region, sum(t.generated)::bigint, count(distinct t.trader_id), sum(t.traded)::bigint,
+    sum(t.closed)::bigint, max(t.day)
+  from private.trader_tallies t
+  join public.cloud_machines m on m.id = t.machine_id
+  where t.day between from_day and to_day and (everyone or t.user_id = owner)
+  group by m.machine_id, m.region
+  order by 3 desc, 1;
 end;
 $$;
 
--- Signals of the browser beside those of the machines: how many, how far they came, and what they were worth. Both
--- sources have a row, also without signals.
-create function public.source_comparison(
-  from_time timestamptz default now() - interval '7 days',
-  to_time timestamptz default now()
+create function public.machine_attribution(
+  from_day date default (now() at time zone 'UTC')::date - 1,
+  to_day date default (now() at time zone 'UTC')::date
 )
 returns table (
-  source public.signal_source, signals bigint, traders bigint, approved bigint, rejected bigint, expired bigint,
-  traded bigint, closed bigint, wins bigint, win_rate numeric, realized_pnl numeric, average_pnl numeric,
-  average_confidence numeric
+  machine_id text, region text, signals bigint, traders bigint, traded bigint, closed bigint, last_day date
 )
 language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query select * from private.machine_attribution(from_day, to_day);
+end;
+$$;
+
+-- Signals of the browser beside those of the machines: how many fired on the UTC days between two, both included, how
+-- far they came, and what the trades that closed on those days were worth. Both sources have a row, also without
+-- signals. At most a minute behind.
+create function private.source_comparison(from_day date, to_day date)
+returns table (
+  source public.signal_source, signals bigint, traders bigint, approved bigint, rejected bigint, expired bigint,
+  traded bigint, trades bigint, wins bigint, win_rate numeric, realized_pnl numeric, average_pnl numeric
+)
+language plpgsql stable security definer
 set search_path = ''
 set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
+declare
+  everyone boolean := private.is_operator();
+  owner uuid := (select auth.uid());
 begin
-  perform private.check_range(from_time, to_time);
+  perform private.check_days(from_day, to_day);
   return query
-  select k.source, count(s.id), count(distinct s.trader_id),
-    count(s.id) filter (where s.status in ('monitoring', 'ready', 'in_position', 'closed')
-      or (s.status = 'expired' and s.analyzed_at is not null)),
-    count(s.id) filter (where s.status = 'rejected'),
-    count(s.id) filter (where s.status = 'expired'),
-    count(s.id) filter (where s.position_opened_at is not null),
-    count(s.id) filter (where s.status = 'closed'),
-    count(s.id) filter (where s.status = 'closed' and s.total_pnl > 0),
-    round(count(s.id) filter (where s.status = 'closed' and s.total_pnl > 0)::numeric
-      / nullif(count(s.id) filter (where s.status = 'closed'), 0), 4),
-    trim_scale(coalesce(sum(s.total_pnl) filter (where s.status = 'closed'), 0)),
-    round(avg(s.total_pnl) filter (where s.status = 'closed'), 8),
-    round(avg(s.analysis_confidence), 4)
-  from (select unnest(enum_range(null::public.signal_source)) as source) k
-  left join public.signals s on s.source = k.source
-    and s.id >= public.signal_id_floor(from_time) and s.id < public.signal_id_floor(to_time)
-  group by k.source
+  with fired as (
+    select t.source, sum(t.generated) as signals, count(distinct t.trader_id) as traders, sum(t.approved) as approved,
+      sum(t.rejected) as rejected, sum(t.expired) as expired, sum(t.traded) as traded
+    from private.trader_tallies t
+    where t.day between from_day and to_day and (everyone or t.user_id = owner)
+    group by t.source
+  ), won as (
+    select s.source, count(*) as trades, count(*) filter (where p.realized_pnl > 0) as wins, sum(p.realized_pnl) as pnl
+    from public.positions p
+    join public.signals s on s.id = p.signal_id
+    where p.status = 'closed' and (everyone or p.user_id = owner)
+      and p.closed_at >= from_day::timestamp at time zone 'UTC'
+      and p.closed_at < (to_day + 1)::timestamp at time zone 'UTC'
+    group by s.source
+  )
+  select k.source, coalesce(f.signals, 0)::bigint, coalesce(f.traders, 0), coalesce(f.approved, 0)::bigint,
+    coalesce(f.rejected, 0)::bigint, coalesce(f.expired, 0)::bigint, coalesce(f.traded, 0)::bigint,
+    coalesce(w.trades, 0), coalesce(w.wins, 0), round(w.wins::numeric / w.trades, 4), trim_scale(coalesce(w.pnl, 0)),
+    round(w.pnl / w.trades, 8)
+  from unnest(enum_range(null::public.signal_source)) k (source)
+  left join fired f on f.source = k.source
+  left join won w on w.source = k.source
   order by k.source;
+end;
+$$;
+
+create function public.source_comparison(
+  from_day date default (now() at time zone 'UTC')::date - 6,
+  to_day date default (now() at time zone 'UTC')::date
+)
+returns table (
+  source public.signal_source, signals bigint, traders bigint, approved bigint, rejected bigint, expired bigint,
+  traded bigint, trades bigint, wins bigint, win_rate numeric, realized_pnl numeric, average_pnl numeric
+)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query select * from private.source_comparison(from_day, to_day);
 end;
 $$;
 
@@ -438,13 +489,12 @@ $$;
 grant execute on function
   private.compacted_days(),
   private.compacted_tallies(uuid, timestamptz, timestamptz),
-  private.machine_label(uuid),
   private.check_range(timestamptz, timestamptz),
   private.decimal(text),
   public.signal_performance(uuid),
   public.trader_performance(uuid, timestamptz, timestamptz),
   public.signal_series(timestamptz, timestamptz, interval, integer, uuid, text, text),
   public.trader_correlation(uuid[], timestamptz, timestamptz, interval),
-  public.machine_attribution(timestamptz, timestamptz),
-  public.source_comparison(timestamptz, timestamptz)
+  private.machine_attribution(date, date), public.machine_attribution(date, date),
+  private.source_comparison(date, date), public.source_comparison(date, date)
   to authenticated, service_role;

@@ -27,10 +27,9 @@ select user_id, key, day,
   sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
   sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
 from (
-  select t.user_id, t.key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
+  select t.user_id, t.trader_id::text as key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
     0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
-  from private.signal_tallies t
-  where t.dimension = 'trader'
+  from private.trader_tallies t
   union all
   select p.user_id, p.trader_id::text, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
     1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
@@ -48,10 +47,9 @@ select user_id, key, day,
   sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
   sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
 from (
-  select t.user_id, t.key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
+  select t.user_id, t.symbol as key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
     0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
-  from private.signal_tallies t
-  where t.dimension = 'symbol'
+  from private.symbol_tallies t
   union all
   select p.user_id, p.symbol, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
     1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
@@ -70,12 +68,11 @@ select user_id, key, day,
   sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
   sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
 from (
-  select t.user_id, concat_ws(':', split_part(t.key, ':', 1), m.machine_id) as key, t.day,
+  select t.user_id, concat_ws(':', t.source, m.machine_id) as key, t.day,
     t.generated, t.approved, t.rejected, t.expired, t.traded,
     0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
-  from private.signal_tallies t
-  left join public.cloud_machines m on m.id = private.uuid_of(split_part(t.key, ':', 2))
-  where t.dimension = 'source'
+  from private.trader_tallies t
+  left join public.cloud_machines m on m.id = t.machine_id
   union all
   select p.user_id, concat_ws(':', s.source, m.machine_id), (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
     1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
@@ -174,10 +171,7 @@ begin
     raise exception 'a dimension is trader, symbol, source or hour, not %', performance_by.dimension
       using errcode = 'invalid_parameter_value';
   end if;
-  if from_day is null or to_day is null or to_day < from_day then
-    raise exception 'the first day % must not be after the last %', from_day, to_day
-      using errcode = 'invalid_parameter_value';
-  end if;
+  perform private.check_days(from_day, to_day);
   return query
   select v.key, sum(v.signals)::bigint, sum(v.approved)::bigint, sum(v.rejected)::bigint, sum(v.expired)::bigint,
     sum(v.traded)::bigint, sum(v.trades)::bigint, sum(v.wins)::bigint, sum(v.losses)::bigint,

@@ -231,13 +231,27 @@ def test_sources_and_machines_are_told_apart(stage: Stage) -> None:
     trader, machine = stage.trader(user), stage.machine("signal_worker")
     ingest(machine, [row(trader, f"S{n}") for n in range(3)])
     ingest(stage.person(user), [row(trader, "MINE")])
+    cloud = one(
+        stage.operator, "select id from public.signals where trader_id = %s and symbol = 'S0'", trader
+    )
+    close_position(stage, trader, cloud, make_account(stage, user), Decimal("2.5"), noon())
+    stage.operator.execute("select private.roll_up()")
     person = stage.person(user)
-    sources = ask(person, "select source, signals from public.source_comparison()")
-    assert [tuple(one.values()) for one in sources] == [("local", 1), ("cloud", 3)]
-    (made,) = ask(person, "select * from public.machine_attribution(now() - interval '3 days')")
-    assert (made["signals"], made["traders"], made["symbols"], made["region"]) == (3, 1, 3, "here")
+    sources = ask(
+        person, "select source, signals, traders, wins, realized_pnl from public.source_comparison()"
+    )
+    assert [tuple(one.values()) for one in sources] == [
+        ("local", 1, 1, 0, 0), ("cloud", 3, 1, 1, Decimal("2.5"))
+    ]  # fmt: skip
+    (made,) = ask(person, "select * from public.machine_attribution()")
+    assert (made["signals"], made["traders"], made["region"], made["last_day"]) == (
+        3,
+        1,
+        "here",
+        noon().date(),
+    )
     stranger = stage.person(stage.user())
-    assert ask(stranger, "select * from public.machine_attribution(now() - interval '3 days')") == []
+    assert ask(stranger, "select * from public.machine_attribution()") == []
     assert all(one["signals"] == 0 for one in ask(stranger, "select * from public.source_comparison()"))
 
 
@@ -253,6 +267,8 @@ def test_sources_and_machines_are_told_apart(stage: Stage) -> None:
             "no time zone Mars",
         ),
         ("select * from public.signal_series('-infinity', now())", "needs from_time"),
+        ("select * from public.source_comparison('2025-01-02', '2025-01-01')", "must not be after"),
+        ("select * from public.machine_attribution('2025-01-02', null)", "must not be after"),
         ("select * from public.performance_by('moon')", "trader, symbol, source or hour"),
         ("select * from public.performance_by('hour', '2025-01-02', '2025-01-01')", "must not be after"),
         ("select * from public.trader_correlation(array[gen_random_uuid()])", "2 to 20 traders"),

@@ -190,22 +190,28 @@ begin
     from partitions.%I s group by 1, 2, 3, 4
     on conflict (user_id, hour, status, shard) do update set count = c.count + excluded.count$sql$, 'signals_' || day);
   execute format($sql$
-    insert into private.signal_tallies (
-      user_id, day, dimension, key, generated, approved, rejected, ready, traded, closed, expired
+    insert into private.trader_tallies (
+      user_id, day, trader_id, source, machine_id, generated, approved, rejected, ready, traded, closed, expired
     )
-    select s.user_id, $1,
-      case when grouping(s.trader_id) = 0 then 'trader' when grouping(s.symbol) = 0 then 'symbol' else 'source' end,
-      case when grouping(s.trader_id) = 0 then s.trader_id::text when grouping(s.symbol) = 0 then s.symbol
-        else concat_ws(':', s.source, s.machine_id) end,
-      count(*),
+    select s.user_id, $1, s.trader_id, s.source, s.machine_id, count(*),
       count(*) filter (where s.status not in ('new', 'analyzing', 'rejected')),
       count(*) filter (where s.status = 'rejected'),
       count(*) filter (where s.ready_at is not null),
       count(*) filter (where s.position_opened_at is not null),
       count(*) filter (where s.status = 'closed'),
       count(*) filter (where s.status = 'expired')
-    from partitions.%I s
-    group by grouping sets ((s.user_id, s.trader_id), (s.user_id, s.symbol), (s.user_id, s.source, s.machine_id))$sql$,
+    from partitions.%I s group by 1, 3, 4, 5$sql$,
+    'signals_' || day) using to_date(day, 'YYYYMMDD');
+  execute format($sql$
+    insert into private.symbol_tallies (user_id, day, symbol, generated, approved, rejected, ready, traded, closed, expired)
+    select s.user_id, $1, s.symbol, count(*),
+      count(*) filter (where s.status not in ('new', 'analyzing', 'rejected')),
+      count(*) filter (where s.status = 'rejected'),
+      count(*) filter (where s.ready_at is not null),
+      count(*) filter (where s.position_opened_at is not null),
+      count(*) filter (where s.status = 'closed'),
+      count(*) filter (where s.status = 'expired')
+    from partitions.%I s group by 1, 3$sql$,
     'signals_' || day) using to_date(day, 'YYYYMMDD');
 end;
 $$;
