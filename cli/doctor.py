@@ -22,7 +22,7 @@ ADVICE = {
 }
 
 
-def examine(
+def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Ask the project how it is. Exit status 1 when something needs a person."""
