@@ -71,14 +71,19 @@ async def fill(url: str, signals: int, progress: Progress) -> None:
                 progress(f"{done:,} of {signals:,} signals are there")
 
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator:
-        await operator.execute("truncate public.signal_counts, private.trader_tallies, private.symbol_tallies")
+        await operator.execute(
+            "truncate public.signal_counts, private.trader_tallies, private.symbol_tallies"
+        )
         # Out before the writers begin: taking one out locks all.
         for day in days:
             await operator.execute("select bench.take_out(%s)", (day.name,))
         async with asyncio.TaskGroup() as writers:
             for _ in range(WRITERS):
                 writers.create_task(work())
-        await operator.execute("vacuum analyze public.signal_counts, private.trader_tallies, private.symbol_tallies, public.traders")
+        await operator.execute(
+            "vacuum analyze public.signal_counts, public.traders, private.trader_tallies,"
+            " private.symbol_tallies"
+        )
         await operator.execute(query("history_views"))
 
 
