@@ -39,7 +39,10 @@ def archived(made: Trail) -> Iterator[Trail]:
     [
         ("update public.signal_events set worker = 'me' where number = 2", "changed"),
         ("update public.signals set side = 'short'", "changed"),
-        ("update public.signals set status = 'expired'", "changed"),
+        (
+            "update public.signals set status = 'expired', closed_at = now(), outcome_code = 'signal_stale'",
+            "changed",
+        ),
         ("delete from public.signal_events where number = 2", "removed"),
         ("delete from public.signal_events", "removed"),
         ("delete from public.signals", "changed"),

@@ -141,9 +141,13 @@ def test_the_story_of_a_signal(project: Trail) -> None:
     assert "analysis_completed by test-" in text
 
 
-@pytest.mark.parametrize("name", ["nonsense", "BTC-x", "00000000-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize("name", ["nonsense", "BTC-x"])
 def test_no_name_of_a_signal(project: Trail, name: str) -> None:
     assert isinstance(run("show", name).exception, InputError)
+
+
+def test_a_signal_that_is_nowhere(project: Trail) -> None:
+    assert isinstance(run("show", "00000000-0000-4000-8000-000000000000").exception, NotFound)
     assert project.key.id
 
 
