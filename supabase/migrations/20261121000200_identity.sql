@@ -61,13 +61,16 @@ begin
 end;
 $$;
 
--- The least id that a signal of this time can have: the bound that turns a question about time into one about ids.
+-- The least id that a signal of this time can have: the bound that turns a question about time into one about ids. Times
+-- that no id can hold are bounds all the same: before 1970 all signals are later, after the year 10889 none.
 create function public.signal_id_floor(moment timestamptz) returns uuid
 language plpgsql immutable strict parallel safe
 set search_path = ''
 as $$
 begin
-  return encode(int8send(private.unix_ms(moment) << 16) || '\x0000000000000000'::bytea, 'hex')::uuid;
+  return encode(
+    int8send(greatest(0, least(private.unix_ms(moment), 281474976710655)) << 16) || '\x0000000000000000'::bytea, 'hex'
+  )::uuid;
 end;
 $$;
 

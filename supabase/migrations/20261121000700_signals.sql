@@ -120,19 +120,23 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  raise exception 'signal % keeps its id, owner, trader, symbol, interval and time', old.id
+  raise exception 'signal % keeps its id, owner, trader, symbol, interval, time and what fired', old.id
     using errcode = 'check_violation', hint = 'a signal that fired otherwise is another signal';
 end;
 $$;
 
+-- All that a seal covers of a signal's row. What it covers as text is compared as text: 1.5 and 1.50 are equal numbers.
 create trigger signals_keep_identity
-  before update of id, user_id, trader_id, symbol, "interval", triggered_at, created_at, source, machine_id
+  before update of id, user_id, trader_id, symbol, normalised_symbol, "interval", triggered_at, created_at, source,
+    machine_id, side, initial_price, matched_conditions, original_signal
   on public.signals
   for each row
-  when ((old.id, old.user_id, old.trader_id, old.symbol, old."interval", old.triggered_at, old.created_at, old.source,
-      old.machine_id)
-    is distinct from (new.id, new.user_id, new.trader_id, new.symbol, new."interval", new.triggered_at,
-      new.created_at, new.source, new.machine_id))
+  when ((old.id, old.user_id, old.trader_id, old.symbol, old.normalised_symbol, old."interval", old.triggered_at,
+      old.created_at, old.source, old.machine_id, old.side, old.initial_price::text, old.matched_conditions::text,
+      old.original_signal::text)
+    is distinct from (new.id, new.user_id, new.trader_id, new.symbol, new.normalised_symbol, new."interval",
+      new.triggered_at, new.created_at, new.source, new.machine_id, new.side, new.initial_price::text,
+      new.matched_conditions::text, new.original_signal::text))
   execute function private.refuse_new_identity();
 
 -- The human name of a signal, a computed field of the REST interface: BTCUSDT-1759487400000.

@@ -106,6 +106,15 @@ begin
       when jsonb_typeof(r.original_signal) <> 'object' then 'bad_row: original_signal must be an object'
       when coalesce(pg_column_size(r.matched_conditions), 0) + coalesce(pg_column_size(r.original_signal), 0) > 65536
         then 'bad_row: matched_conditions and original_signal must fit in 64 KB'
+      -- A number of few bytes can stand for a hundred thousand digits, and everyone who reads it writes them out: seals,
+      -- pages, the archive. The first of these finds most without writing. Machines make their numbers of candles.
+      when owner is not null and (
+        jsonb_path_exists(r.matched_conditions, '$.** ? (@ > 1e40 || @ < -1e40)')
+        or jsonb_path_exists(r.original_signal, '$.** ? (@ > 1e40 || @ < -1e40)')
+      ) then 'bad_row: numbers in matched_conditions and original_signal must lie between -1e40 and 1e40'
+      when owner is not null
+        and coalesce(octet_length(r.matched_conditions::text), 0) + coalesce(octet_length(r.original_signal::text), 0) > 262144
+        then 'bad_row: matched_conditions and original_signal must fit in 256 KB when written out'
       when cardinality(r.tags) > 20 then 'bad_row: tags must be at most 20'
       when length(array_to_string(r.tags, '')) > 2000 then 'bad_row: tags must have at most 2000 letters together'
       when r.unix_ms < 0 then 'outside_partitions: a signal fires after 1970'

@@ -96,6 +96,10 @@ begin
     raise exception 'part % of % starts at transaction %, but the last part ended at %', part, day, from_tx, last_tx
       using errcode = 'invalid_parameter_value';
   end if;
+  -- Else what such a transaction still writes would count as archived, and be lost with the next compaction.
+  if to_tx > private.tx_horizon() then
+    raise exception 'transactions up to % are not over yet', to_tx using errcode = 'invalid_parameter_value';
+  end if;
   insert into public.archive_files (
     partition_day, part, kind, number, path, row_count, creation_count, byte_count, file_hash, content_hash,
     from_tx, to_tx, epoch, first_user_id, last_user_id, snapshot_xmin, verified_at

@@ -99,7 +99,7 @@ declare
   width integer;
 begin
   perform private.check_query(traders, symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
-    from_time, to_time, min_confidence, max_confidence, search, true, 1);
+    from_time, to_time, min_confidence, max_confidence, search, true, 1, columns);
   if shape is null or shape not in ('cells', 'lines') then
     raise exception 'shape is cells or lines, not %', coalesce(shape, '(null)') using errcode = 'invalid_parameter_value';
   end if;

@@ -2,7 +2,7 @@
 -- by nobody; and the days that wait for the archive.
 begin;
 \ir stage.psql
-select plan(24);
+select plan(25);
 
 create function pg_temp.file(kind text default 'signals', number integer default 1, more jsonb default '{}')
 returns jsonb language sql as $$
@@ -30,6 +30,8 @@ select matches(pg_temp.add('2024-02-01', 2, 40, 60, jsonb_build_array(pg_temp.fi
 select matches(pg_temp.add('2024-02-01', 2, 51, 60, jsonb_build_array(pg_temp.file())), '^22023',
   'and none in between is lost');
 select matches(pg_temp.add('2024-02-01', 2, 50, 50, jsonb_build_array(pg_temp.file())), '^23514', 'a part covers something');
+select matches(pg_temp.add('2024-02-01', 2, 50, private.tx_horizon() + 1, jsonb_build_array(pg_temp.file())),
+  '^22023 transactions up to .* are not over yet', 'and only what is over: what may still be written is in no part');
 select matches(pg_temp.add('2024-02-01', 2, 50, 60, '[]'), '^22023 .*has no files', 'a part has files');
 select matches(pg_temp.add('2024-02-01', 2, 50, 60, jsonb_build_array(pg_temp.file('secrets'))), '^23514',
   'of the three kinds');

@@ -1,7 +1,7 @@
 -- An export holds what the filter shows, all of it once, newest first, and counts it beforehand.
 begin;
 \ir stage.psql
-select plan(17);
+select plan(18);
 
 select date_trunc('day', now(), 'UTC') as midnight \gset
 select set_config('test.midnight', :'midnight', false);
@@ -61,6 +61,9 @@ select is(pg_temp.as_role('authenticated', pg_temp.eli()::text,
   '{"symbol":"A1","initial_price":"64000.5","tags":null,"trader":"Eli''s dips"}', 'lines are JSON');
 select matches(pg_temp.as_role('authenticated', pg_temp.eli()::text, 'select public.export_signals(columns => array[''password''])'),
   '^22023 columns has no value password', 'a column that is none is named');
+select matches(pg_temp.as_role('authenticated', pg_temp.eli()::text,
+  'select public.export_signals(columns => array_fill(''symbol''::text, array[1001]))'),
+  '^22023 columns must be a list of 1 to 1000', 'and columns are a list that somebody could have written');
 select ok(pg_temp.as_role('anon', null, 'select public.export_signals()') like '42501%'
   and pg_temp.as_role('anon', null, 'select public.count_signals()') like '42501%'
   and pg_temp.as_role('signal_worker', 'stage-worker', 'select public.export_signals()') like '42501%',

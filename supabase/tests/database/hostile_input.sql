@@ -1,7 +1,7 @@
 -- What a person writes is read by machines that work for everyone: nothing goes in that is too large or of another shape.
 begin;
 \ir stage.psql
-select plan(27);
+select plan(32);
 
 -- Plain inserts are held to the limits of ingest_signals.
 create function pg_temp.insert_signal(symbol text, changes jsonb default '{}') returns text language plpgsql as $$
@@ -31,6 +31,17 @@ select alike(pg_temp.insert_signal('B', jsonb_build_object('original_signal', js
 select alike(pg_temp.insert_signal('P', '{"initial_price": 1e30}'), '23514 bad_row: price%', 'a price is a price');
 select alike(pg_temp.insert_signal('T', jsonb_build_object('tags', jsonb_build_array(repeat('t', 2001)))), '23514 bad_row: tags%',
   'tags are short');
+
+-- Few bytes that are a hundred thousand digits each for whoever reads them.
+select alike(pg_temp.insert_signal('E', '{"matched_conditions": [{"value": 1e131000}]}'), '23514 bad_row: numbers in%', 'a number is short');
+select alike(pg_temp.insert_signal('E', '{"original_signal": {"deep": [[-1e131000]]}}'), '23514 bad_row: numbers in%', 'at any depth');
+select alike(pg_temp.insert_signal('Z', jsonb_build_object('original_signal', jsonb_build_object('a',
+  (select jsonb_agg('0e-16000'::jsonb) from generate_series(1, 100))))), '23514 bad_row: % must fit in 256 KB when written out',
+  'and so are many zeros');
+select is(pg_temp.ingest(jsonb_build_array(pg_temp.row(pg_temp.ann_trader(), 'E', '1 minute', '{"matched_conditions": [1e131000]}')),
+  'authenticated', pg_temp.ann()::text) #>> '{rejected,0,code}', 'bad_row', 'a batch brings none either');
+select is(pg_temp.insert_signal('H', '{"matched_conditions": [{"value": 1.5e-9, "at": 1763733600000, "of": 123456789012345678901234567890}]}'),
+  '1', 'what people measure goes in');
 
 -- So are batches, row by row.
 select is(pg_temp.ingest(jsonb_build_array(

@@ -1,7 +1,7 @@
 -- Times: bounds in any time zone, over changes of the clocks, over days that are empty, closed or far away.
 begin;
 \ir stage.psql
-select plan(21);
+select plan(22);
 
 -- Recorded days: around the change to summer time in Berlin on 2025-03-30 and back on 2025-10-26.
 select private.open_partitions('2025-03-29', '2025-03-31'), private.open_partitions('2025-10-25', '2025-10-27') \g /dev/null
@@ -71,6 +71,11 @@ select is(pg_temp.ask('from_time => ''1900-01-01'', to_time => ''2025-03-30'''),
 select is(pg_temp.ask('from_time => ''2025-10-26 23:00Z'', to_time => ''290000-01-01'''), 'NOW O5', 'until after there are people');
 select is(pg_temp.ask('from_time => ''200000-01-01'''), '', 'from then on');
 select is(pg_temp.ask('to_time => ''1900-01-01'''), '', 'or up to then');
+
+-- So do the functions that count.
+select is(pg_temp.as_role('authenticated', pg_temp.eli()::text, format(
+  'select signals from public.trader_performance(%L, ''1900-01-01'', ''20000-01-01'')', pg_temp.eli_trader())), '11',
+  'a range that no id could hold holds all');
 
 -- A day that no client sees the book of.
 select alike(pg_temp.as_role('authenticated', pg_temp.eli()::text, 'select * from private.partition_days'), '42501%',

@@ -1,7 +1,7 @@
 -- An owner reads and tags their signals and their histories; a stranger sees nothing; nobody rewrites or removes any.
 begin;
 \ir stage.psql
-select plan(17);
+select plan(26);
 
 select pg_temp.make_ready() as signal \gset
 
@@ -34,6 +34,20 @@ select alike(pg_temp.as_role('authenticated', pg_temp.ann()::text, 'delete from 
 select alike(pg_temp.as_role('service_role', null, 'delete from public.signals'), '42501%', 'nor does an operator');
 select throws_ok(format('update public.signals set user_id = %L where id = %L', pg_temp.stranger(), :'signal'), '23514', null,
   'a signal keeps its identity');
+-- And whatever else a seal covers of it, to the letter.
+select throws_ok(format('update public.signals set %s where id = %L', change, :'signal'), '23514', null, 'so not even its owner sets ' || change)
+from unnest(array[
+  'side = ''short''', 'normalised_symbol = ''ETH/USDT''', 'initial_price = 1', 'initial_price = initial_price + 0.000000',
+  'matched_conditions = ''["other"]''', 'original_signal = ''{"a": 1}'''
+]) change;
+set local session_replication_role = replica;
+update public.signals set original_signal = '{"price": 1.5}' where id = :'signal';
+set local session_replication_role = origin;
+select throws_ok(format('update public.signals set original_signal = ''{"price": 1.50}'' where id = %L', :'signal'), '23514', null,
+  'equal numbers in another form are another form');
+select throws_ok(format('update public.signals set original_signal = null where id = %L', :'signal'), '23514', null, 'nothing is something else');
+select lives_ok(format('update public.signals set side = side, initial_price = initial_price, matched_conditions = matched_conditions,
+  original_signal = original_signal, current_price = 3 where id = %L', :'signal'), 'what stays as it is may be written');
 
 select * from finish();
 rollback;
