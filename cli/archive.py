@@ -14,6 +14,7 @@ from uuid import UUID
 import pyarrow as pa
 import typer
 
+from cli.cells import defuse
 from cli.moments import day, moment
 from cli.output import notes, print_json, print_rows
 from cli.project import database, find_trader, find_user, operator, run
@@ -213,7 +214,7 @@ def ask_archive(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.column_names)
         for batch in table.to_batches(max_chunksize=10_000):
-            writer.writerows([_cell(value) for value in row.values()] for row in batch.to_pylist())
+            writer.writerows([cell(value) for value in row.values()] for row in batch.to_pylist())
         return
     rows = [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
     headings = {name: name.upper().replace("_", " ") for name in table.column_names}
@@ -254,7 +255,10 @@ def _number(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """One value in a line of CSV: what somebody wrote runs in no spreadsheet."""
+    if isinstance(value, str):
+        return defuse(value)
     plain = _plain(value)
     return plain.isoformat() if isinstance(plain, datetime) else plain
 

@@ -28,6 +28,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TextIO
 
+from cli.cells import defuse
 from cli.project import database
 from cli.queries import query
 from shared.errors import NotFound
@@ -114,9 +115,7 @@ def cell(value: Any) -> str:
     if isinstance(value, Decimal):
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
-    text = str(value)
-    # Spreadsheets take these for the beginning of a formula, and run it.
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return defuse(value) if isinstance(value, str) else str(value)
 
 
 def _utc(value: datetime) -> datetime:

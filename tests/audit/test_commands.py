@@ -7,6 +7,7 @@ import base64
 import csv
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import audit
+from cli.archive import cell as archive_cell
 from cli.audit_report import COLUMNS, cell
 from shared.errors import InputError, NotFound
 from tests.audit.days import check, compact, make_archived_day
@@ -186,4 +188,9 @@ def test_the_report_of_a_user_over_warm_and_archived_days(project: Trail) -> Non
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_no_cell_is_a_formula(text: str) -> None:
-    assert cell(text) == f"'{text}"
+    assert cell(text) == archive_cell(text) == f"'{text}"
+
+
+def test_numbers_and_signs_are_no_formulas() -> None:
+    assert archive_cell(Decimal("-1.50")) == "-1.5"
+    assert cell("-") == archive_cell("-") == "-"
