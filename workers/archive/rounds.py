@@ -11,7 +11,7 @@ import structlog
 
 from shared.settings import Settings
 from workers.archive.connection import Connection, archivist
-from workers.archive.day import Part, Tell, archive_day, say_nothing, take_lock
+from workers.archive.day import NotRight, Part, Tell, archive_day, say_nothing, take_lock
 from workers.archive.keys import SealKey
 from workers.archive.seals import seal
 from workers.archive.store import Store
@@ -45,9 +45,10 @@ async def work(
     days; those of `days` that are not cold are never compacted.
 
     Killed at any point, the next round goes on. Raises `Unavailable` when the database or the store is away,
-    NotRight when a file cannot be read back.
+    and NotRight, after all other days are done, when one of them cannot be written or read back.
     """
     done = Round()
+    failure: NotRight | None = None
     async with archivist(settings) as connection:
         done.seals += len(await seal(connection, store, key))
         cold = await _cold_days(connection)
@@ -59,7 +60,12 @@ async def work(
             return done
         for day in chosen:
             done.seals += len(await seal(connection, store, key, day=day))
-            part = await archive_day(settings, connection, store, day, tell)
+            try:
+                part = await archive_day(settings, connection, store, day, tell)
+            except NotRight as error:
+                log.exception("day_not_archived", day=str(day))
+                failure = failure or error
+                continue
             if part is None:
                 continue
             done.parts.append(part)
@@ -68,6 +74,8 @@ async def work(
             if compact and day in cold and await compact_day(connection, day):
                 done.compacted.append(day)
                 done.seals += len(await seal(connection, store, key, day=day))
+    if failure is not None:
+        raise failure
     return done
 
 
