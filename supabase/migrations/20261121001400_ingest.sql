@@ -361,7 +361,8 @@ begin
   end if;
   -- Before the work, and never for an answer that is given again.
   if caller_role = 'authenticated' then
-    perform private.spend_writes(owner, json_array_length(signals));
+    -- A request that is remembered is a write, also without a row.
+    perform private.spend_writes(owner, greatest(json_array_length(signals), (request_id is not null)::integer));
   end if;
 
   perform set_config('sigtrail.held_back', '', true), set_config('sigtrail.ingesting', 'on', true);

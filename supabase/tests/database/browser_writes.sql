@@ -1,7 +1,7 @@
 -- A user's own clients send so many signals within any 60 seconds, by whichever door, and machines are not counted.
 begin;
 \ir stage.psql
-select plan(25);
+select plan(26);
 
 create function pg_temp.rows(n integer, first integer default 1, trader uuid default pg_temp.pia_trader()) returns jsonb
 language sql as $$
@@ -65,6 +65,8 @@ select matches(pg_temp.send(pg_temp.rows(1000, 4000), pg_temp.pia(), '00000000-0
   'under another one it is another call');
 select is((select count(*) from private.ingest_requests where request_id = '00000000-0000-4000-8000-00000000c002'), 0::bigint,
   'and a call that was refused may be sent again under its own');
+select matches(pg_temp.send('[]', pg_temp.pia(), '00000000-0000-4000-8000-00000000c003'), '^429',
+  'nobody has empty batches remembered without end');
 
 -- The other doors.
 select matches(pg_temp.as_role('authenticated', pg_temp.pia()::text, format(
