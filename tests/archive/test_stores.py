@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
-from shared.errors import ConfigurationError, InputError, NotFound, Unavailable
+from shared.errors import ConfigurationError, InputError, NotAllowed, NotFound, Unavailable
 from shared.settings import Settings
 from tests.stacks import Stack
 from workers.archive.store import Store, Stored, open_store
@@ -93,6 +94,25 @@ async def test_more_files_than_a_page_of_storage_are_listed(stack: Stack) -> Non
         await store.write(f"many/{number:04}", b"1")
     assert len(await store.list("many")) == 130
     await store.close()
+
+
+async def test_a_public_bucket_is_no_archive(stack: Stack) -> None:
+    name = "everybodys"
+    async with httpx.AsyncClient(
+        base_url=stack.url,
+        headers={"apikey": stack.secret_key, "authorization": f"Bearer {stack.secret_key}"},
+    ) as http:
+        made = await http.post("/storage/v1/bucket", json={"id": name, "name": name, "public": True})
+        assert made.is_success, made.text
+    store = await open_store(
+        settings(f"supabase://{name}", supabase_url=stack.url, SUPABASE_SECRET_KEY=stack.secret_key)
+    )
+    try:
+        with pytest.raises(NotAllowed, match="bucket everybodys is public"):
+            await store.write("days/a", b"1")
+        assert await store.list() == []
+    finally:
+        await store.close()
 
 
 async def test_a_folder_forgets_what_a_killed_writer_left(tmp_path: Path) -> None:

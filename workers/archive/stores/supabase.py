@@ -29,6 +29,7 @@ class SupabaseStore:
         self._http = http
         self._bucket = bucket
         self._folder = folder
+        self._is_private = False
 
     @classmethod
     async def open(cls, settings: Settings, bucket: str, folder: str) -> Self:
@@ -111,10 +112,24 @@ class SupabaseStore:
             await self._ask(path, lambda: self._files.upload(place, content(), dict(OPTIONS)))
 
         try:
+            await self._refuse_public()
             await upload()
         except NotFound:
             await self._make_bucket()
+            await self._refuse_public()
             await upload()
+
+    async def _refuse_public(self) -> None:
+        # Whoever made the bucket: these are everyone's signals. Asked once, before the first file.
+        if self._is_private:
+            return
+        bucket = await self._ask(self._bucket, lambda: self._client.get_bucket(self._bucket))
+        if bucket.public:
+            raise NotAllowed(
+                f"the bucket {self._bucket} is public: everybody could download everyone's history. Make it "
+                "private, or name another one in SIGTRAIL_ARCHIVE"
+            )
+        self._is_private = True
 
     async def _make_bucket(self) -> None:
         try:
