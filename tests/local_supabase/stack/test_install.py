@@ -35,17 +35,19 @@ class Machine:
         self.checkout = folder / "checkout"
         self.commands = folder / "bin"
         self.calls = folder / "calls"
-        for made in (self.checkout / "scripts", self.checkout / ".venv/bin", self.checkout / "node_modules"):
-            made.mkdir(parents=True)
+        for made in ("scripts", ".venv/bin", "node_modules", "supabase/functions"):
+            (self.checkout / made).mkdir(parents=True)
         self.commands.mkdir()
         self.calls.touch()
         shutil.copy(CHECKOUT / "scripts" / "install", self.checkout / "scripts")
         for name in ("node", "npm", "apt-get"):
             self.put(self.commands / name, f'echo "{name} $*" >> {self.calls}')
         self.put(self.checkout / ".venv/bin/python", f'[ "$1" = -c ] || echo "python $*" >> {self.calls}')
+        self.put(self.checkout / ".venv/bin/deno", f'echo "deno $*" >> {self.calls}')
         self.install_packages(PACKAGES)
-        self.stamp("requirements.lock", ".venv")
-        self.stamp("package-lock.json", "node_modules")
+        self.stamp("requirements.lock", ".venv/.installed")
+        self.stamp("package-lock.json", "node_modules/.installed")
+        self.stamp("supabase/functions/deno.lock", ".venv/.functions")
 
     def put(self, file: Path, script: str) -> None:
         file.write_text(f"#!/bin/sh\n{script}\n")
@@ -55,10 +57,10 @@ class Machine:
         lines = "\n".join(f"{package} ii " for package in packages)
         self.put(self.commands / "dpkg-query", f"cat <<'END'\n{lines}\nEND\nexit 1")
 
-    def stamp(self, lock: str, folder: str) -> None:
+    def stamp(self, lock: str, stamp: str) -> None:
         (self.checkout / lock).write_text("packages\n")
         digest = hashlib.sha256(b"packages\n").hexdigest()
-        (self.checkout / folder / ".installed").write_text(f"{digest}  -\n")
+        (self.checkout / stamp).write_text(f"{digest}  -\n")
 
     def install(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         for path in (self.checkout, *self.checkout.rglob("*"), self.calls):
@@ -119,6 +121,7 @@ def test_a_package_that_was_removed_is_missing(machine: Machine) -> None:
     [
         ("requirements.lock", "python -m pip install"),
         ("package-lock.json", "npm ci"),
+        ("supabase/functions/deno.lock", "deno cache"),
     ],
 )
 def test_a_changed_lock_is_installed_once(machine: Machine, lock: str, call: str) -> None:
@@ -141,6 +144,7 @@ def test_packages_of_python_are_checked_against_their_hashes(machine: Machine) -
     [
         ("requirements.lock", ".venv/bin/python", "pip could not install"),
         ("package-lock.json", "../bin/npm", "npm could not install"),
+        ("supabase/functions/deno.lock", ".venv/bin/deno", "Deno could not fetch"),
     ],
 )
 def test_a_failed_installation_is_said_and_tried_again(
