@@ -184,7 +184,8 @@ $$;
 
 -- Signals and profit in buckets of time, empty ones included, with moving averages over the last `average_over`
 -- buckets. Buckets of whole days begin at midnight of the time zone, also where a day has 23 or 25 hours; shorter ones
--- are counted from from_time. Signals count when they fired, profit when the position closed. At most 2000 buckets.
+-- are counted from from_time. Signals count when they fired, profit when the position closed; of a day that was compacted
+-- only the traded signals are here to be counted. At most 2000 buckets.
 create function public.signal_series(
   from_time timestamptz,
   to_time timestamptz,
