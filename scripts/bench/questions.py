@@ -164,7 +164,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "sources compared, 7 days",
         "source_comparison",
-        lambda asker, now, n: {"from_time": now - WEEK, "to_time": now},
+        lambda asker, now, n: {"from_day": (now - WEEK).date(), "to_day": now.date()},
         WARM_MS,
     ),
 )
