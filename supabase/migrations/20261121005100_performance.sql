@@ -55,6 +55,22 @@ begin
 end;
 $$;
 
+-- Refuses a time zone that nobody knows. By trying it: pg_timezone_names reads every file there is.
+create function private.check_time_zone(time_zone text) returns void
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if (now() at time zone time_zone) is null then
+    raise exception 'a name is missing' using errcode = 'invalid_parameter_value';
+  end if;
+exception
+  when invalid_parameter_value then
+    raise exception 'there is no time zone %', coalesce(time_zone, '(null)')
+      using errcode = 'invalid_parameter_value', hint = 'use a name like UTC or Europe/Berlin';
+end;
+$$;
+
 -- Functions: one signal -----------------------------------------------------------------------------------
 
 -- What one signal was worth, null columns for what it never reached. Money in quote currency; return_fraction is the
@@ -223,10 +239,7 @@ begin
   if average_over not between 1 and 1000 or average_over is null then
     raise exception 'average_over is 1 to 1000 buckets, not %', average_over using errcode = 'invalid_parameter_value';
   end if;
-  if time_zone is null or not exists (select from pg_catalog.pg_timezone_names z where z.name = time_zone) then
-    raise exception 'there is no time zone %', time_zone
-      using errcode = 'invalid_parameter_value', hint = 'use a name like UTC or Europe/Berlin';
-  end if;
+  perform private.check_time_zone(time_zone);
   bucket_count := ceil(extract(epoch from to_time - from_time) / extract(epoch from bucket));
   if bucket_count > 2000 then
     raise exception '% buckets are too many, the most is 2000', bucket_count
@@ -491,6 +504,7 @@ grant execute on function
   private.compacted_days(),
   private.compacted_tallies(uuid, timestamptz, timestamptz),
   private.check_range(timestamptz, timestamptz),
+  private.check_time_zone(text),
   private.decimal(text),
   public.signal_performance(uuid),
   public.trader_performance(uuid, timestamptz, timestamptz),
