@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.ports import free_ports
@@ -17,6 +18,15 @@ from tests.stacks import Stack, running_stack
 # Tests never reach the Supabase project that the caller's environment may name.
 for name in [name for name in os.environ if name.startswith(("SUPABASE_", "SIGTRAIL_"))]:
     del os.environ[name]
+
+
+# No test depends on how fast the machine is, and each run tries the same examples. To look for new ones:
+# pytest --hypothesis-profile explore
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
