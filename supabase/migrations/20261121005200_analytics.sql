@@ -19,107 +19,75 @@ join public.signals s on s.id = p.signal_id;
 create unique index on analytics.signal_performance (signal_id);
 create index on analytics.signal_performance (user_id, closed_at desc);
 
--- Signals of a UTC day and trades that closed on it, by what they belong to. One shape for all four, so that one
--- function reads them. The day of a signal is when it fired, the day of a trade when it closed.
-create materialized view analytics.trader_performance as
-select user_id, key, day,
-  sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
-  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
-  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
-from (
-  select t.user_id, t.trader_id::text as key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
-    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
-  from private.trader_tallies t
-  union all
-  select p.user_id, p.trader_id::text, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
-    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
-    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
-  from public.positions p
-  where p.status = 'closed'
-) parts
-group by 1, 2, 3;
-
-create unique index on analytics.trader_performance (user_id, day, key);
-
-create materialized view analytics.symbol_performance as
-select user_id, key, day,
-  sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
-  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
-  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
-from (
-  select t.user_id, t.symbol as key, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded,
-    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
-  from private.symbol_tallies t
-  union all
-  select p.user_id, p.symbol, (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
-    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
-    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
-  from public.positions p
-  where p.status = 'closed'
-) parts
-group by 1, 2, 3;
-
-create unique index on analytics.symbol_performance (user_id, day, key);
-
--- local, or cloud: and the machine.
-create materialized view analytics.source_performance as
-select user_id, key, day,
-  sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
-  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
-  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
-from (
-  select t.user_id, concat_ws(':', t.source, m.machine_id) as key, t.day,
-    t.generated, t.approved, t.rejected, t.expired, t.traded,
-    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
-  from private.trader_tallies t
-  left join public.cloud_machines m on m.id = t.machine_id
-  union all
-  select p.user_id, concat_ws(':', s.source, m.machine_id), (p.closed_at at time zone 'UTC')::date, 0, 0, 0, 0, 0,
-    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
-    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
+-- Signals of a UTC day and trades that closed on it, by what they belong to: the trader, the symbol, the source (local,
+-- or cloud and the machine), or the UTC hour that the signals fired in. The day of a signal is when it fired, the day of
+-- a trade when it closed; by hour, a trade goes with its signal.
+create view analytics.daily_performance with (security_invoker = on) as
+with closed as (
+  select p.user_id, p.trader_id, p.symbol, s.triggered_at, p.closed_at, s.source, m.machine_id, p.realized_pnl, p.fees
   from public.positions p
   join public.signals s on s.id = p.signal_id
   left join public.cloud_machines m on m.id = s.machine_id
   where p.status = 'closed'
-) parts
-group by 1, 2, 3;
-
-create unique index on analytics.source_performance (user_id, day, key);
-
--- By the UTC hour that signals fired in: 00 to 23. The counts of signals by hour are public.signal_counts.
-create materialized view analytics.hour_performance as
-select user_id, to_char(hour, 'FM00') as key, day,
-  sum(signals) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
-  sum(traded) as traded, sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
-  sum(realized_pnl) as realized_pnl, sum(fees) as fees, sum(won) as won, sum(lost) as lost
-from (
-  select c.user_id, extract(hour from c.hour at time zone 'UTC') as hour, (c.hour at time zone 'UTC')::date as day,
-    c.count as signals,
-    case when c.status in ('monitoring', 'ready', 'in_position', 'closed') then c.count else 0 end as approved,
-    case when c.status = 'rejected' then c.count else 0 end as rejected,
-    case when c.status = 'expired' then c.count else 0 end as expired,
-    case when c.status in ('in_position', 'closed') then c.count else 0 end as traded,
-    0 as trades, 0 as wins, 0 as losses, 0 as realized_pnl, 0 as fees, 0 as won, 0 as lost
+), parts as (
+  select t.user_id, 'trader' as dimension, t.trader_id::text as key, t.day,
+    t.generated, t.approved, t.rejected, t.expired, t.traded, null::numeric as pnl, null::numeric as fees
+  from private.trader_tallies t
+  union all
+  select t.user_id, 'symbol', t.symbol, t.day, t.generated, t.approved, t.rejected, t.expired, t.traded, null, null
+  from private.symbol_tallies t
+  union all
+  select t.user_id, 'source', concat_ws(':', t.source, m.machine_id), t.day,
+    t.generated, t.approved, t.rejected, t.expired, t.traded, null, null
+  from private.trader_tallies t
+  left join public.cloud_machines m on m.id = t.machine_id
+  union all
+  -- The rollup knows what is and not what was: approved and traded are those that are, or were closed.
+  select c.user_id, 'hour', to_char(c.hour at time zone 'UTC', 'HH24'), (c.hour at time zone 'UTC')::date, c.count,
+    case when c.status in ('monitoring', 'ready', 'in_position', 'closed') then c.count else 0 end,
+    case when c.status = 'rejected' then c.count else 0 end,
+    case when c.status = 'expired' then c.count else 0 end,
+    case when c.status in ('in_position', 'closed') then c.count else 0 end, null, null
   from public.signal_counts c
   union all
-  select p.user_id, extract(hour from s.triggered_at at time zone 'UTC'), (s.triggered_at at time zone 'UTC')::date,
-    0, 0, 0, 0, 0,
-    1, (p.realized_pnl > 0)::integer, (p.realized_pnl < 0)::integer, p.realized_pnl, p.fees,
-    greatest(p.realized_pnl, 0), greatest(-p.realized_pnl, 0)
-  from public.positions p
-  join public.signals s on s.id = p.signal_id
-  where p.status = 'closed'
-) parts
-group by 1, 2, 3;
+  select c.user_id, k.dimension, k.key, (k.at at time zone 'UTC')::date, 0, 0, 0, 0, 0, c.realized_pnl, c.fees
+  from closed c
+  cross join lateral (values
+    ('trader', c.trader_id::text, c.closed_at),
+    ('symbol', c.symbol, c.closed_at),
+    ('source', concat_ws(':', c.source, c.machine_id), c.closed_at),
+    ('hour', to_char(c.triggered_at at time zone 'UTC', 'HH24'), c.triggered_at)
+  ) k (dimension, key, at)
+)
+select user_id, dimension, key, day,
+  sum(generated) as signals, sum(approved) as approved, sum(rejected) as rejected, sum(expired) as expired,
+  sum(traded) as traded, count(pnl) as trades,
+  count(*) filter (where pnl > 0) as wins, count(*) filter (where pnl < 0) as losses,
+  coalesce(sum(pnl), 0) as realized_pnl, coalesce(sum(fees), 0) as fees,
+  coalesce(sum(pnl) filter (where pnl > 0), 0) as won, coalesce(-sum(pnl) filter (where pnl < 0), 0) as lost
+from parts
+group by user_id, dimension, key, day;
 
-create unique index on analytics.hour_performance (user_id, day, key);
+-- One for each dimension, so that each refresh is short.
+create materialized view analytics.trader_performance as
+select * from analytics.daily_performance where dimension = 'trader';
+create materialized view analytics.symbol_performance as
+select * from analytics.daily_performance where dimension = 'symbol';
+create materialized view analytics.source_performance as
+select * from analytics.daily_performance where dimension = 'source';
+create materialized view analytics.hour_performance as
+select * from analytics.daily_performance where dimension = 'hour';
 
--- All four as one: the planner reads only the dimension that is asked for.
+create unique index on analytics.trader_performance (user_id, dimension, day, key);
+create unique index on analytics.symbol_performance (user_id, dimension, day, key);
+create unique index on analytics.source_performance (user_id, dimension, day, key);
+create unique index on analytics.hour_performance (user_id, dimension, day, key);
+
 create view analytics.performance with (security_invoker = on) as
-select 'trader' as dimension, t.* from analytics.trader_performance t
-union all select 'symbol', s.* from analytics.symbol_performance s
-union all select 'source', o.* from analytics.source_performance o
-union all select 'hour', h.* from analytics.hour_performance h;
+select * from analytics.trader_performance
+union all select * from analytics.symbol_performance
+union all select * from analytics.source_performance
+union all select * from analytics.hour_performance;
 
 -- Functions -----------------------------------------------------------------------------------------------
 
@@ -159,7 +127,7 @@ returns table (
 )
 language plpgsql stable security definer
 set search_path = ''
--- So that the branches of other dimensions and other people's rows are never read.
+-- Planned with the caller in it, so that the index is used.
 set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
