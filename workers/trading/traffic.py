@@ -1,0 +1,52 @@
+"""What stands between the bridge and a venue's network: whether a request may leave now, and what came back.
+
+Every request of a `Venue` runs inside `turn`; the limiter, the circuit breaker and the venue's clock live
+behind it. Without one of them every request leaves at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal, Protocol
+
+from ccxt.base.errors import OperationFailed
+
+# An `order` opens or closes something, a `stop` protects what is open, a `cancel` takes an order back, a `read`
+# only asks. Stops and cancels have a reserve that the others never use up.
+Turn = Literal["order", "cancel", "stop", "read"]
+
+
+class Withheld(OperationFailed):
+    """The request was not sent: nothing can have happened at the venue. `code` says what held it back.
+
+    Like every failed operation it is tried again; unlike the others it leaves nothing to ask about.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Traffic(Protocol):
+    """The way to one venue for one account."""
+
+    def turn(self, kind: Turn, name: str) -> AbstractAsyncContextManager[None]:
+        """Around one request, `name` is ccxt's method. Entering waits for the request's turn, and raises
+        Withheld when it must not be sent; what the request raised passes through, seen by the breaker."""
+
+    def hear(self, status: int, headers: Mapping[str, str]) -> None:
+        """Every HTTP answer of the venue, before it is judged: its status, and its headers by lower-case
+        name (`retry-after`, `date`, used weights)."""
+
+
+class FreeTraffic:
+    """Lets every request leave at once."""
+
+    @asynccontextmanager
+    async def turn(self, kind: Turn, name: str) -> AsyncIterator[None]:
+        """Nothing holds a request back."""
+        yield
+
+    def hear(self, status: int, headers: Mapping[str, str]) -> None:
+        """Nothing is learned."""
