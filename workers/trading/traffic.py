@@ -17,7 +17,7 @@ from ccxt.base.errors import OperationFailed
 Turn = Literal["order", "cancel", "stop", "read"]
 
 
-class Withheld(OperationFailed):
+class Withheld(OperationFailed):  # type: ignore[misc]
     """The request was not sent: nothing can have happened at the venue. `code` says what held it back.
 
     Like every failed operation it is tried again; unlike the others it leaves nothing to ask about.
