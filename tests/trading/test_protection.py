@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from shared.money import add, money, subtract
 from tests.trading.made import NOW, RULES, order, position
+from workers.trading.capabilities import Capabilities
 from workers.trading.orders import Leg, Order, OrderStatus, Position
 from workers.trading.protection import (
     Cancel,
-    Capabilities,
     Command,
     Flatten,
     Patience,

@@ -16,12 +16,12 @@ from uuid import UUID
 from shared.errors import OrderDenied
 from shared.money import ONE, ZERO, divide, money, multiply, subtract, text
 from shared.work import Work
+from workers.trading.capabilities import Capabilities
 from workers.trading.ledger import Account
 from workers.trading.limits import Rules
 from workers.trading.orders import Kind, Leg, PositionSide, entry_side
 from workers.trading.protection import (
     HUNDRED,
-    Capabilities,
     DistanceType,
     beyond,
     reached,

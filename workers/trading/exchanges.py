@@ -14,9 +14,10 @@ from shared.errors import ConfigurationError
 from shared.identity import floor_ms
 from shared.market import Market
 from shared.vault import Sealed, Vault
+from workers.trading.capabilities import capabilities_of
 from workers.trading.ledger import Account
 from workers.trading.paper import PaperExchange
-from workers.trading.venue import Venue, capabilities_of, ccxt_class
+from workers.trading.venue import Venue, ccxt_class
 
 # Makes the exchange of an account; tests hand in their own.
 OpenExchange = Callable[[Account], Awaitable[Any]]

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Literal
 
 from shared.money import ZERO, add, divide, multiply, subtract
+from workers.trading.capabilities import Capabilities
 from workers.trading.limits import Rules
 from workers.trading.orders import Kind, Leg, ManagedBy, Order, OrderStatus, Position, PositionSide
 
@@ -25,19 +26,6 @@ HUNDRED = Decimal(100)
 TRAIL_STEPS = Decimal(10)
 
 DistanceType = Literal["percentage", "price", "atr"]
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What of protection a venue does itself; the bridge does the rest.
-
-    `resting_legs`: stop and take profit can rest together, because both are reduce-only. `attached`: they
-    can be sent with the entry under our own client ids, and one cancels the other.
-    """
-
-    stops: bool = True
-    resting_legs: bool = True
-    attached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from ccxt.base.errors import BadSymbol, OrderNotFound
 from shared.errors import OrderDenied
 from shared.identity import floor_ms, from_ms
 from shared.money import ZERO, divide, money, multiply
+from workers.trading.capabilities import Capabilities
 from workers.trading.limits import Rules, rules_of
 from workers.trading.orders import Leg, Order
-from workers.trading.protection import Capabilities
 from workers.trading.reconciliation import VenueOrder, VenueStatus, VenueTrade
 
 _STATUS: Mapping[str, VenueStatus] = {
@@ -223,20 +223,6 @@ class Venue:
             is_maker=None if maker is None else maker == "maker",
             fee_rate=rate,
         )
-
-
-def capabilities_of(exchange: Any, market: str) -> Capabilities:
-    """What of protection this exchange does itself, as far as it is known to do it right.
-
-    ccxt's unified parameters are silently wrong on several venues (they attach nothing, or place a plain
-    order), so only what was verified counts; for the others the bridge watches the price itself.
-    """
-    if exchange.id == "paper":
-        # On spot the fee of a buy is taken from what was bought: a leg over the whole amount would oversell.
-        swaps = market == "usdm"
-        return Capabilities(stops=True, resting_legs=swaps, attached=swaps and bool(exchange.paper_attached))
-    trusted = exchange.id in {"binance", "binanceusdm", "bybit", "okx"}
-    return Capabilities(stops=trusted, resting_legs=trusted and market == "usdm", attached=False)
 
 
 def ccxt_class(venue: str) -> Any:
