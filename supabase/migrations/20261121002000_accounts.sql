@@ -136,7 +136,7 @@ $$;
 
 -- Keep leases, and hear of what their owners changed. `lost` names those that another machine has, or whose
 -- fence is old: stop trading them at once. `free` names accounts that nobody holds, such as those of a machine that
--- died: claim them, they may have positions.
+-- died, and this machine's that got new keys, or whose claim's answer was lost: claim them, they may have positions.
 create function private.renew_accounts(accounts jsonb, lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -166,7 +166,8 @@ begin
       where not exists (select from renewed r where r.id = held.id)), '[]'),
     'free', coalesce((select jsonb_agg(f.id order by f.id) from (
       select a.id from public.exchange_accounts a
-      where a.permissions = 'trade' and (a.leased_until is null or a.leased_until < clock_timestamp())
+      where a.permissions = 'trade'
+        and (a.leased_until is null or a.leased_until < clock_timestamp() or a.lease_machine = private.caller_machine())
         and not exists (select from held where held.id = a.id)
       order by a.id limit 100) f), '[]'))
   into answer;
