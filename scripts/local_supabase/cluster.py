@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +26,10 @@ import psycopg
 from psycopg import sql
 
 from scripts.local_supabase.errors import StackError
+from scripts.local_supabase.server import DEBIAN, Server
 from scripts.local_supabase.settings import Settings
 
 HERE = Path(__file__).parent
-BIN = Path("/usr/lib/postgresql/15/bin")
-SHARE = Path("/usr/share/postgresql/15/extension")
-# What each Debian package brings that the cluster cannot run without.
-PACKAGES = {
-    "postgresql-15": BIN / "postgres",
-    "postgresql-15-cron": SHARE / "pg_cron.control",
-    "postgresql-15-plpgsql-check": SHARE / "plpgsql_check.control",
-    "postgresql-15-pgtap": SHARE / "pgtap.control",
-    "postgresql-15-wal2json": Path("/usr/lib/postgresql/15/lib/wal2json.so"),
-}
 SYSTEM_USER = "postgres"
 ELSEWHERE = Path("/var/lib/sigtrail")
 BASELINE_NOTE = "sigtrail_baseline"  # in the data folder: the hash of what the cluster was made with
@@ -49,8 +39,9 @@ LOGINS = ("postgres", "authenticator", "supabase_auth_admin", "supabase_storage_
 class Cluster:
     """The database of one stack: made by `prepare`, run by `start` (or by whoever runs `command`)."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, server: Server = DEBIAN) -> None:
         self.settings = settings
+        self.server = server
         self.link = settings.root / "cluster"
 
     @property
@@ -70,7 +61,7 @@ class Cluster:
 
         Raises StackError when PostgreSQL is not installed or the baseline cannot be applied.
         """
-        if missing := [package for package, file in PACKAGES.items() if not file.exists()]:
+        if missing := self.server.missing():
             raise StackError(
                 f"Debian packages are missing: run `./scripts/install` as root, or ask root to run"
                 f" `apt-get install {' '.join(missing)}`."
@@ -115,12 +106,12 @@ class Cluster:
         """The server in the foreground. Run it with `process_options()`."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
         return [
-            str(BIN / "postgres"),
+            str(self.server.bin / "postgres"),
             *("-D", str(data or self.data)),
             *("-p", str(self.settings.db_port)),
             *("-c", f"shared_buffers={min(max(memory // 8, 128), 1024)}MB"),
             *("-c", f"effective_cache_size={max(memory // 2, 256)}MB"),
-            *_allow_plugins(),
+            *self.server.start_options(),
             *options,
         ]
 
@@ -205,7 +196,7 @@ class Cluster:
             os.chown(password.name, *_owner())
             made = subprocess.run(  # noqa: S603
                 [
-                    str(BIN / "initdb"),
+                    str(self.server.bin / "initdb"),
                     *("-D", str(data)),
                     *("-U", "supabase_admin"),
                     *("-E", "UTF8"),
@@ -279,19 +270,6 @@ def end_postmaster(data: Path) -> None:
             select.select([handle], [], [], 10)
     finally:
         os.close(handle)
-
-
-@cache
-def _allow_plugins() -> tuple[str, ...]:
-    """Newer minor releases name the output plugins that may be used, wal2json not among them; older ones
-    refuse to start with a setting that they do not know."""
-    described = subprocess.run(  # noqa: S603 - the server itself, by its path
-        [str(BIN / "postgres"), "--describe-config"], capture_output=True, text=True, check=False
-    )
-    known = {line.split("\t", 1)[0] for line in described.stdout.splitlines()}
-    if "output_plugin_libraries" not in known:
-        return ()
-    return "-c", "output_plugin_libraries=pgoutput, wal2json"
 
 
 def _owner() -> tuple[int, int]:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.local_supabase import cluster, stack
+from scripts.local_supabase import stack
 from scripts.local_supabase.errors import StackError
 from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.processes import Process
+from scripts.local_supabase.server import DEBIAN
 from scripts.local_supabase.settings import CHECKOUT, Settings
 from tests.stacks import running_stack
 
@@ -84,8 +85,7 @@ def test_a_migration_that_vanished_is_explained(folder: Path, project: Path) -> 
 
 
 def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = {"postgresql-15-cron": folder / "nowhere.control"}
-    monkeypatch.setattr(cluster, "PACKAGES", cluster.PACKAGES | missing)
+    monkeypatch.setitem(DEBIAN.files, "postgresql-15-cron", folder / "nowhere.control")
     settings = Settings(root=folder / "state").at_port(free_ports())
     with pytest.raises(StackError, match=r"`apt-get install postgresql-15-cron`"):
         stack.start(settings)
