@@ -62,19 +62,8 @@ class Engine:
         """Take an order. Raises Refused with the venue's reason; then nothing changed."""
         rule = self._rule(request.symbol)
         self._check(request, rule)
-        if request.client_id in self.by_client_id:
-            raise Refused(
-                "duplicate", f"client order id {request.client_id} was used before: each order needs its own"
-            )
-        if (
-            request.reduce_only
-            and self.ledger.reducible(rule.symbol, request.side) <= 0
-            and rule.market == "usdm"
-        ):
-            raise Refused(
-                "reduce_only",
-                f"reduce-only order refused: no {rule.symbol} position that a {request.side} would reduce",
-            )
+        self._check_id(request)
+        self._check_reducing(request, rule)
         if not request.reduce_only:
             self._check_funds(request, rule)
         changes = Changes()
@@ -239,7 +228,7 @@ class Engine:
         order.fee_currency = currency
         order.updated_ms = at_ms
         trade = Trade(
-            id=len(self.trades) + 1,
+            id=self._number_trade(rule),
             order_id=order.id,
             client_id=order.request.client_id,
             symbol=rule.symbol,
@@ -301,7 +290,7 @@ class Engine:
     def _place(self, request: Request, now_ms: int, changes: Changes, parent: Order | None = None) -> Order:
         sequence = len(self.orders) + 1
         order = Order(
-            id=f"paper-{sequence}",
+            id=self._name_order(request, sequence),
             sequence=sequence,
             request=request,
             created_ms=now_ms,
@@ -314,6 +303,20 @@ class Engine:
         self.restore(order)
         changes.orders[order.id] = order
         return order
+
+    # What a venue of its own decides, where it is not the paper exchange: see scripts/fake_venue.
+
+    def _name_order(self, request: Request, sequence: int) -> str:
+        return f"paper-{sequence}"
+
+    def _number_trade(self, rule: Rule) -> int:
+        return len(self.trades) + 1
+
+    def _check_id(self, request: Request) -> None:
+        if request.client_id in self.by_client_id:
+            raise Refused(
+                "duplicate", f"client order id {request.client_id} was used before: each order needs its own"
+            )
 
     def _end(self, order: Order, status: Status, at_ms: int, changes: Changes) -> None:
         order.status = status
@@ -375,11 +378,21 @@ class Engine:
                     "post_only", f"post-only order at {request.price} would take: {rule.symbol} is at {last}"
                 )
 
+    def _check_reducing(self, request: Request, rule: Rule) -> None:
+        if not request.reduce_only or rule.market != "usdm":
+            return
+        if self.ledger.reducible(rule.symbol, request.side) <= 0:
+            raise Refused(
+                "reduce_only",
+                f"reduce-only order refused: no {rule.symbol} position that a {request.side} would reduce",
+            )
+
     def _check_funds(self, request: Request, rule: Rule) -> None:
-        notional = request.amount * self._reference(request)
         if rule.market == "spot" and request.side == "sell":
             currency, needed = rule.base, request.amount
         else:
+            opening = request.amount - self.ledger.netted(rule, request.side, request.amount)
+            notional = opening * self._reference(request)
             currency = rule.quote
             needed = notional / self.ledger.leverage if rule.market == "usdm" else notional
             needed += notional * rule.taker

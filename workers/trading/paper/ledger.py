@@ -23,11 +23,15 @@ def position_side(side: Side, *, reduce_only: bool) -> PositionSide:
 
 @dataclass(slots=True)
 class Ledger:
-    """What the account owns. Futures settle profit and fees in the quote currency, spot swaps currencies."""
+    """What the account owns. Futures settle profit and fees in the quote currency, spot swaps currencies.
+
+    `netting`: the account is in one-way mode, where an order first closes what the other side holds.
+    """
 
     balances: dict[str, Decimal]
     leverage: Decimal
     positions: dict[tuple[str, PositionSide], Position] = field(default_factory=dict)
+    netting: bool = False
 
     def position(self, symbol: str, side: PositionSide) -> Position:
         """The position of a symbol and side; an empty one if there is none."""
@@ -37,6 +41,12 @@ class Ledger:
         """How much a reduce-only order of `side` may close."""
         held = self.positions.get((symbol, position_side(side, reduce_only=True)))
         return held.amount if held else ZERO
+
+    def netted(self, rule: Rule, side: Side, amount: Decimal) -> Decimal:
+        """How much of an order that may open closes instead, in one-way mode."""
+        if not self.netting or rule.market == "spot":
+            return ZERO
+        return min(amount, self.reducible(rule.symbol, side))
 
     def used(self, currency: str, orders: list[tuple[Order, Rule, Decimal]]) -> Decimal:
         """What is bound of `currency`: margin of positions, and what open orders will need."""
@@ -62,7 +72,11 @@ class Ledger:
         if rule.market == "spot":
             return self._book_spot(rule, order.request.side, price, amount, fee_rate)
         fee = price * amount * fee_rate
-        profit = self._move(rule.symbol, order.request.side, order.request.reduce_only, price, amount, at_ms)
+        side, closes = order.request.side, order.request.reduce_only
+        closed = ZERO if closes else self.netted(rule, side, amount)
+        profit = self._move(rule.symbol, side, True, price, closed, at_ms) if closed else ZERO
+        if amount > closed:
+            profit += self._move(rule.symbol, side, closes, price, amount - closed, at_ms)
         self._add(rule.quote, profit - fee)
         return fee, rule.quote
 

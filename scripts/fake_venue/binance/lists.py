@@ -1,0 +1,119 @@
+"""Binance spot's order lists: one cancels the other."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from scripts.fake_venue.accounts import Account
+from scripts.fake_venue.binance.refusals import missing
+from scripts.fake_venue.binance.spot import TYPES, cancelled, placed
+from scripts.fake_venue.call import Call, VenueError
+from scripts.fake_venue.matching import Book
+from workers.trading.paper.engine import Changes
+from workers.trading.paper.order import Order, Request
+
+if TYPE_CHECKING:
+    from scripts.fake_venue.binance.wire import Binance
+
+
+def place(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
+    """POST /api/v3/orderList/oco: one order above the price, one below."""
+    book = account.books["spot"]
+    list_id = wire.venue.next_number()
+    client_id = str(call.params.get("listClientOrderId") or f"list_{list_id}")
+    requests = [_side_of(wire, call, where) for where in ("above", "below")]
+    for request in requests:
+        wire.check_trigger(request)
+    orders = book.place_pair(
+        requests[0], requests[1], wire.now_ms(), list_id=list_id, list_client_id=client_id
+    )
+    for order, where in zip(orders, ("above", "below"), strict=True):
+        book.facts[order.id]["type"] = call.need(f"{where}Type")
+    wire.publish(account, Changes(orders={order.id: order for order in orders}))
+    return {**_shown(book, orders), "orderReports": [placed(book, order) for order in orders]}
+
+
+def _side_of(wire: Binance, call: Call, where: str) -> Request:
+    kind = call.need(f"{where}Type")
+    if kind not in TYPES or kind in ("MARKET", "LIMIT"):
+        raise VenueError(-1116, "Invalid orderType.")
+    form, trigger, post_only = TYPES[kind]
+    number = wire.venue.next_number()
+    return Request(
+        symbol=wire.find_listing(call).rule.symbol,
+        side="buy" if call.need("side") == "BUY" else "sell",
+        kind=form,
+        amount=Decimal(call.need("quantity")),
+        client_id=str(call.params.get(f"{where}ClientOrderId") or f"{where}_{number}"),
+        price=Decimal(call.need(f"{where}Price")) if form == "limit" else None,
+        trigger=trigger,
+        trigger_price=Decimal(call.need(f"{where}StopPrice")) if trigger else None,
+        post_only=post_only,
+    )
+
+
+def cancel(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
+    """DELETE /api/v3/orderList."""
+    book, orders = _named(account, call)
+    live = [order for order in orders if order.status == "open"]
+    if not live:
+        raise VenueError(-2011, "Unknown order list sent.")
+    for order in live:
+        wire.publish(account, book.cancel(order.id, wire.now_ms()))
+    return {**_shown(book, orders), "orderReports": [cancelled(book, order) for order in orders]}
+
+
+def query(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
+    """GET /api/v3/orderList."""
+    book, orders = _named(account, call)
+    if not orders:
+        raise VenueError(-2018, "Order list does not exist.")
+    return _shown(book, orders)
+
+
+def open_lists(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
+    """GET /api/v3/openOrderList."""
+    book = account.books["spot"]
+    lists: dict[int, list[Order]] = {}
+    for order in book.open_orders():
+        if "list_id" in book.facts[order.id]:
+            lists.setdefault(book.facts[order.id]["list_id"], []).append(order)
+    return [_shown(book, orders) for orders in lists.values()]
+
+
+def _named(account: Account, call: Call) -> tuple[Book, list[Order]]:
+    book = account.books["spot"]
+    number = call.params.get("orderListId")
+    name = call.params.get("origClientOrderId") or call.params.get("listClientOrderId")
+    if number is None and name is None:
+        raise missing("orderListId")
+    found = [
+        order
+        for order in book.orders.values()
+        if (number is not None and str(book.facts[order.id].get("list_id")) == number)
+        or (name is not None and book.facts[order.id].get("list_client_id") == name)
+    ]
+    return book, found
+
+
+def _shown(book: Book, orders: list[Order]) -> dict[str, Any]:
+    facts = book.facts[orders[0].id]
+    live = any(order.status == "open" for order in orders)
+    return {
+        "orderListId": facts["list_id"],
+        "contingencyType": "OCO",
+        "listStatusType": "EXEC_STARTED" if live else "ALL_DONE",
+        "listOrderStatus": "EXECUTING" if live else "ALL_DONE",
+        "listClientOrderId": facts["list_client_id"],
+        "transactionTime": max(order.updated_ms for order in orders),
+        "symbol": book.rules[orders[0].request.symbol].id,
+        "orders": [
+            {
+                "symbol": book.rules[order.request.symbol].id,
+                "orderId": int(order.id),
+                "clientOrderId": order.request.client_id,
+            }
+            for order in orders
+        ],
+    }

@@ -1,0 +1,160 @@
+"""What all exchanges played here have in common: accounts, one tape of prices, and a wire of their own."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from copy import copy
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from scripts.fake_venue.accounts import Account
+from scripts.fake_venue.call import Call, Reply
+from scripts.fake_venue.faults import Fault
+from scripts.fake_venue.listings import Listing
+from scripts.fake_venue.matching import Book, Tape
+from scripts.fake_venue.streams import Streams
+from workers.trading.paper.engine import Changes
+from workers.trading.paper.order import ZERO, Order, Request
+from workers.trading.paper.path import Bar
+from workers.trading.paper.rules import Market
+
+if TYPE_CHECKING:
+    from scripts.fake_venue.venue import FakeVenue
+
+
+class Exchange(ABC):
+    """One exchange: `answer` takes its HTTP requests, `converse` its web sockets."""
+
+    name: str
+    ids_forever: bool
+    suffixes: tuple[str, ...]  # of the hosts that are its own
+
+    def __init__(self, venue: FakeVenue, listings: dict[str, Listing]) -> None:
+        self.venue = venue
+        # Each exchange delists on its own.
+        self.tape = Tape({symbol: copy(listing) for symbol, listing in listings.items()})
+        self.accounts: dict[str, Account] = {}
+        self.streams = Streams(venue.faults)
+        self.bars: dict[str, list[Bar]] = {}
+        # Coins beside those of the listings, that the exchange lists: fees may be paid in them.
+        self.coins: set[str] = {"BNB"}
+
+    # ---------------------------------------------------------------- time
+
+    def now_ms(self) -> int:
+        """The market's time, on orders and fills."""
+        return self.venue.clock.millis()
+
+    def server_ms(self) -> int:
+        """The server's clock, that signed requests are held against."""
+        return time.time_ns() // 1_000_000 + self.venue.skew_ms
+
+    # ---------------------------------------------------------------- the wire
+
+    @abstractmethod
+    def answer(self, call: Call) -> Reply:
+        """Do what a request asks for; refusals are replies, too."""
+
+    @abstractmethod
+    def fail(self, fault: Fault, call: Call) -> Reply:
+        """How this exchange words a fault of its own making."""
+
+    @abstractmethod
+    async def converse(self, call: Call, socket: web.WebSocketResponse) -> None:
+        """Serve one web socket until it closes."""
+
+    @abstractmethod
+    def publish(self, account: Account, changes: Changes) -> None:
+        """Tell the account's streams what changed."""
+
+    @abstractmethod
+    def tell_price(self, symbol: str) -> None:
+        """Tell market streams the price of a symbol."""
+
+    @abstractmethod
+    def tell_candle(self, bar: Bar) -> None:
+        """Tell market streams a closed candle."""
+
+    @abstractmethod
+    def tell_funding(self, account: Account, book: Book, symbol: str, paid: Decimal, rate: Decimal) -> None:
+        """Tell the account that funding was exchanged; `paid` is negative if it was received."""
+
+    @abstractmethod
+    def closing_facts(self, why: str) -> dict[str, str]:
+        """What this exchange writes on an order of its own that closes somebody's position."""
+
+    # ---------------------------------------------------------------- what the venue does by itself
+
+    def markets_of(self, market: Market) -> tuple[Market, ...]:
+        """The markets that one wallet serves."""
+        return (market,)
+
+    def books(self, symbol: str) -> Iterator[tuple[Account, Book]]:
+        """The books in which a symbol is traded, in the order of their accounts."""
+        market = self.tape.listings[symbol].rule.market
+        for account in list(self.accounts.values()):
+            if market in account.books:
+                yield account, account.books[market]
+
+    def race(self, fault: Fault, call: Call) -> None:
+        """The market is faster than a request: `partial` offers a share of what an order asks for,
+        `fills_first` fills the order that a request is about before it arrives."""
+        if fault.kind == "partial":
+            listing = self.find_listing(call)
+            amount = Decimal(str(call.params.get("quantity") or call.params.get("qty") or 0))
+            step = listing.rule.step
+            share = (amount * Decimal(fault.share) / step).to_integral_value() * step
+            self.tape.offered[listing.rule.symbol] = share
+            return
+        for account, book in self.books(self.find_listing(call).rule.symbol):
+            named = [book.find(None, client_id) for client_id in call.client_ids]
+            for order in [*named, book.find(call.params.get("orderId"), None)]:
+                if order is not None and order.status == "open":
+                    self.publish(account, book.fill_now(order, self.now_ms()))
+
+    @abstractmethod
+    def find_listing(self, call: Call) -> Listing:
+        """The symbol that a request names. Raises VenueError."""
+
+    def fund(self, account: Account, book: Book, symbol: str, rate: Decimal) -> None:
+        """Exchange funding for what the account holds of a symbol."""
+        price = self.tape.prices[symbol]
+        for position in list(book.ledger.positions.values()):
+            if position.symbol != symbol or not position.amount:
+                continue
+            paid = position.amount * price * rate * (1 if position.side == "long" else -1)
+            coin = self.tape.listings[symbol].rule.quote
+            book.ledger.balances[coin] = book.ledger.balances.get(coin, ZERO) - paid
+            account.earn("FUNDING_FEE", symbol, coin, -paid, self.now_ms())
+            self.tell_funding(account, book, symbol, paid, rate)
+
+    def close_position(self, account: Account, symbol: str, why: str, price: Decimal | None) -> list[Order]:
+        """Close what the account holds of a symbol; its open orders of that symbol go first."""
+        rule = self.tape.listings[symbol].rule
+        book = account.books[rule.market]
+        now = self.now_ms()
+        for order in book.open_orders(symbol):
+            self.publish(account, book.cancel(order.id, now))
+        if price is not None:
+            self.tape.prices[symbol] = price
+        closed: list[Order] = []
+        for position in list(book.ledger.positions.values()):
+            if position.symbol != symbol or not position.amount:
+                continue
+            facts = self.closing_facts(why)
+            request = Request(
+                symbol=symbol,
+                side="sell" if position.side == "long" else "buy",
+                kind="market",
+                amount=position.amount,
+                client_id=facts.pop("client_id") + str(self.venue.next_number()),
+                reduce_only=True,
+            )
+            order, changes = book.place(request, now, "GTC", **facts)
+            self.publish(account, changes)
+            closed.append(order)
+        return closed

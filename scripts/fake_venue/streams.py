@@ -1,0 +1,109 @@
+"""Who listens on web sockets, and to what; events wait in order, and faults strike them here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from scripts.fake_venue.faults import Faults
+
+Payload = dict[str, Any]
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One web socket. `topics` are what it subscribed to, `wrap` how its frames carry an event."""
+
+    socket: web.WebSocketResponse
+    topics: set[str] = field(default_factory=set)
+    wraps: dict[str, Callable[[Payload], Payload]] = field(default_factory=dict)
+    frames: asyncio.Queue[Payload | None] = field(default_factory=asyncio.Queue)
+
+    def send(self, payload: Payload) -> None:
+        """Send a frame after those that wait."""
+        self.frames.put_nowait(payload)
+
+
+class Streams:
+    """All web sockets of one exchange."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._listeners: list[Listener] = []
+        self._held: tuple[str, str, Payload] | None = None
+        self.is_cut = False
+
+    async def serve(
+        self, socket: web.WebSocketResponse, hear: Callable[[Listener, Any], None], *topics: str
+    ) -> None:
+        """Send events to a socket, and hear what it says, until it closes."""
+        listener = Listener(socket, set(topics))
+        self._listeners.append(listener)
+        sender = asyncio.create_task(self._send(listener))
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    hear(listener, json.loads(message.data))
+        finally:
+            self._listeners.remove(listener)
+            listener.frames.put_nowait(None)
+            await sender
+
+    def tell(self, topic: str, name: str, payload: Payload, client_ids: set[str] | None = None) -> None:
+        """An event for everybody who subscribed to a topic. Faults strike by `EVENT name`."""
+        kinds = {fault.kind for fault in self._faults.of_event(name, client_ids or set())}
+        if "lost" in kinds:
+            return
+        if "swapped" in kinds and self._held is None:
+            self._held = (topic, name, payload)
+            return
+        for _ in range(2 if "doubled" in kinds else 1):
+            self._deliver(topic, payload)
+        if self._held is not None and self._held[0] == topic:
+            held, self._held = self._held, None
+            self._deliver(topic, held[2])
+
+    def has(self, topic: str) -> bool:
+        """Whether anybody would hear of it."""
+        return any(topic in listener.topics for listener in self._listeners)
+
+    def leave(self, topic: str) -> None:
+        """Nobody hears of a topic any more; the sockets stay open."""
+        for listener in self._listeners:
+            listener.topics.discard(topic)
+
+    def count(self) -> int:
+        """How many sockets are open."""
+        return len(self._listeners)
+
+    async def cut(self) -> None:
+        """Close all sockets and take no new ones until `mend`."""
+        self.is_cut = True
+        for listener in list(self._listeners):
+            await listener.socket.close(code=1001)
+
+    def mend(self) -> None:
+        """Take sockets again."""
+        self.is_cut = False
+
+    def _deliver(self, topic: str, payload: Payload) -> None:
+        for listener in self._listeners:
+            if topic in listener.topics:
+                wrap = listener.wraps.get(topic)
+                listener.send(payload if wrap is None else wrap(payload))
+
+    @staticmethod
+    async def _send(listener: Listener) -> None:
+        while (payload := await listener.frames.get()) is not None:
+            if listener.socket.closed:
+                continue
+            try:
+                await listener.socket.send_str(json.dumps(payload, separators=(",", ":")))
+            except ConnectionError:
+                # Gone between the look and the frame: as a real venue, nobody is told.
+                continue
