@@ -65,6 +65,7 @@ class Book(Engine):
         self.immediate = immediate
         self.ids_forever = ids_forever
         self.facts: dict[str, dict[str, Any]] = {}
+        self.fee_coin: str | None = None
         self.realized: dict[tuple[str, int], Decimal] = {}
 
     # ---------------------------------------------------------------- commands
@@ -159,7 +160,7 @@ class Book(Engine):
         self._fill(order, rule, price, order.remaining, order.request.price is not None, now_ms, changes)
         return changes
 
-    def trail(self, symbol: str, start: Decimal, end: Decimal) -> None:
+    def trail(self, symbol: str, price: Decimal) -> None:
         """Let trailing stops follow a price that goes their way. `facts["trail"]` is the distance's share."""
         for order in self._open.get(symbol, {}).values():
             share, asked = self.facts.get(order.id, {}).get("trail"), order.request
@@ -167,10 +168,10 @@ class Book(Engine):
                 continue
             step = self.rules[symbol].tick
             if asked.side == "sell":
-                wanted = (max(start, end) * (1 - share) / step).to_integral_value() * step
+                wanted = (price * (1 - share) / step).to_integral_value() * step
                 better = wanted > asked.trigger_price
             else:
-                wanted = (min(start, end) * (1 + share) / step).to_integral_value() * step
+                wanted = (price * (1 + share) / step).to_integral_value() * step
                 better = wanted < asked.trigger_price
             if better:
                 order.request = replace(asked, trigger_price=wanted)
@@ -229,6 +230,20 @@ class Book(Engine):
         if rule.market == "usdm":
             gained = self.ledger.balances.get(rule.quote, ZERO) - before + trade.fee
             self.realized[rule.symbol, trade.id] = gained
+        if self.fee_coin is not None:
+            self._charge_in(self.fee_coin, order, rule, trade, changes)
+
+    def _charge_in(self, coin: str, order: Order, rule: Rule, trade: Trade, changes: Changes) -> None:
+        """Take the fee in another coin than the one that the ledger took it in."""
+        value = trade.fee * trade.price if trade.fee_currency == rule.base else trade.fee
+        worth = self.tape.prices.get(f"{coin}/{rule.quote}", Decimal(1))
+        fee = (value / worth).quantize(Decimal("0.00000001"))
+        balances = self.ledger.balances
+        balances[trade.fee_currency] += trade.fee
+        balances[coin] = balances.get(coin, ZERO) - fee
+        charged = replace(trade, fee=fee, fee_currency=coin)
+        self.trades[-1] = changes.trades[-1] = charged
+        order.fee, order.fee_currency = order.fee - trade.fee + fee, coin
 
     # ---------------------------------------------------------------- checks
 

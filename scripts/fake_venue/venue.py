@@ -11,6 +11,7 @@ from types import TracebackType
 import aiohttp
 
 from scripts.fake_venue.accounts import Account, Permission
+from scripts.fake_venue.binance.events import expire_listen_key, terminate
 from scripts.fake_venue.binance.wire import Binance
 from scripts.fake_venue.exchange import Exchange
 from scripts.fake_venue.faults import Faults
@@ -155,8 +156,8 @@ class FakeVenue:
             # Set first: what an event makes somebody do happens at the new price.
             one.tape.prices[symbol] = target
             for account, book in one.books(symbol):
-                book.trail(symbol, start, target)
                 one.publish(account, book.move(symbol, start, target, self.clock.millis()))
+                book.trail(symbol, target)
             one.tell_price(symbol)
 
     def candle(self, bar: Bar, exchange: str | None = None) -> None:
@@ -201,6 +202,28 @@ class FakeVenue:
         account = self.account(key)
         one = self.exchanges[account.exchange]
         return one.close_position(account, symbol, why, None if price is None else Decimal(price))
+
+    def pay_fees_in(self, key: str, market: Market, coin: str | None) -> None:
+        """Fees are taken in this coin (BNB), at its last price in the quote currency; None: as usual."""
+        self.engine(key, market).fee_coin = coin
+
+    # ---------------------------------------------------------------- streams
+
+    async def cut_streams(self) -> None:
+        """Close all web sockets, and take none until `mend_streams`."""
+        for one in self.exchanges.values():
+            await one.streams.cut()
+
+    def mend_streams(self) -> None:
+        """Web sockets are taken again. What happened meanwhile is told to nobody."""
+        for one in self.exchanges.values():
+            one.streams.mend()
+
+    def end_user_stream(self, key: str) -> None:
+        """Binance ends an account's streams without closing a socket: nothing comes any more."""
+        account = self.account(key)
+        terminate(self.binance, account)
+        expire_listen_key(self.binance, account)
 
     def next_number(self) -> int:
         """A number that nothing else has."""

@@ -344,7 +344,9 @@ def expire_listen_key(wire: Binance, account: Account) -> None:
     """The venue lets the key run out, and says so once."""
     key = account.kept.pop("listen_key", None)
     payload = {"e": "listenKeyExpired", "E": wire.now_ms(), "listenKey": key}
-    wire.streams.tell(topic_of(account, "usdm"), "listenKeyExpired", payload)
+    topic = topic_of(account, "usdm")
+    wire.streams.tell(topic, "listenKeyExpired", payload)
+    wire.streams.leave(topic)
 
 
 def terminate(wire: Binance, account: Account) -> None:
