@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     # Signs the seals: base64 of 32 bytes. `sigtrail audit key` makes one.
     sigtrail_seal_key: SecretStr | None = None
 
+    # Where every venue's name leads to (`host:port`), and the PEM file that is trusted for it: a fake venue.
+    sigtrail_venue_resolver: str | None = None
+    sigtrail_venue_ca: Path | None = None
+
     def need(self, name: str) -> str:
         """The plain text of an optional setting; `ConfigurationError` names it when it is not there."""
         value: str | SecretStr | None = getattr(self, name)

@@ -13,6 +13,7 @@ import pytest
 
 from workers.trading.capabilities import TABLE, UNVERIFIED, Capabilities, ClientIds, capabilities_of
 from workers.trading.orders import Leg, client_order_id
+from workers.trading.venue import camel_case
 
 ROWS = [(venue, market, row) for (venue, market), row in TABLE.items() if venue != "paper"]
 NAMES = [f"{venue}-{market}" for venue, market, _ in ROWS]
@@ -67,8 +68,7 @@ def test_listings_stay_within_what_the_venue_answers(venue: str, market: str, ro
     if trades["untilDays"] and trades["untilDays"] < 100:
         assert row.fills.window is not None or row.fills.paging == "id"
     for method in row.streams:
-        words = method.split("_")
-        assert has[words[0] + "".join(word.title() for word in words[1:])]
+        assert has[camel_case(method)]
 
 
 @every_row

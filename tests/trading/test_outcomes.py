@@ -64,7 +64,9 @@ from workers.trading.outcome import Outcome, judge
         (OrderImmediatelyFillable("post only"), Outcome.REJECTED, "order_rejected"),
         (BadRequest("MIN_NOTIONAL"), Outcome.REJECTED, "order_rejected"),
         (NotSupported("no such parameter"), Outcome.REJECTED, "order_rejected"),
-        (ExchangeError("unknown code"), Outcome.REJECTED, "order_rejected"),
+        (ExchangeError('bybit {"retCode":110099,"retMsg":"new reason"}'), Outcome.REJECTED, "order_rejected"),
+        # No reason that anybody knows: half an answer, a proxy's page.
+        (ExchangeError("bybit {}"), Outcome.UNRESOLVED, None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )

@@ -15,7 +15,7 @@ from workers.trading.orders import Leg, client_order_id
 class PlainExchange:
     """The paper exchange under another name, without anything that only the paper exchange has."""
 
-    def __init__(self, exchange: Any, name: str = "bybit") -> None:
+    def __init__(self, exchange: Any, name: str = "binanceusdm") -> None:
         self._exchange = exchange
         self.id = name
         # Orders that the venue does not find yet, by how often it will say so.
@@ -27,17 +27,21 @@ class PlainExchange:
         return getattr(self._exchange, name)
 
     async def fetch_order(self, id: str | None, symbol: str, params: dict[str, Any]) -> Any:
-        client_id = params["clientOrderId"]
+        client_id = params.get("clientOrderId") or self._exchange.paper_engine.orders[id].request.client_id
         if self.unindexed.get(client_id, 0) > 0:
             self.unindexed[client_id] -= 1
             raise OrderNotFound(client_id)
         return await self._exchange.fetch_order(id, symbol, params)
 
     async def fetch_my_trades(
-        self, symbol: str | None = None, since: int | None = None, limit: int | None = None
+        self,
+        symbol: str | None = None,
+        since: int | None = None,
+        limit: int | None = None,
+        params: dict[str, Any] | None = None,
     ) -> Any:
         assert symbol is not None, "this venue tells trades by symbol only"
-        trades = await self._exchange.fetch_my_trades(symbol, since, limit)
+        trades = await self._exchange.fetch_my_trades(symbol, since, limit, params)
         # As on Binance: a trade names the venue's order, not ours, and its id counts by symbol.
         return [{**trade, "clientOrderId": None, "info": {}} for trade in trades]
 
@@ -148,10 +152,10 @@ async def test_a_symbol_that_was_delisted_keeps_no_other_from_being_traded(world
     await world.settle(bridge)
     asked = exchange._exchange.fetch_my_trades
 
-    async def delisted(symbol: str, since: int | None = None, limit: int | None = None) -> Any:
+    async def delisted(symbol: str, since: int | None, limit: int | None, params: Any = None) -> Any:
         if symbol.startswith("ETH"):
             raise BadSymbol("ETH/USDT:USDT is not listed any more")
-        return await asked(symbol, since, limit)
+        return await asked(symbol, since, limit, params)
 
     exchange._exchange.fetch_my_trades = delisted
     world.candles({"BTCUSDT": ("105", "105", "105", "105"), "ETHUSDT": ("100", "100", "100", "100")})
@@ -167,9 +171,9 @@ async def test_a_fee_in_a_third_currency_is_worth_its_price(world: World, curren
     exchange = PlainExchange(world.exchange)
     asked = exchange.fetch_my_trades
 
-    async def in_bnb(symbol: str, since: int | None = None, limit: int | None = None) -> Any:
+    async def in_bnb(symbol: str, since: int | None, limit: int | None, params: Any = None) -> Any:
         fee = {"cost": 0.01, "currency": currency}
-        return [{**trade, "fee": fee} for trade in await asked(symbol, since, limit)]
+        return [{**trade, "fee": fee} for trade in await asked(symbol, since, limit, params)]
 
     async def ticker(symbol: str) -> Any:
         assert symbol == "BNB/USDT"

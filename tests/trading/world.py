@@ -322,11 +322,14 @@ class World:
             """
             select x.venue_trade_id, o.client_order_id, x.price, x.amount, x.fee_cost
             from public.trade_executions x join public.orders o on o.id = x.order_id
-            where x.user_id = %s order by x.venue_trade_id::int
+            where x.user_id = %s order by regexp_replace(x.venue_trade_id, '^.*#', '')::int
             """,
             self.user,
         )
         trades = self.exchange.paper_engine.trades
+        # Where a venue numbers the fills of each symbol, the symbol is part of the number.
+        for row in recorded:
+            row["venue_trade_id"] = row["venue_trade_id"].rpartition("#")[2]
         assert [tuple(row.values()) for row in recorded] == [
             (str(t.id), t.client_id, t.price, t.amount, t.fee) for t in trades
         ]

@@ -15,6 +15,10 @@ from typing import Any, Literal
 # How a stop that opens a position is asked for: as a stop loss; by its trigger alone; or by its trigger and
 # the direction from which the price comes to it.
 StopEntry = Literal["stop_loss", "trigger", "directed"]
+# How the trigger price of a resting stop is changed in place: as the order's, or as the algorithm's.
+Amend = Literal["trigger", "algo"]
+# How an order is asked for: itself, by a listing that takes our id, or in listings, one by one.
+Lookup = Literal["order", "filter", "listing"]
 # How the next page of fills is asked for: on from the last id, by the venue's cursor, back from the oldest.
 Paging = Literal["id", "cursor", "backwards"]
 
@@ -26,9 +30,11 @@ class ClientIds:
     pattern: str = r"[.A-Z:/a-z0-9_-]{1,36}"
     most: int = 32
     mark: str = ""
-    # ccxt's parameter for it, and a second one for conditional orders where ccxt names it wrongly.
+    # ccxt's parameter for it; a second one for conditional orders, where ccxt sends it under a wrong name;
+    # and the one to ask by, where that differs.
     parameter: str = "clientOrderId"
     conditional: str | None = None
+    asked_by: str = "clientOrderId"
 
     def sent(self, client_order_id: str) -> str:
         """The id as it is given to ccxt. Raises ValueError for one that the venue would refuse."""
@@ -51,6 +57,8 @@ class Fills:
     window: timedelta | None = None
     # The venue numbers all fills of an account, so that asking by number misses none.
     counted: bool = False
+    # The same number comes again on another symbol.
+    numbered_by_symbol: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,7 @@ class Capabilities:
     attaches_unnamed: bool = False
     # Two orders of which one cancels the other, as one request.
     oco: bool = False
-    # The trigger price of a resting stop can be changed in place.
-    amend: bool = False
+    amend: Amend | None = None
     reduce_only: bool = True
     post_only: bool = True
     stop_entry: StopEntry | None = "stop_loss"
@@ -77,8 +84,9 @@ class Capabilities:
     trigger_books: tuple[Mapping[str, Any], ...] = ()
     # A stop that triggered goes on as another order, under which its fills are told.
     triggers_anew: bool = False
-    # Orders are found by our id in listings only, since ccxt or the venue does not ask by it.
-    listed_only: bool = False
+    lookup: Lookup = "order"
+    # The kind of conditional order that a cancel has to name.
+    cancel_filter: str | None = None
     # Cancels every order by itself when the bridge is silent.
     dead_man: bool = False
     bulk_cancel: bool = False
@@ -97,19 +105,18 @@ class Capabilities:
 _WEEK = timedelta(days=7)
 _BINANCE = Capabilities(
     # Ids are unique among open orders only: asking comes before sending again, always.
-    client_ids=ClientIds(pattern=r"[.A-Z:/a-z0-9_-]{1,36}"),
-    fills=Fills(page=1000, paging="id"),
+    fills=Fills(page=1000, numbered_by_symbol=True),
     streams=("watch_orders",),
     bulk_cancel=True,
     options={"fetchCurrencies": False, "fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False},
 )
 _BYBIT = Capabilities(
     attaches_unnamed=True,
-    amend=True,
+    amend="trigger",
     dead_man=True,
     bulk_cancel=True,
-    listed_only=True,
-    client_ids=ClientIds(pattern=r"[A-Za-z0-9_-]{1,36}", parameter="clientOrderId"),
+    lookup="filter",
+    client_ids=ClientIds(pattern=r"[A-Za-z0-9_-]{1,36}", asked_by="orderLinkId"),
     fills=Fills(page=100, paging="cursor", window=_WEEK),
     streams=("watch_orders", "watch_my_trades"),
     # These name the account as unified; without them ccxt asks for rights that a trading key need not have.
@@ -117,13 +124,13 @@ _BYBIT = Capabilities(
 )
 _OKX = Capabilities(
     attaches_unnamed=True,
-    amend=True,
+    amend="algo",
     dead_man=True,
     trigger_books=({"trigger": True, "ordType": "conditional"}, {"trigger": True}),
     triggers_anew=True,
     stop_entry="trigger",
     client_ids=ClientIds(pattern=r"[A-Za-z0-9]{1,32}", conditional="algoClOrdId"),
-    fills=Fills(page=100, paging="backwards", window=timedelta(days=3)),
+    fills=Fills(page=100, paging="backwards", numbered_by_symbol=True),
     streams=("watch_orders",),
 )
 # On spot a resting stop binds the balance that the take profit or an exit needs, and nothing is reduce-only.
@@ -134,7 +141,7 @@ _KRAKEN = Capabilities(
     **_BRIDGED,
     dead_man=True,
     bulk_cancel=True,
-    listed_only=True,
+    lookup="listing",
     client_ids=ClientIds(pattern=r"[0-9a-f]{32}"),
     fills=Fills(page=50, paging="backwards"),
     streams=("watch_orders", "watch_my_trades"),
@@ -142,7 +149,7 @@ _KRAKEN = Capabilities(
 )
 _COINBASE = Capabilities(
     **_BRIDGED,
-    listed_only=True,
+    lookup="listing",
     client_ids=ClientIds(pattern=r".{1,128}", parameter="client_order_id"),
     fills=Fills(page=1000, paging="backwards"),
     streams=("watch_orders",),
@@ -151,7 +158,7 @@ _COINBASE = Capabilities(
 _GATE = Capabilities(
     **_BRIDGED,
     bulk_cancel=True,
-    listed_only=True,
+    lookup="listing",
     client_ids=ClientIds(pattern=r"t-[0-9A-Za-z_.-]{1,26}", most=26, mark="t-"),
     fills=Fills(page=1000, paging="backwards", window=timedelta(days=30)),
     streams=("watch_orders", "watch_my_trades"),
@@ -172,9 +179,9 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
         _BINANCE,
         trigger_books=({"trigger": True},),
         triggers_anew=True,
-        fills=Fills(page=1000, paging="id", window=_WEEK),
+        fills=Fills(page=1000, numbered_by_symbol=True, window=_WEEK),
     ),
-    ("bybit", "spot"): replace(_BYBIT, **_SPOT, stop_entry="trigger"),
+    ("bybit", "spot"): replace(_BYBIT, **_SPOT, stop_entry="trigger", cancel_filter="tpslOrder"),
     ("bybit", "usdm"): replace(_BYBIT, stop_entry="directed"),
     ("okx", "spot"): replace(_OKX, **_SPOT),
     ("okx", "usdm"): replace(_OKX, contracts=True),
@@ -186,9 +193,8 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
 # A venue that nobody verified: plain orders by ccxt's unified way, and the bridge does the rest.
 UNVERIFIED = Capabilities(
     **_BRIDGED,
-    listed_only=True,
+    lookup="listing",
     post_only=False,
-    reduce_only=False,
     fills=Fills(page=100, paging="backwards"),
 )
 

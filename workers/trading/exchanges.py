@@ -14,9 +14,11 @@ from shared.errors import ConfigurationError
 from shared.identity import floor_ms
 from shared.market import Market
 from shared.vault import Sealed, Vault
-from workers.trading.capabilities import capabilities_of
+from workers.trading.capabilities import TABLE, UNVERIFIED, capabilities_of
+from workers.trading.catalogue import Catalogue, SessionFactory
 from workers.trading.ledger import Account
 from workers.trading.paper import PaperExchange
+from workers.trading.traffic import Traffic
 from workers.trading.venue import Venue, ccxt_class
 
 # Makes the exchange of an account; tests hand in their own.
@@ -27,15 +29,22 @@ class Exchanges:
     """Makes the exchanges of accounts: the paper exchange, or ccxt's with the account's keys.
 
     `folder` keeps the paper accounts over restarts; without one they live as long as the process.
+    `session_factory` makes the sessions that ccxt sends and listens through; without one it makes its own.
     """
 
     def __init__(
-        self, clock: Clock, market: Market, folder: Path | None = None, master_key: str | None = None
+        self,
+        clock: Clock,
+        market: Market,
+        folder: Path | None = None,
+        master_key: str | None = None,
+        session_factory: SessionFactory | None = None,
     ) -> None:
         self._clock = clock
         self._market = market
         self._folder = folder
         self._master_key = master_key
+        self._session_factory = session_factory
 
     async def __call__(self, account: Account) -> Any:
         """The exchange of this account, not connected yet. Raises ConfigurationError or VaultError."""
@@ -64,15 +73,21 @@ class Exchanges:
             key_version=int(account.sealed["key_version"]),
         )
         keys = Vault.from_text(self._master_key).open(account.user_id, account.id, sealed)
-        exchange = ccxt_class(account.venue)(
-            {
-                **keys,
-                "enableRateLimit": True,
+        kind = "swap" if account.market == "usdm" else "spot"
+        row = TABLE.get((account.venue, account.market), UNVERIFIED)
+        config: dict[str, Any] = {
+            **keys,
+            "enableRateLimit": True,
+            "options": {
+                **row.options,
+                "defaultType": kind,
                 # A timed-out order may have been taken: ccxt must never send one again by itself.
                 "maxRetriesOnFailure": 0,
-                "options": {"defaultType": "swap" if account.market == "usdm" else "spot"},
-            }
-        )
+            },
+        }
+        if self._session_factory is not None:
+            config["session"] = self._session_factory()
+        exchange = ccxt_class(account.venue)(config)
         if account.sandbox:
             _enter_sandbox(exchange, account)
         return exchange
@@ -92,6 +107,16 @@ def _enter_sandbox(exchange: Any, account: Account) -> None:
         ) from error
 
 
-def venue_of(exchange: Any, market: str) -> Venue:
-    """The bridge's edge to this exchange."""
-    return Venue(exchange, capabilities_of(exchange, market))
+def venue_of(
+    exchange: Any,
+    market: str,
+    catalogue: Catalogue | None = None,
+    traffic: Traffic | None = None,
+    wake: Callable[[], None] | None = None,
+) -> Venue:
+    """The bridge's edge to this exchange. `wake` is called when the venue tells of something."""
+    data = None if catalogue is None else catalogue.source_of(exchange)
+    venue = Venue(exchange, capabilities_of(exchange, market), traffic, data)
+    if wake is not None:
+        venue.listen(wake)
+    return venue

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,15 +16,20 @@ import structlog
 from ccxt.base.errors import ExchangeError, OperationFailed
 
 from shared.errors import OrderDenied
-from shared.money import ZERO, add, money
+from shared.money import ZERO, add, money, subtract, text
 from workers.trading.book import Book
 from workers.trading.orders import Order
 from workers.trading.outcome import describe
 from workers.trading.policy import Policy
 from workers.trading.reconciliation import Findings, VenueOrder, VenueTrade, reconcile
+from workers.trading.stream import NOTHING
 from workers.trading.venue import Venue
+from workers.trading.wording import is_conditional
 
 log = structlog.get_logger(__name__)
+
+# After so many times our stops say nothing of a fill, it is somebody else's.
+_ASKED_ABOUT = 5
 
 
 class Hearing:
@@ -43,6 +49,12 @@ class Hearing:
         self._newest: int | None = None
         # Symbols whose trades could not be read: the time to read from does not move on.
         self._deaf: set[str] = set()
+        # When the account is asked once more after a connect.
+        self._settle_at: datetime | None = None
+        # Orders under which fills came that nobody knows, and how often our stops were asked about them.
+        self._strange: Counter[str] = Counter()
+        # What the record holds and the venue does not, by symbol and side, as of the last sweep.
+        self.short: dict[tuple[str, str], Decimal] = {}
         self._ask_at: dict[str, datetime] = {}
         self._absent: Counter[str] = Counter()
 
@@ -61,25 +73,39 @@ class Hearing:
         if activity is not None:
             unswept = activity != self._swept_activity and self._is_sweep_due(now)
             return activity != self._activity or unswept
+        stream = self._venue.stream
+        if stream is not None and stream.has_rung:
+            return True
         # A venue that cannot be looked at for free is asked as long as something of ours is there.
-        return now >= self._asked_at + self._policy.poll_every and bool(self._book.live_orders())
+        return self._is_poll_due(now) and bool(self._book.live_orders())
 
     async def listen(self, now: datetime) -> Findings:
         """Ask the venue for what is new, and compare. Raises what ccxt raises."""
-        activity = self._venue.activity
-        sweep = self._is_sweep_due(now)
+        activity, stream = self._venue.activity, self._venue.stream
+        # Taken before asking: what rings meanwhile rings again.
+        news = NOTHING if stream is None else stream.take()
+        if news.catch_up:
+            self._settle_at = now + self._policy.settle
+        sweep = news.catch_up or self._is_sweep_due(now)
         orders = self._book.orders
         live = [order for order in self._book.live_orders() if order.managed_by == "venue"]
         symbols = {order.symbol for order in live}
+        polled = sweep or self._asked_at is None or self._is_poll_due(now)
+        if news.symbols is not None and not polled:
+            symbols &= news.symbols
         trades = await self._new_trades(symbols)
         seen: list[VenueOrder] = []
         if sweep:
             for symbol in sorted(symbols):
                 seen += await self._open_orders(symbol)
+            await self._compare_holdings()
         first = reconcile(orders, seen, trades, self._book.recorded)
         seen += await self._ask(self._unheard(live, first, seen, sweep=sweep))
+        seen += await self._ask(self._suspects(live, trades, seen))
         found = await self._complete(reconcile(orders, seen, trades, self._book.recorded), seen, trades)
-        self._next = (activity, now)
+        if stream is not None and stream.is_healthy and not news and self._is_late(found, now):
+            stream.distrust("polling found fills of which it told nothing")
+        self._next = (activity, now) if polled or activity is not None else None
         return found
 
     async def compare(self, seen: list[VenueOrder], ask: Iterable[Order]) -> Findings:
@@ -89,6 +115,8 @@ class Hearing:
 
     def heard(self) -> None:
         """What `listen` found is in the record: go on from there."""
+        if self._venue.stream is not None:
+            self._venue.stream.done()
         if self._next is None:
             return
         self._activity, now = self._next
@@ -130,6 +158,71 @@ class Hearing:
     def _is_sweep_due(self, now: datetime) -> bool:
         return self._swept_at is None or now >= self._swept_at + self._policy.sweep_every
 
+    def _is_poll_due(self, now: datetime) -> bool:
+        stream, asked_at = self._venue.stream, self._asked_at
+        if asked_at is None or (self._settle_at is not None and asked_at < self._settle_at <= now):
+            return True
+        rings = stream is not None and stream.is_healthy
+        return now >= asked_at + (self._policy.poll_streaming if rings else self._policy.poll_every)
+
+    def _is_late(self, found: Findings, now: datetime) -> bool:
+        """Whether some of these fills should have been told of by now."""
+        told_by = now - self._policy.settle
+        return any(datetime.fromisoformat(fill["executed_at"]) < told_by for fill in found.fills)
+
+    async def _compare_holdings(self) -> None:
+        """Tell of positions of ours that the venue does not hold: a person or the venue closed them."""
+        if self._venue.is_authoritative:
+            return
+        expected: dict[tuple[str, str], Decimal] = {}
+        for trade in self._book:
+            position = trade.position
+            if position is not None and position.is_open:
+                key = (position.symbol, position.side)
+                expected[key] = add(expected.get(key, ZERO), position.amount)
+        if not expected:
+            self.short = {}
+            return
+        holdings = await self._venue.holdings(sorted({symbol for symbol, _ in expected}))
+        self.short = {}
+        for (symbol, side), amount in expected.items():
+            rules = await self._venue.rules(symbol)
+            spot = holdings.balances.get(rules.base, ZERO)
+            held = spot if rules.spot else holdings.positions.get((symbol, side), ZERO)
+            # On spot the fee of a buy is taken from what was bought.
+            if held < subtract(amount, rules.lot):
+                self.short[symbol, side] = subtract(amount, held)
+                log.error("holdings_differ", symbol=symbol, side=side, ours=text(amount), venue=text(held))
+
+    def _suspects(self, live: list[Order], trades: list[VenueTrade], seen: list[VenueOrder]) -> list[Order]:
+        """Conditional orders that may be behind fills of orders that nobody knows.
+
+        A stop that triggered goes on under another id, which only the stop itself names.
+        """
+        if not self._venue.capabilities.triggers_anew:
+            return []
+        orders = self._book.orders
+        known = {order.venue_order_id for order in orders.values()}
+        known |= {answer.fills_as for answer in seen} | {answer.venue_order_id for answer in seen}
+        strange = {
+            trade.venue_order_id: trade.symbol
+            for trade in trades
+            if trade.client_order_id not in orders
+            and trade.venue_order_id not in known
+            and self._strange[trade.venue_order_id] < _ASKED_ABOUT
+        }
+        self._strange.update(strange)
+        symbols = set(strange.values())
+        told = {answer.client_order_id for answer in seen if answer.fills_as is not None}
+        return [
+            order
+            for order in live
+            if order.symbol in symbols
+            and order.is_confirmed
+            and is_conditional(order)
+            and order.client_order_id not in told
+        ]
+
     def _doubtful(self) -> list[Order]:
         """In order of signal and leg: an entry before the legs that were sent with it."""
         waiting: list[Order] = []
@@ -170,7 +263,19 @@ class Hearing:
             return found
         # Some venues answer "not found" for an order that is only not indexed yet, and list it as open.
         listed = await self._venue.open_orders(order.symbol)
-        return next((one for one in listed if one.client_order_id == order.client_order_id), None)
+        named = next((one for one in listed if one.client_order_id == order.client_order_id), None)
+        return named or await self._find_by_fills(order)
+
+    async def _find_by_fills(self, order: Order) -> VenueOrder | None:
+        """An order that filled at once may be in no listing yet, and its fills name it."""
+        if self._venue.is_authoritative or order.sent_at is None:
+            return None
+        trades = await self._venue.trades(order.symbol, order.sent_at - self._policy.overlap)
+        ours = [trade for trade in trades if trade.client_order_id == order.client_order_id]
+        if not ours:
+            return None
+        filled = add(*(trade.amount for trade in ours))
+        return VenueOrder(ours[0].venue_order_id, order.client_order_id, "open", order.amount, filled)
 
     def _is_proven_absent(self, order: Order) -> bool:
         self._absent[order.client_order_id] += 1

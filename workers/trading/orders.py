@@ -77,6 +77,8 @@ class Order:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     reduce_only: bool = False
+    # Refused rather than filled at once: it only ever adds to the book.
+    post_only: bool = False
     managed_by: ManagedBy = "venue"
     # Placed by the venue itself when its entry fills; never sent alone.
     attached: bool = False

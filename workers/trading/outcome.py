@@ -1,17 +1,20 @@
 """What an answer to an order command means. Only the venue can say that an order does not exist.
 
-| answer                                                    | outcome    |
-|-----------------------------------------------------------|------------|
-| acknowledged                                              | confirmed  |
-| a definite refusal (ExchangeError)                        | rejected   |
-| "this client order id was used before"                    | unresolved |
-| timeout, disconnect, 5xx, unparsable (OperationFailed)    | unresolved |
-| any exception that is not ccxt's                          | it rises; the order stays `intended`, which |
-|                                                           | is treated like unresolved                  |
+| answer                                                       | outcome    |
+|--------------------------------------------------------------|------------|
+| acknowledged                                                 | confirmed  |
+| a definite refusal: ExchangeError that names its reason      | rejected   |
+| "invalid key" although the key worked before (Binance -2015) | rejected   |
+| "this client order id was used before"                       | unresolved |
+| an error of the venue itself, or one that names no reason    | unresolved |
+| timeout, disconnect, 5xx, unparsable (OperationFailed)       | unresolved |
+| any exception that is not ccxt's                             | it rises; the order stays `intended`, which |
+|                                                              | is treated like unresolved                  |
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,31 +40,69 @@ class Verdict:
 
 # No venue raises DuplicateOrderId: duplicates come as InvalidOrder or BadRequest and tell by code or text.
 _DUPLICATE_MARKS = (
-    "duplicate",
+    "duplicat",
     "-4116",  # Binance USD-M: ClientOrderId is duplicated
+    "-20132",  # Binance: the client algo id is duplicated
+    "51011",  # OKX: Duplicated order ID
     "51016",  # OKX: Duplicated client order ID
+    "12141",  # Bybit: Duplicate clientOrderId
     "170141",  # Bybit spot: Duplicate clientOrderId
+    "110030",  # Bybit: Duplicate orderId
     "110072",  # Bybit: OrderLinkedID is duplicate
 )
+# Troubles of the venue's own that ccxt hands on as if they were refusals: the order may be in the book.
+_TROUBLES = frozenset(
+    {
+        "-1000",  # Binance: unknown error while processing the request
+        "-1001",  # Binance: internal error, unable to process the request
+        "-1006",  # Binance: unexpected response from the message bus, execution status unknown
+        "-1007",  # Binance: timeout, send status unknown
+        "10000",  # Bybit: server timeout
+        "10016",  # Bybit: internal server error, or service restarting
+        "10019",  # Bybit: service restarting
+        "170001",  # Bybit spot: internal error
+        "170007",  # Bybit spot: timeout waiting for response from backend server
+        "170032",  # Bybit spot: network error
+        "131200",  # Bybit: service error
+        "50001",  # OKX: service temporarily unavailable
+        "50004",  # OKX: endpoint request timeout, neither success nor failure
+        "50013",  # OKX: systems are busy
+        "50026",  # OKX: system error
+        "51149",  # OKX: order timed out
+        "51054",  # OKX: request timed out
+    }
+)
+# Binance: no such key, address or right. ccxt calls it DDoSProtection once the key has worked, for it comes
+# with temporary bans as well; refused the order was either way.
+_NO_RIGHT = "-2015"
+# The venue's own code in the text of an error, as JSON has it: {"code":-2010, …}, {"retCode":110007, …}.
+_CODE = re.compile(r'"(?:code|retCode|ret_code|sCode)"\s*:\s*"?(-?\d+)"?')
 
 
 def judge(error: errors.BaseError) -> Verdict:
     """The outcome of an order whose placing raised `error`."""
     message = describe(error)
-    if isinstance(error, errors.OperationFailed | errors.ExchangeClosedByUser):
-        return Verdict(Outcome.UNRESOLVED, "order_unresolved", message)
+    codes = set(_CODE.findall(str(error)))
+    unresolved = Verdict(Outcome.UNRESOLVED, "order_unresolved", message)
+    if _NO_RIGHT in codes:
+        return Verdict(Outcome.REJECTED, "account_inactive", message)
+    if codes & _TROUBLES or isinstance(error, errors.OperationFailed | errors.ExchangeClosedByUser):
+        return unresolved
     if isinstance(error, errors.DuplicateOrderId) or _is_duplicate(error):
         # The order that we sent before is there: it has to be asked for, not given up.
-        return Verdict(Outcome.UNRESOLVED, "order_unresolved", message)
+        return unresolved
     if isinstance(error, errors.InsufficientFunds):
         return Verdict(Outcome.REJECTED, "insufficient_balance", message)
     if isinstance(error, errors.BadSymbol | errors.MarketClosed | errors.ContractUnavailable):
         return Verdict(Outcome.REJECTED, "symbol_not_tradable", message)
     if isinstance(error, errors.AuthenticationError):
         return Verdict(Outcome.REJECTED, "account_inactive", message)
+    if type(error) is errors.ExchangeError and not codes:
+        # What neither ccxt nor the venue has a name for is no refusal: a page of a proxy, half an answer.
+        return unresolved
     if isinstance(error, errors.ExchangeError):
         return Verdict(Outcome.REJECTED, "order_rejected", message)
-    return Verdict(Outcome.UNRESOLVED, "order_unresolved", message)
+    return unresolved
 
 
 def describe(error: BaseException) -> str:
@@ -71,7 +112,5 @@ def describe(error: BaseException) -> str:
 
 
 def _is_duplicate(error: errors.BaseError) -> bool:
-    if not isinstance(error, errors.InvalidOrder | errors.BadRequest | errors.OperationRejected):
-        return False
     detail = str(error).lower()
-    return any(mark in detail for mark in _DUPLICATE_MARKS)
+    return isinstance(error, errors.ExchangeError) and any(mark in detail for mark in _DUPLICATE_MARKS)

@@ -19,6 +19,10 @@ class Policy:
     probe_spacing: timedelta = timedelta(seconds=4)
     # How often a venue is asked for fills while orders of ours are there.
     poll_every: timedelta = timedelta(seconds=2)
+    # The same while a stream rings when there is something: it may be wrong, so it is asked all the same.
+    poll_streaming: timedelta = timedelta(seconds=30)
+    # A venue takes a moment from the connection to the subscription, in which events are lost.
+    settle: timedelta = timedelta(seconds=3)
     # How often the open orders are compared as well: an order may end without a fill.
     sweep_every: timedelta = timedelta(minutes=15)
     # What a venue records late is asked for again.

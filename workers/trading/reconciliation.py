@@ -23,13 +23,18 @@ VenueStatus = Literal["open", "filled", "canceled", "rejected"]
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order as the venue answers it, amounts in base currency."""
+    """An order as the venue answers it, amounts in base currency.
+
+    `fills_as` is the id under which its fills are told, where a stop that triggered becomes another order.
+    """
 
     venue_order_id: str
     client_order_id: str | None
     status: VenueStatus
     amount: Decimal
     filled: Decimal
+    trigger_price: Decimal | None = None
+    fills_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class VenueTrade:
     executed_at: datetime
     is_maker: bool | None = None
     fee_rate: Decimal | None = None
+    symbol: str = ""
 
 
 @dataclass(slots=True)
@@ -73,11 +79,12 @@ def reconcile(
     """
     seen = list(seen)
     owner = {order.venue_order_id: order.client_order_id for order in orders.values() if order.venue_order_id}
-    owner |= {
-        answer.venue_order_id: answer.client_order_id
-        for answer in seen
-        if answer.client_order_id in orders and answer.client_order_id is not None
-    }
+    for answer in seen:
+        client_id = _owner_of(answer, orders, owner)
+        if client_id is not None:
+            owner[answer.venue_order_id] = client_id
+            if answer.fills_as is not None:
+                owner[answer.fills_as] = client_id
     found = Findings()
     fresh: dict[str, Decimal] = {}
     told: set[tuple[str, str]] = set()
@@ -93,12 +100,15 @@ def reconcile(
         fresh[client_id] = add(fresh.get(client_id, ZERO), trade.amount)
         found.fills.append(_fill(client_id, trade))
     for answer in seen:
-        client_id = (
-            answer.client_order_id if answer.client_order_id in orders else owner.get(answer.venue_order_id)
-        )
+        client_id = _owner_of(answer, orders, owner)
         if client_id is not None:
             _compare(orders[client_id], answer, fresh.get(client_id, ZERO), found)
     return found
+
+
+def _owner_of(answer: VenueOrder, orders: Mapping[str, Order], owner: Mapping[str, str]) -> str | None:
+    named = answer.client_order_id
+    return named if named is not None and named in orders else owner.get(answer.venue_order_id)
 
 
 def _compare(order: Order, answer: VenueOrder, fresh: Decimal, found: Findings) -> None:

@@ -23,11 +23,13 @@ from shared.role import Call
 from shared.settings import Settings
 from shared.wakes import Wakes
 from shared.work import Work
+from workers.trading.catalogue import Catalogue
 from workers.trading.desk import Desk
 from workers.trading.exchanges import Exchanges, OpenExchange, venue_of
 from workers.trading.ledger import Account, Ledger
 from workers.trading.outcome import describe
 from workers.trading.policy import Policy
+from workers.trading.sessions import session_factory_of
 
 log = structlog.get_logger(__name__)
 
@@ -77,9 +79,11 @@ class TradingRole:
         self._only = None if only is None else frozenset(only)
         self._monotonic = monotonic
         master_key = settings.sigtrail_master_key if settings is not None else None
+        sessions = session_factory_of(settings)
         self._exchanges = exchanges or Exchanges(
-            clock, market, state, master_key.get_secret_value() if master_key is not None else None
+            clock, market, state, master_key.get_secret_value() if master_key is not None else None, sessions
         )
+        self._catalogue = Catalogue(sessions)
         self._desks: dict[UUID, Desk] = {}
         self._reopen_at: dict[UUID, datetime] = {}
         # Accounts whose exchange could not be made, and when to look at them again.
@@ -122,6 +126,7 @@ class TradingRole:
         desks, self._desks = list(self._desks.values()), {}
         for desk in desks:
             await desk.close()
+        await self._catalogue.close()
         if claimed:
             await work.release(self._call, "trading", [w.reference() for w in claimed], self._clock.now())
         if desks:
@@ -161,7 +166,7 @@ class TradingRole:
             return
         desk = Desk(
             account,
-            venue_of(exchange, account.market),
+            venue_of(exchange, account.market, self._catalogue, wake=lambda: self._wakes.nudge(self.name)),
             self._ledger,
             self._clock,
             self._market,

@@ -1,0 +1,47 @@
+"""What is public at a venue, asked for once and shared by all of its accounts: markets and prices.
+
+A second connection of ccxt's, without keys: its questions queue on their own, so that no cancel waits behind
+them, and a hundred accounts hold one list of markets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+from ccxt.async_support.base.exchange import Exchange
+
+SessionFactory = Callable[[], aiohttp.ClientSession]
+
+
+class Catalogue:
+    """The public side of venues, by venue, market and sandbox. Closed by whoever made it."""
+
+    def __init__(self, session_factory: SessionFactory | None = None) -> None:
+        self._session_factory = session_factory
+        self._sources: dict[tuple[str, str, str], Any] = {}
+
+    def source_of(self, exchange: Any) -> Any:
+        """The public connection beside an account's; the exchange itself where it is its own market."""
+        if not isinstance(exchange, Exchange) or exchange.id == "paper":
+            return exchange
+        # A sandbox is known by its addresses.
+        key = (exchange.id, str(exchange.options.get("defaultType")), str(exchange.urls.get("api")))
+        source = self._sources.get(key)
+        if source is None:
+            config: dict[str, Any] = {"enableRateLimit": True, "options": dict(exchange.options)}
+            if self._session_factory is not None:
+                config["session"] = self._session_factory()
+            source = self._sources[key] = type(exchange)(config)
+            source.urls = exchange.urls
+        return source
+
+    async def close(self) -> None:
+        """Close the public connections."""
+        sources, self._sources = list(self._sources.values()), {}
+        for source in sources:
+            session = None if source.own_session else source.session
+            await source.close()
+            if session is not None:
+                await session.close()
