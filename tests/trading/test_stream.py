@@ -176,7 +176,6 @@ async def test_a_fill_that_ccxt_cannot_read_is_survived_by_its_own_client() -> N
         "N": "NEWCOIN",
         "T": 2,
         "t": 1,
-        "O": 1,
         "Z": "50",
     }
     try:

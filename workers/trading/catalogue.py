@@ -34,6 +34,7 @@ class Catalogue:
             if self._session_factory is not None:
                 config["session"] = self._session_factory()
             source = self._sources[key] = type(exchange)(config)
+            source.timeout_on_exit = exchange.timeout_on_exit
             source.urls = exchange.urls
         return source
 

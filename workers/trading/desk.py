@@ -263,6 +263,8 @@ class Desk:
         """Record what commands came to, and what the venue says of orders that they left in doubt."""
         for order in results.ask:
             self._hearing.doubt(order, self._clock.now())
+        for order in results.unsent:
+            self._hearing.put_off(order, self._clock.now())
         try:
             found = await self._hearing.compare(results.seen, [o for o in results.ask if o.is_confirmed])
         except BaseError:

@@ -45,6 +45,8 @@ class Exchanges:
         self._folder = folder
         self._master_key = master_key
         self._session_factory = session_factory
+        # What these exchanges share; whoever made this closes it.
+        self.catalogue = Catalogue(session_factory)
 
     async def __call__(self, account: Account) -> Any:
         """The exchange of this account, not connected yet. Raises ConfigurationError or VaultError."""
@@ -88,6 +90,9 @@ class Exchanges:
         if self._session_factory is not None:
             config["session"] = self._session_factory()
         exchange = ccxt_class(account.venue)(config)
+        if self._session_factory is not None:
+            # ccxt waits after closing for its own sessions' sake; these close for themselves.
+            exchange.timeout_on_exit = 0
         if account.sandbox:
             _enter_sandbox(exchange, account)
         return exchange

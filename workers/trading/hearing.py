@@ -56,6 +56,8 @@ class Hearing:
         # What the record holds and the venue does not, by symbol and side, as of the last sweep.
         self.short: dict[tuple[str, str], Decimal] = {}
         self._ask_at: dict[str, datetime] = {}
+        # Doubtful orders of which we know ourselves that the last try never left.
+        self._unsent: set[str] = set()
         self._absent: Counter[str] = Counter()
 
     def begin(self, since: datetime | None, now: datetime) -> None:
@@ -133,6 +135,11 @@ class Hearing:
         wait = 0 if self._venue.is_authoritative else 1
         self._ask_at[order.client_order_id] = now + wait * self._policy.probe_spacing
 
+    def put_off(self, order: Order, now: datetime) -> None:
+        """This order was not sent: it is absent for certain, and may be sent with the next look."""
+        self._unsent.add(order.client_order_id)
+        self._ask_at[order.client_order_id] = now
+
     async def probe(self, now: datetime) -> tuple[Findings, list[Order]]:
         """Ask for doubtful orders that are due. Answers what is known of those that exist, and those that are
         proven absent."""
@@ -142,6 +149,10 @@ class Hearing:
             if self._ask_at.get(order.client_order_id, now) > now:
                 continue
             self._ask_at[order.client_order_id] = now + self._policy.probe_spacing
+            if order.client_order_id in self._unsent:
+                self._unsent.discard(order.client_order_id)
+                absent.append(order)
+                continue
             try:
                 found = await self._find(order)
             except OperationFailed as error:

@@ -83,7 +83,9 @@ class TradingRole:
         self._exchanges = exchanges or Exchanges(
             clock, market, state, master_key.get_secret_value() if master_key is not None else None, sessions
         )
-        self._catalogue = Catalogue(sessions)
+        self._catalogue = (
+            self._exchanges.catalogue if isinstance(self._exchanges, Exchanges) else Catalogue(sessions)
+        )
         self._desks: dict[UUID, Desk] = {}
         self._reopen_at: dict[UUID, datetime] = {}
         # Accounts whose exchange could not be made, and when to look at them again.

@@ -14,6 +14,7 @@ from workers.trading.book import Book
 from workers.trading.orders import Leg, Order
 from workers.trading.outcome import Outcome, describe, judge
 from workers.trading.reconciliation import VenueOrder
+from workers.trading.traffic import Withheld
 from workers.trading.venue import Venue
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,8 @@ class Results:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     seen: list[VenueOrder] = field(default_factory=list)
     ask: list[Order] = field(default_factory=list)
+    # Orders that were not sent at all: nothing has to be asked before they are sent again.
+    unsent: list[Order] = field(default_factory=list)
     # Commands that did not reach the venue and are given again later.
     failed: int = 0
 
@@ -41,6 +44,10 @@ async def send(venue: Venue, book: Book, orders: Iterable[Order], results: Resul
             answer = await venue.place(order, legs)
         except OrderDenied as denied:
             results.outcomes.append(_told(order, "denied", code=denied.code, message=str(denied)))
+            continue
+        except Withheld as error:
+            log.warning("order_withheld", client_order_id=order.client_order_id, reason=error.code)
+            results.unsent.append(order)
             continue
         except BaseError as error:
             verdict = judge(error)

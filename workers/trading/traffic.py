@@ -23,7 +23,7 @@ class Withheld(OperationFailed):  # type: ignore[misc]
     Like every failed operation it is tried again; unlike the others it leaves nothing to ask about.
     """
 
-    def __init__(self, message: str, *, code: str) -> None:
+    def __init__(self, message: str, *, code: str = "withheld") -> None:
         super().__init__(message)
         self.code = code
 
