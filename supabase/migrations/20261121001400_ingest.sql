@@ -69,8 +69,7 @@ create function private.judge_signals(
 language plpgsql stable
 set search_path = ''
 set plan_cache_mode = force_generic_plan
--- The days are few and the traders not many: reading all may be the fastest, though a caller forbids it for the history.
-set enable_seqscan = on
+set enable_seqscan = off
 as $$
 declare
   machine uuid := (select m.id from public.cloud_machines m where m.machine_id = token_machine);
@@ -176,7 +175,10 @@ begin
     ) h
     offset 0
   ) r
-  left join public.traders t on t.id = r.trader_id
+  -- Fenced too: joined otherwise, a batch of one signal would read all traders that there are.
+  left join lateral (
+    select o.id, o.user_id, o.market, o.status from public.traders o where o.id = r.trader_id offset 0
+  ) t on true
   left join private.partition_days open on open.day = r.made_day;
 end;
 $$;

@@ -2,7 +2,7 @@
 -- who does not watch costs nothing.
 begin;
 \ir stage.psql
-select plan(20);
+select plan(24);
 
 -- Messages of a topic so far, newest first, that this test has not seen yet.
 create temporary table seen (id uuid primary key);
@@ -59,6 +59,21 @@ update public.signals set status = 'expired', outcome_code = 'signal_stale' wher
 select pg_temp.heard(pg_temp.topic(pg_temp.ann())) as message \gset
 select is(:'message'::jsonb #> '{0,count}', '2', 'a change brings along what was held back');
 select ok(:'message'::jsonb #> '{0,rows}' @> '[{"status": "expired", "outcome_code": "signal_stale"}]', 'with the new status');
+
+-- A batch of many watchers tells those who have waited longest, so that whoever records it does not wait for all.
+create temporary table crowd as select n, gen_random_uuid() as user_id, gen_random_uuid() as trader_id from generate_series(1, 6) n;
+insert into auth.users (id, email) select user_id, 'crowd' || n || '@stage.test' from crowd;
+insert into public.traders (id, user_id, name, symbols, "interval", conditions)
+select trader_id, user_id, 'Dips', array['BTCUSDT'], '1m', array['RSI(14) < 30'] from crowd;
+insert into public.signal_watchers (user_id, watched_until, next_at)
+select user_id, now() + interval '1 minute', now() - interval '1 minute' * n from crowd;
+select is(pg_temp.ingest((select jsonb_agg(pg_temp.row(trader_id)) from crowd)) -> 'held_back', 'true', 'some of a crowd have to wait');
+select results_eq($$ select n from crowd where pg_temp.heard(pg_temp.topic(user_id)) <> '[]' order by n $$,
+  array[3, 4, 5, 6], 'those who have waited longest hear at once');
+select cmp_ok(pg_temp.as_role('signal_worker', 'stage-worker', 'select public.flush_broadcasts()')::integer, '>=', 2,
+  'the flush tells the others');
+select results_eq($$ select n from crowd where pg_temp.heard(pg_temp.topic(user_id)) #> '{0,count}' = '1' order by n $$,
+  array[1, 2], 'so that everyone heard once');
 
 -- The budget.
 insert into auth.users (id, email) select gen_random_uuid(), 'watcher' || n || '@stage.test' from generate_series(1, 47) n;

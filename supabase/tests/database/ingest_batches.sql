@@ -1,7 +1,7 @@
 -- A batch may be sent again and in any order: nothing goes in twice, and a request gets the same answer twice.
 begin;
 \ir stage.psql
-select plan(12);
+select plan(13);
 
 create function pg_temp.rows(n integer) returns jsonb language sql as $$
   select jsonb_agg(pg_temp.row(pg_temp.eli_trader(), 'S' || i || 'USDT')) from generate_series(1, n) i;
@@ -18,6 +18,13 @@ select is(pg_temp.ingest(pg_temp.rows(5)) - 'held_back', '{"inserted": 2, "dupli
 select is((select count(*) from public.signals where trader_id = pg_temp.eli_trader()), 5::bigint, 'nothing went in twice');
 select is((select count(*) from public.signal_events e join public.signals s on s.id = e.signal_id
   where s.trader_id = pg_temp.eli_trader()), 5::bigint, 'nor did an event');
+
+create function pg_temp.scans() returns bigint language sql as $$
+  select seq_scan from pg_catalog.pg_stat_xact_user_tables where relid = 'public.traders'::regclass;
+$$;
+select pg_temp.scans() as before \gset
+select pg_temp.ingest(pg_temp.rows(5)) \g /dev/null
+select is(pg_temp.scans(), :'before'::bigint, 'a batch looks up its own traders and never reads all');
 
 select is(pg_temp.request(pg_temp.rows(7), '10000000-0000-4000-8000-000000000001') -> 'inserted', '2', 'a request');
 select is(pg_temp.request(pg_temp.rows(7), '10000000-0000-4000-8000-000000000001') -> 'inserted', '2',
