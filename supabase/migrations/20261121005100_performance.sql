@@ -98,16 +98,17 @@ begin
     round(p.realized_pnl / nullif(abs(p.entry_average - p.initial_stop_loss) * p.entry_amount, 0), 4),
     round((p.entry_average - private.decimal(s.analysis_trade_plan ->> 'entry'))
       / nullif(private.decimal(s.analysis_trade_plan ->> 'entry'), 0) * case s.side when 'long' then 1 else -1 end, 8),
-    (select count(*) from public.orders o where o.signal_id = s.id),
-    (select count(*) from public.trade_executions x where x.signal_id = s.id),
+    (select count(*) from public.orders o where o.signal_id = signal_performance.signal_id),
+    (select count(*) from public.trade_executions x where x.signal_id = signal_performance.signal_id),
     case s.side when 'long' then m.highest else m.lowest end,
     case s.side when 'long' then m.lowest else m.highest end
+  -- By the id that was asked for, not by the row's: so the plan knows which day to look at.
   from public.signals s
-  left join public.positions p on p.signal_id = s.id
+  left join public.positions p on p.signal_id = signal_performance.signal_id
   left join lateral (
     select max(n.price) as highest, min(n.price) as lowest
     from public.signal_monitoring_snapshots n
-    where n.signal_id = s.id
+    where n.signal_id = signal_performance.signal_id
   ) m on true
   where s.id = signal_performance.signal_id;
 end;

@@ -28,36 +28,83 @@ $$;
 
 -- Functions: what is written ------------------------------------------------------------------------------
 
--- How a column is made of a row p of the page, its trader t and machine m: as text for a cell, or as it is for a line of
--- JSON. Refuses a name that is no column.
-create function private.export_column(name text, shape text) returns text
+-- A text as a cell of CSV as RFC 4180 has it. Spreadsheets take a cell that begins like a formula for one, and run it:
+-- such text gets an apostrophe in front. Numbers are no formulas and stay as they are.
+create function private.csv_cell(cell text) returns text
+language plpgsql immutable strict parallel safe
+set search_path = ''
+as $$
+begin
+  if cell ~ E'^[-=+@\t\r\n\uff1d\uff0b\uff0d\uff20]' and cell !~ '^[-+]?[0-9]+([.][0-9]+)?$' then
+    cell := '''' || cell;
+  end if;
+  if cell ~ E'[",\r\n]|^\\s|\\s$' then
+    return '"' || replace(cell, '"', '""') || '"';
+  end if;
+  return cell;
+end;
+$$;
+
+-- How a column becomes a cell of CSV: an expression over a row p of the page, whose p.odd says whether a text of it needs
+-- more care than most, and the cells of traders and machines. JSON holds quotes, and times come as JSON has them: both
+-- are cells in quotes. Null for a name that is no column.
+create function private.csv_column(name text) returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return case
+    when name in ('symbol', 'normalised_symbol', 'interval', 'outcome_code')
+      then format($sql$coalesce(case when p.odd then private.csv_cell(p.%1$I) else p.%1$I end, '')$sql$, name)
+    when name = 'name' then format($sql$case when p.odd then private.csv_cell(%1$s) else %1$s end$sql$,
+      'p.symbol || ''-'' || floor(extract(epoch from p.triggered_at) * 1000)::bigint')
+    when name in ('trader', 'machine')
+      then format($sql$coalesce((select n.by_id from %1$ss n) ->> p.%1$s_id::text, '')$sql$, name)
+    when name = 'tags' then $sql$coalesce('"' || replace(to_json(p.tags)::text, '"', '""') || '"', '')$sql$
+    when name in ('matched_conditions', 'original_signal', 'analysis_result', 'analysis_trade_plan')
+      then format($sql$coalesce('"' || replace(p.%I::text, '"', '""') || '"', '')$sql$, name)
+    when name like '%\_at' and private.signal_column(name) is not null
+      then format($sql$coalesce(to_json(p.%I)::text, '')$sql$, name)
+    when private.signal_column(name) is not null then format($sql$coalesce(p.%I::text, '')$sql$, name)
+  end;
+end;
+$$;
+
+-- The columns as an expression for a line of a file, its end included. Refuses a name that is no column.
+create function private.export_line(columns text[], shape text) returns text
 language plpgsql immutable
 set search_path = ''
 as $$
 declare
-  made text := case name when 'trader' then 't.name as trader' else private.signal_column(name) end;
+  made text := '';
+  name text;
+  expression text;
 begin
-  if made is null then
-    raise exception 'columns has no value %', coalesce(name, '(null)')
-      using errcode = 'invalid_parameter_value', hint = 'use columns of signals, name, trader or machine';
-  end if;
-  if shape = 'lines' then
-    return made;
-  end if;
-  return case
-    when name like '%\_at' then format('to_json(p.%I) #>> ''{}''', name)
-    when name = 'tags' then 'array_to_json(p.tags)::text'
-    when name in ('name', 'trader', 'machine') then regexp_replace(made, ' as \w+$', '')
-    else format('p.%I::text', name)
-  end;
+  foreach name in array columns loop
+    expression := case
+      when shape = 'csv' then private.csv_column(name)
+      when name = 'trader' then $sql$coalesce(((select n.by_id from traders n) -> p.trader_id::text)::text, 'null')$sql$
+      else private.signal_column(name)
+    end;
+    if expression is null then
+      raise exception 'columns has no value %', coalesce(name, '(null)')
+        using errcode = 'invalid_parameter_value', hint = 'use columns of signals, name, trader or machine';
+    end if;
+    made := made || case shape
+      when 'csv' then case when made = '' then '' else $sql$ || ',' || $sql$ end || expression
+      else format($sql$%s'%s"%s":' || %s$sql$, case when made = '' then '' else ' || ' end,
+        case when made = '' then '{' else ',' end, name, expression)
+    end;
+  end loop;
+  return made || case shape when 'csv' then $sql$ || E'\r\n'$sql$ else $sql$ || E'}\n'$sql$ end;
 end;
 $$;
 
 -- The interface -------------------------------------------------------------------------------------------
 
--- One page of an export as {"rows": [...], "next": id or null}: send next as `before`, and every filter again, until it
--- is null. shape 'cells' answers each row as an array of texts, 'lines' as the text of a JSON object. A page may be
--- short, even empty, before the end.
+-- One page of an export: its text, how many signals it holds, and where the next page begins: send next as `before`, and
+-- every filter again, until it is null. A page may be short, even empty, before the end. shape 'csv' is a line a signal
+-- without the names of the columns, 'ndjson' a JSON object a line.
 create function public.export_signals(
   traders uuid[] default null,
   symbols text[] default null,
@@ -74,81 +121,85 @@ create function public.export_signals(
   max_confidence numeric default null,
   search text default null,
   columns text[] default array['id', 'symbol', 'triggered_at', 'status'],
-  shape text default 'cells',
+  shape text default 'csv',
   page_size integer default 5000,
   before uuid default null
-) returns json
+)
+returns table (body text, signals integer, next uuid)
 language plpgsql stable
+rows 1
 set search_path = ''
 set jit = off
 set max_parallel_workers_per_gather = 0
+-- A page is kept while its traders and machines are looked up.
+set work_mem = '32MB'
+-- A walk along the index from where the last page ended; sorting would take up the whole day for each page of it.
+set enable_sort = off
+set enable_bitmapscan = off
 as $$
 declare
   began constant timestamptz := clock_timestamp();
   budget constant interval := interval '1 second';
-  conditions text;
   statement text;
-  wanted text;
   seen uuid := coalesce(before,
     public.signal_id_floor(least(greatest(coalesce(to_time, began + interval '1 day'), 'epoch'), '9999-12-31Z')));
   last constant uuid := public.signal_id_floor(least(greatest(coalesce(from_time, 'epoch'), 'epoch'), '9999-12-31Z'));
   slice record;
-  found_rows json[];
-  found_ids uuid[];
-  rows json[] := array[]::json[];
+  slice_body text;
+  slice_count integer;
+  slice_last uuid;
   width integer;
 begin
   perform private.check_query(traders, symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
     from_time, to_time, min_confidence, max_confidence, search, true, 1, columns);
-  if shape is null or shape not in ('cells', 'lines') then
-    raise exception 'shape is cells or lines, not %', coalesce(shape, '(null)') using errcode = 'invalid_parameter_value';
+  if shape is null or shape not in ('csv', 'ndjson') then
+    raise exception 'shape is csv or ndjson, not %', coalesce(shape, '(null)') using errcode = 'invalid_parameter_value';
   end if;
   if page_size is null or page_size not between 1 and 10000 then
     raise exception 'page_size lies between 1 and 10000, not %', coalesce(page_size::text, '(null)')
       using errcode = 'invalid_parameter_value';
   end if;
-  conditions := private.filter_conditions(symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
-    min_confidence, max_confidence, nullif(trim(search), ''));
-  width := case when search is null then 86400 else 3600 end;
-
-  select string_agg(private.export_column(c.name, shape), ', ' order by c.place) into wanted
-  from unnest(columns) with ordinality c (name, place);
-  if wanted is null then
+  if columns is null then
     raise exception 'columns must name at least one' using errcode = 'invalid_parameter_value';
   end if;
-  -- In order by a subquery: an aggregate that sorts carries every row through the sort.
+  width := case when search is null then 86400 else 3600 end;
+  -- In the order of the page: nothing after it sorts or joins.
   statement := format($sql$
     with page as materialized (
-      select s.* from public.signals s where s.id > $1 and s.id < $2 %s %s order by s.id desc limit $3
+      select s.*, concat_ws(' ', '', s.symbol, s.normalised_symbol, s."interval", s.outcome_code, '')
+        ~ '[^A-Za-z0-9/:._ -]|  | -' as odd
+      from public.signals s where s.id > $1 and s.id < $2 %s %s order by s.id desc limit $3
+    ), traders as materialized (
+      select jsonb_object_agg(t.id, %s) as by_id from public.traders t
+      where t.id = any (array(select distinct w.trader_id from page w))
+    ), machines as materialized (
+      select jsonb_object_agg(m.id, %s) as by_id from private.machine_names(
+        array(select distinct w.machine_id from page w where w.machine_id is not null)) m
     )
-    select array_agg(d.document), array_agg(d.id) from (
-      select p.id, %s as document from page p %s %s order by p.id desc
-    ) d$sql$,
+    select string_agg(d.line, ''), count(*), (array_agg(d.id))[$3] from (select p.id, %s as line from page p) d$sql$,
     case when traders is not null then format('and s.trader_id = any (%L)', traders) end,
-    conditions,
-    case shape
-      when 'cells' then format('array_to_json(array[%s])', wanted)
-      else format('to_json((select row_to_json(c)::text from (select %s) c))', wanted)
-    end,
-    case when 'trader' = any (columns) then 'left join public.traders t on t.id = p.trader_id' end,
-    case when 'machine' = any (columns) then 'left join private.machine_names(
-      array(select distinct w.machine_id from page w where w.machine_id is not null)) m on m.id = p.machine_id' end);
+    private.filter_conditions(symbols, statuses, outcomes, sources, machines, sides, any_tags, all_tags,
+      min_confidence, max_confidence, nullif(trim(search), '')),
+    case shape when 'csv' then 'private.csv_cell(t.name)' else 't.name' end,
+    case shape when 'csv' then 'private.csv_cell(m.machine_id)' else 'm.machine_id' end,
+    private.export_line(columns, shape));
 
+  body := '';
+  signals := 0;
   while seen > last and clock_timestamp() < began + budget loop
     select o.near, o.far into slice from private.older_slice(seen, last, width) o;
     if slice.near is null then
       seen := last;
       exit;
     end if;
-    execute statement into found_rows, found_ids using slice.far, slice.near, page_size - cardinality(rows);
-    rows := rows || coalesce(found_rows, '{}');
-    if cardinality(rows) = page_size then
-      seen := found_ids[cardinality(found_ids)];
-      exit;
-    end if;
-    seen := slice.far;
+    execute statement into slice_body, slice_count, slice_last using slice.far, slice.near, page_size - signals;
+    body := body || coalesce(slice_body, '');
+    signals := signals + slice_count;
+    seen := coalesce(slice_last, slice.far);
+    exit when slice_last is not null;
   end loop;
-  return json_build_object('rows', array_to_json(rows), 'next', case when seen > last then seen end);
+  next := case when seen > last then seen end;
+  return next;
 end;
 $$;
 
@@ -215,5 +266,6 @@ grant execute on function
     numeric, numeric, text, text[], text, integer, uuid),
   public.count_signals(uuid[], text[], text[], text[], text[], text[], text[], text[], text[], timestamptz, timestamptz,
     numeric, numeric, text),
-  private.older_slice(uuid, uuid, integer), private.export_column(text, text)
+  private.older_slice(uuid, uuid, integer), private.csv_cell(text), private.csv_column(text),
+  private.export_line(text[], text)
   to authenticated;

@@ -27,7 +27,7 @@ async def test_an_export_stops_when_its_client_leaves(tmp_path: Path) -> None:
         if path.endswith("/count_signals"):
             await send(writer, b"1000000")
         elif json.loads(body)["before"] is None:
-            await send(writer, json.dumps({"rows": [["a"]], "next": "1"}).encode())
+            await send(writer, json.dumps([{"body": "a\r\n", "signals": 1, "next": "1"}]).encode())
         else:
             # The second page takes for ever, unless whoever asked for it gives up.
             held.set()

@@ -8,7 +8,6 @@ import { z } from "zod";
 import { databaseOf } from "../_shared/database.ts";
 import { columns, filters, readParameters, single, toDatabase } from "../_shared/parameters.ts";
 import { serve } from "../_shared/serve.ts";
-import { toRecord } from "./csv.ts";
 import { type ExportPage, toStream } from "./pages.ts";
 
 const PAGE_SIZE = 5000;
@@ -41,10 +40,7 @@ const COLUMNS = [
   "analysis_trade_plan",
   "created_at",
 ];
-const FORMATS = {
-  csv: { shape: "cells", type: "text/csv; charset=utf-8; header=present" },
-  ndjson: { shape: "lines", type: "application/x-ndjson" },
-} as const;
+const TYPES = { csv: "text/csv; charset=utf-8; header=present", ndjson: "application/x-ndjson" };
 
 const schema = z.object({
   ...filters,
@@ -59,26 +55,21 @@ async function exportSignals(request: Request): Promise<Response> {
   const wanted = given.columns ?? COLUMNS;
   // The newest end is fixed now, so that the file ends however many signals arrive.
   const asked = toDatabase({ ...given, to: given.to ?? new Date(Date.now() + 86_400_000).toISOString() });
-  const question = { ...asked, columns: wanted, shape: FORMATS[format].shape, page_size: PAGE_SIZE };
+  const question = { ...asked, columns: wanted, shape: format, page_size: PAGE_SIZE };
 
-  async function read<Row>(before: string | null, signal?: AbortSignal): Promise<ExportPage<Row>> {
-    return JSON.parse(await database.call("export_signals", { ...question, before }, signal));
+  // The database writes the lines: here they only pass through.
+  async function read(before: string | null, signal?: AbortSignal): Promise<ExportPage> {
+    return JSON.parse(await database.call("export_signals", { ...question, before }, signal))[0];
   }
 
   // The first page is read before the answer begins: what is wrong with the question still has a status of its own.
-  const [total, first] = await Promise.all([
-    database.call("count_signals", asked),
-    read<(string | null)[] | string>(null),
-  ]);
-  const body = toStream<(string | null)[] | string>({
-    head: format === "csv" ? toRecord(wanted) : "",
-    write: format === "csv"
-      ? (rows) => (rows as (string | null)[][]).map(toRecord).join("")
-      : (rows) => rows.join("\n") + "\n",
+  const [total, first] = await Promise.all([database.call("count_signals", asked), read(null)]);
+  const body = toStream({
+    head: format === "csv" ? wanted.join(",") + "\r\n" : "",
     read: (before, signal) => before === null ? Promise.resolve(first) : read(before, signal),
   });
   const headers = new Headers({
-    "content-type": FORMATS[format].type,
+    "content-type": TYPES[format],
     "content-disposition": `attachment; filename="signals.${format}"`,
     "cache-control": "no-store",
   });

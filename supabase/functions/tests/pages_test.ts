@@ -3,16 +3,13 @@
 import { deepStrictEqual as same, ok, rejects } from "node:assert/strict";
 import { type ExportPage, toStream } from "../export-signals/pages.ts";
 
-const write = (rows: readonly string[]) => rows.map((row) => `${row}\n`).join("");
-
-function source(pages: ExportPage<string>[]) {
+function source(pages: ExportPage[]) {
   const asked: (string | null)[] = [];
   const signals: AbortSignal[] = [];
   return {
     asked,
     signals,
     head: "head\n",
-    write,
     read(before: string | null, signal: AbortSignal) {
       asked.push(before);
       signals.push(signal);
@@ -23,22 +20,22 @@ function source(pages: ExportPage<string>[]) {
 
 Deno.test("all pages come in order, empty ones are stepped over", async () => {
   const from = source([
-    { rows: ["a", "b"], next: "1" },
-    { rows: [], next: "2" },
-    { rows: [], next: "3" },
-    { rows: ["c"], next: "4" },
-    { rows: [], next: null },
+    { body: "a\nb\n", next: "1" },
+    { body: "", next: "2" },
+    { body: "", next: "3" },
+    { body: "c\n", next: "4" },
+    { body: "", next: null },
   ]);
   same(await new Response(toStream(from)).text(), "head\na\nb\nc\n");
   same(from.asked, [null, "1", "2", "3", "4"]);
 });
 
 Deno.test("nothing at all is a head and an end", async () => {
-  same(await new Response(toStream(source([{ rows: [], next: null }]))).text(), "head\n");
+  same(await new Response(toStream(source([{ body: "", next: null }]))).text(), "head\n");
 });
 
 Deno.test("pages are read no further ahead than two while the client takes its time", async () => {
-  const endless = Array.from({ length: 1000 }, (_, n) => ({ rows: [`${n}`], next: `${n}` }));
+  const endless = Array.from({ length: 1000 }, (_, n) => ({ body: `${n}\n`, next: `${n}` }));
   const from = source(endless);
   const reader = toStream(from).getReader();
   for (let taken = 0; taken < 10; taken += 1) await reader.read();
@@ -49,9 +46,8 @@ Deno.test("pages are read no further ahead than two while the client takes its t
 
 Deno.test("a client that goes away ends the reading, also of the page under way", async () => {
   const waiting = Promise.withResolvers<AbortSignal>();
-  const stream = toStream<string>({
+  const stream = toStream({
     head: "head\n",
-    write,
     read: (_, signal) => {
       waiting.resolve(signal);
       return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
@@ -65,12 +61,11 @@ Deno.test("a client that goes away ends the reading, also of the page under way"
 });
 
 Deno.test("an error on the way breaks the stream off", async () => {
-  const stream = toStream<string>({
+  const stream = toStream({
     head: "",
-    write,
     read: (before) =>
       before === null
-        ? Promise.resolve({ rows: ["a"], next: "1" })
+        ? Promise.resolve({ body: "a\n", next: "1" })
         : Promise.reject(new Error("database gone")),
   });
   await rejects(new Response(stream).text(), /database gone/);

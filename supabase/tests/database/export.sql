@@ -1,7 +1,7 @@
 -- An export holds what the filter shows, all of it once, newest first, and counts it beforehand.
 begin;
 \ir stage.psql
-select plan(18);
+select plan(39);
 
 select date_trunc('day', now(), 'UTC') as midnight \gset
 select set_config('test.midnight', :'midnight', false);
@@ -19,15 +19,18 @@ select pg_temp.fire('D1', :'midnight'::timestamptz - interval '1 hour', pg_temp.
 create function pg_temp.export(who uuid, size integer, arguments text default '') returns text[] language plpgsql as $$
 declare
   before uuid;
-  page json;
+  page jsonb;
   found text[] := '{}';
   pages integer := 0;
 begin
   loop
     page := pg_temp.as_role('authenticated', who::text, format(
-      'select public.export_signals(columns => array[''symbol'', ''initial_price'', ''triggered_at''], page_size => %s, before => %L %s)',
-      size, before, arguments))::json;
-    found := found || array(select r ->> 0 from json_array_elements(page -> 'rows') r);
+      'select to_jsonb(e) from public.export_signals(columns => array[''symbol'', ''initial_price'', ''triggered_at''], page_size => %s, before => %L %s) e',
+      size, before, arguments))::jsonb;
+    found := found || array(select split_part(l, ',', 1) from regexp_split_to_table(rtrim(page ->> 'body', E'\r\n'), E'\r\n') l where l <> '');
+    if (page ->> 'signals')::integer <> regexp_count(page ->> 'body', E'\r\n') then
+      raise 'a page of % signals has other lines: %', page ->> 'signals', page ->> 'body';
+    end if;
     before := page ->> 'next';
     pages := pages + 1;
     exit when before is null;
@@ -54,11 +57,11 @@ select is(pg_temp.as_role('authenticated', pg_temp.eli()::text, 'select public.c
 select is(pg_temp.as_role('authenticated', pg_temp.eli()::text, format('select public.count_signals(symbols => array[''A3'', ''C2''], to_time => %L)',
   :'midnight')), '1', 'by the same filters');
 select is(pg_temp.as_role('authenticated', pg_temp.eli()::text,
-  'select (public.export_signals(columns => array[''initial_price'', ''tags'', ''total_pnl''], page_size => 1) -> ''rows'' -> 0)::text'),
-  '["64000.5",null,"0"]', 'cells are text, money to the digit');
+  'select body from public.export_signals(columns => array[''initial_price'', ''tags'', ''total_pnl''], page_size => 1)'),
+  E'64000.5,,0\r\n', 'a cell has money to the digit and is empty for null');
 select is(pg_temp.as_role('authenticated', pg_temp.eli()::text,
-  'select (public.export_signals(columns => array[''symbol'', ''initial_price'', ''tags'', ''trader''], shape => ''lines'', symbols => array[''A1'']) -> ''rows'' ->> 0)'),
-  '{"symbol":"A1","initial_price":"64000.5","tags":null,"trader":"Eli''s dips"}', 'lines are JSON');
+  'select body from public.export_signals(columns => array[''symbol'', ''initial_price'', ''tags'', ''trader''], shape => ''ndjson'', symbols => array[''A1''])'),
+  E'{"symbol":"A1","initial_price":"64000.5","tags":null,"trader":"Eli''s dips"}\n', 'lines are JSON');
 select matches(pg_temp.as_role('authenticated', pg_temp.eli()::text, 'select public.export_signals(columns => array[''password''])'),
   '^22023 columns has no value password', 'a column that is none is named');
 select matches(pg_temp.as_role('authenticated', pg_temp.eli()::text,
@@ -68,6 +71,24 @@ select ok(pg_temp.as_role('anon', null, 'select public.export_signals()') like '
   and pg_temp.as_role('anon', null, 'select public.count_signals()') like '42501%'
   and pg_temp.as_role('signal_worker', 'stage-worker', 'select public.export_signals()') like '42501%',
   'neither an anonymous caller nor a machine takes anything away');
+
+-- Cells: what RFC 4180 wants, nothing that a spreadsheet would run, numbers as they are.
+select is(private.csv_cell(cell), written, format('%L is a cell', cell)) from (values
+  ('plain', 'plain'), ('', ''), ('ä€𝄞', 'ä€𝄞'), ('with, comma', '"with, comma"'), ('with "q" in', '"with ""q"" in"'),
+  (E'two\r\nlines', E'"two\r\nlines"'), (' edge ', '" edge "'), ('=1+1', '''=1+1'),
+  ('+cmd|'' /C calc''!A0', '''+cmd|'' /C calc''!A0'), ('-2+3', '''-2+3'), ('@SUM(A1)', '''@SUM(A1)'), (E'\t=1', E'''\t=1'),
+  (E'\r=1', E'"''\r=1"'), ('＝1+1', '''＝1+1'), ('--5', '''--5'), ('=HYPERLINK("x","y")', '"''=HYPERLINK(""x"",""y"")"'),
+  ('-0.00000000000000000001', '-0.00000000000000000001'), ('+5', '+5'), ('12345678901234567890.123', '12345678901234567890.123')
+) c (cell, written);
+-- The same through a page, whose short way must let no text by that needs care.
+select pg_temp.fire(symbol, :'midnight'::timestamptz - interval '1 hour', pg_temp.pia_trader())
+from unnest(array['=1', '-2+3', '@x', ' x', 'x ', 'a,b', 'a"b', '-5', E'a\nb', '＝1', 'A-B']) symbol;
+update public.traders set name = '=Pia, "dips" too' where id = pg_temp.pia_trader();
+select set_eq(format($$ select l from regexp_split_to_table(%L, E',1m\r\n') l where l <> '' $$,
+  pg_temp.as_role('authenticated', pg_temp.pia()::text, 'select body from public.export_signals(columns => array[''symbol'', ''interval''])')),
+  (select array_agg(private.csv_cell(s.symbol)) from public.signals s where s.user_id = pg_temp.pia()), 'every text of a page is a cell');
+select is(pg_temp.as_role('authenticated', pg_temp.pia()::text, 'select body from public.export_signals(columns => array[''trader''], symbols => array[''D1''])'),
+  E'"''=Pia, ""dips"" too"\r\n', 'and so is the name of a trader');
 
 select * from finish();
 rollback;
