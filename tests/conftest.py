@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from scripts.local_supabase import ports
 from scripts.local_supabase.cluster import Cluster
-from scripts.local_supabase.ports import free_ports
-from scripts.local_supabase.settings import Settings
+from tests import clusters
+from tests.clusters import bare_cluster
 from tests.stacks import Stack, running_stack
 
 # Tests never reach the Supabase project that the caller's environment may name.
@@ -29,12 +31,31 @@ settings.register_profile("explore", deadline=None, suppress_health_check=[Healt
 settings.load_profile("same")
 
 
+# Two processes that look for free ports at once would find the same ones: each worker has a range of its own.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    worker, workers = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    width = (ports.HIGHEST - ports.LOWEST) // workers // 4 * 4
+    ports.LOWEST += worker * width
+    ports.HIGHEST = ports.LOWEST + width
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of this run, which its workers find in their environment."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="sigtrail-"))
+    folder.chmod(0o755)
+    os.environ[clusters.FOLDER] = str(folder)
+    # What a server that was just told to end still writes is no reason to fail.
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
 @pytest.fixture(scope="session")
-def state_folder() -> Iterator[Path]:
-    """A folder that the database's user can enter too, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="sigtrail-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+def state_folder(worker_id: str) -> Path:
+    """A folder that the database's user can enter too, unlike pytest's own; each worker has one."""
+    folder = clusters.shared_folder() / worker_id
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +64,7 @@ def cluster(state_folder: Path) -> Iterator[Cluster]:
 
     `db_url` logs in as postgres, `admin_db_url` as the superuser, `settings` has the rest.
     """
-    database = Cluster(Settings(root=state_folder / "cluster").at_port(free_ports()))
+    database = bare_cluster(state_folder / "cluster")
     with database.running():
         yield database
 

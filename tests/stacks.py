@@ -12,6 +12,7 @@ from typing import Any
 from scripts.local_supabase import stack
 from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
+from tests.clusters import copy_migrated
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,15 @@ class Stack:
 
 @contextmanager
 def running_stack(root: Path, project: Path | None = None, push: bool = True) -> Iterator[Stack]:
-    """A stack in this folder on free ports until the block ends, or this process does."""
+    """A stack in this folder on free ports until the block ends, or this process does.
+
+    Without a project of its own it begins with a copy of a database that has the migrations.
+    """
     settings = Settings(root=root) if project is None else Settings(root=root, project=project)
     settings = settings.at_port(free_ports())
+    if project is None and push:
+        copy_migrated(settings)
+        push = False
     stack.start(settings, push=push, owner=os.getpid())
     try:
         yield Stack(settings)

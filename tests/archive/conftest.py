@@ -8,11 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from scripts.local_supabase import migrations
-from scripts.local_supabase.cluster import Cluster
-from scripts.local_supabase.ports import free_ports
-from scripts.local_supabase.settings import Settings as LocalSettings
 from tests.archive.history import History
+from tests.clusters import migrated_cluster
 from workers.archive.connection import Connection, archivist
 from workers.archive.day import take_lock
 from workers.archive.store import Store, open_store
@@ -21,9 +18,8 @@ from workers.archive.store import Store, open_store
 @pytest.fixture(scope="session")
 def archive_database(state_folder: Path) -> Iterator[str]:
     """The URL of a running database with the migrations, as postgres; no job runs in it."""
-    cluster = Cluster(LocalSettings(root=state_folder / "archive").at_port(free_ports()))
+    cluster = migrated_cluster(state_folder / "archive")
     with cluster.running():
-        migrations.push(cluster.settings)
         with psycopg.connect(cluster.db_url, autocommit=True) as connection:
             connection.execute("select cron.unschedule(jobid) from cron.job")
         yield cluster.db_url

@@ -8,20 +8,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from scripts.local_supabase import migrations
 from scripts.local_supabase.cluster import Cluster
-from scripts.local_supabase.ports import free_ports
-from scripts.local_supabase.settings import Settings
 from tests.audit.trail import Trail
+from tests.clusters import migrated_cluster
 from tests.database.stage import Stage
 
 
 @pytest.fixture(scope="session")
 def audit_cluster(state_folder: Path) -> Iterator[Cluster]:
     """A running database with the migrations; no job runs in it."""
-    cluster = Cluster(Settings(root=state_folder / "audit").at_port(free_ports()))
+    cluster = migrated_cluster(state_folder / "audit")
     with cluster.running():
-        migrations.push(cluster.settings)
         with psycopg.connect(cluster.db_url, autocommit=True) as connection:
             connection.execute("select cron.unschedule(jobid) from cron.job")
         yield cluster

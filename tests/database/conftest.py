@@ -8,19 +8,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from scripts.local_supabase import migrations
-from scripts.local_supabase.cluster import Cluster
-from scripts.local_supabase.ports import free_ports
-from scripts.local_supabase.settings import Settings
+from tests.clusters import migrated_cluster
 from tests.database.stage import Stage
 
 
 @pytest.fixture(scope="session")
 def database(state_folder: Path) -> Iterator[str]:
     """The URL of a running database with the baseline and the migrations, as postgres."""
-    cluster = Cluster(Settings(root=state_folder / "database").at_port(free_ports()))
+    cluster = migrated_cluster(state_folder / "database")
     with cluster.running():
-        migrations.push(cluster.settings)
         # What jobs do, the tests do themselves, when they mean it.
         with psycopg.connect(cluster.db_url, autocommit=True) as connection:
             connection.execute("select cron.unschedule(jobid) from cron.job")

@@ -37,7 +37,11 @@ def role_of(admitted: Headers | Refusal) -> Any:
     return KEYS.verify(tokens[0].decode().removeprefix("Bearer "))["role"]
 
 
-@pytest.mark.parametrize(("key", "role"), [(KEYS.publishable, "anon"), (KEYS.secret, "service_role")])
+@pytest.mark.parametrize(
+    ("key", "role"),
+    [(KEYS.publishable, "anon"), (KEYS.secret, "service_role")],
+    ids=["publishable", "secret"],
+)
 def test_an_opaque_key_stands_for_a_role(key: str, role: str) -> None:
     assert role_of(ADMISSION.admit(headers_of(apikey=key), b"")) == role
     assert role_of(ADMISSION.admit(headers_of(apikey=key, authorization=f"Bearer {key}"), b"")) == role

@@ -14,6 +14,7 @@ import psycopg
 
 from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.settings import CHECKOUT, Settings
+from tests.clusters import copy_baseline
 from tests.waiting import until
 
 FIXTURE = Path(__file__).parent / "golden" / "schema.sql"
@@ -36,6 +37,7 @@ class Database:
     def __init__(self, root: Path, first_port: int) -> None:
         self.settings = Settings(root=root).at_port(first_port)
         self.settings.save()
+        copy_baseline(self.settings)
         self._cluster = Cluster(self.settings)
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -62,6 +62,17 @@ def test_tokens_of_the_secret_and_of_the_key_are_good() -> None:
         (jwt.encode(claims(exp="soon"), SECRET), Fault.EXPIRATION),
         (jwt.encode(claims(exp=1), SECRET), Fault.EXPIRED),
     ],
+    ids=[
+        "empty",
+        "dots",
+        "other secret",
+        "unknown key",
+        "no signature",
+        "no end",
+        "no role",
+        "end soon",
+        "ended",
+    ],
 )
 def test_bad_tokens(text: str, fault: Fault) -> None:
     with pytest.raises(BadToken) as refusal:

@@ -18,7 +18,7 @@ from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.rest.app import RestApp, create_app
 from scripts.local_supabase.rest.settings import RestSettings
-from scripts.local_supabase.settings import Settings
+from tests.clusters import bare_cluster
 from tests.local_supabase.rest.cases import GOLDEN, SECRET
 from tests.local_supabase.rest.raw_http import Answer, send_raw
 from tests.local_supabase.serving import serving
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def cluster(state_folder: Path) -> Iterator[Cluster]:
     """Apart from the one that the other tests share: the databases here bring roles along."""
-    database = Cluster(Settings(root=state_folder / "rest").at_port(free_ports()))
+    database = bare_cluster(state_folder / "rest")
     with database.running():
         yield database
 

@@ -16,8 +16,8 @@ from storage3.exceptions import StorageApiError
 
 from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.gateway.app import create_app
-from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings
+from tests.clusters import bare_cluster
 from tests.local_supabase.serving import echo, serving
 
 HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def cluster(state_folder: Path) -> Iterator[Cluster]:
     """Apart from the one that the other tests share: the policies here are nobody else's."""
-    database = Cluster(Settings(root=state_folder / "storage").at_port(free_ports()))
+    database = bare_cluster(state_folder / "storage")
     with database.running():
         with psycopg.connect(database.db_url, autocommit=True) as owner:
             owner.execute((HERE / "policies.sql").read_bytes())

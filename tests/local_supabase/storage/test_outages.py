@@ -6,18 +6,16 @@ from pathlib import Path
 
 import httpx
 
-from scripts.local_supabase.cluster import Cluster
 from scripts.local_supabase.gateway.app import create_app
-from scripts.local_supabase.ports import free_ports
-from scripts.local_supabase.settings import Settings
+from tests.clusters import bare_cluster
 from tests.local_supabase.serving import echo, serving
 from tests.local_supabase.storage.conftest import Storage
 from tests.waiting import until
 
 
 async def test_an_outage_of_the_database_is_told_and_over_when_it_is(state_folder: Path) -> None:
-    settings = Settings(root=state_folder / "storage-outage").at_port(free_ports())
-    database = Cluster(settings)
+    database = bare_cluster(state_folder / "storage-outage")
+    settings = database.settings
     async with (
         serving(create_app(settings, rest=echo, auth=echo), settings.api_port),
         httpx.AsyncClient(trust_env=False, timeout=60) as http,
