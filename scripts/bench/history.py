@@ -5,7 +5,7 @@ made afterwards: some 30,000 signals a second and core."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,17 +58,14 @@ async def fill(url: str, signals: int, progress: Progress) -> None:
     """Replace the history by so many signals, the last of them now. Two days are filled at once."""
     days = _split(datetime.now(UTC))
     total = sum(day.seconds for day in days)
-    waiting = iter(days)
     done = 0
 
-    async def work() -> None:
+    async def write(connection: psycopg.AsyncConnection[Any], day: _Day) -> None:
         nonlocal done
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            for day in waiting:
-                count = round(signals * day.seconds / total)
-                await _fill_day(connection, day, count)
-                done += count
-                progress(f"{done:,} of {signals:,} signals are there")
+        count = round(signals * day.seconds / total)
+        await _fill_day(connection, day, count)
+        done += count
+        progress(f"{done:,} of {signals:,} signals are there")
 
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator:
         await operator.execute(
@@ -77,9 +74,9 @@ async def fill(url: str, signals: int, progress: Progress) -> None:
         # Out before the writers begin: taking one out locks all.
         for day in days:
             await operator.execute("select bench.take_out(%s)", (day.name,))
-        async with asyncio.TaskGroup() as writers:
-            for _ in range(WRITERS):
-                writers.create_task(work())
+        await _each(url, days, write)
+        # When nobody writes any more: a vacuum beside a writer knows no row as visible to all.
+        await _each(url, days, _vacuum_day)
         await operator.execute(
             "vacuum analyze public.signal_counts, public.traders, private.trader_tallies,"
             " private.symbol_tallies"
@@ -98,9 +95,28 @@ async def find_askers(url: str, places: Sequence[int]) -> list[Asker]:
     ]
 
 
+async def _each(
+    url: str, days: Sequence[_Day], act: Callable[[psycopg.AsyncConnection[Any], _Day], Awaitable[None]]
+) -> None:
+    """Do it for all days, so many at once as there are writers."""
+    waiting = iter(days)
+
+    async def work() -> None:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            for day in waiting:
+                await act(connection, day)
+
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(WRITERS):
+            workers.create_task(work())
+
+
 async def _fill_day(connection: psycopg.AsyncConnection[Any], day: _Day, count: int) -> None:
     await connection.execute("select bench.fill(%s, %s, %s, %s)", (day.name, day.begin, day.end, count))
     await connection.execute("select bench.put_back(%s)", (day.name,))
+
+
+async def _vacuum_day(connection: psycopg.AsyncConnection[Any], day: _Day) -> None:
     for table in ("signals", "signal_events"):
         name = psycopg.sql.Identifier("partitions", f"{table}_{day.name}")
         await connection.execute(psycopg.sql.SQL("vacuum analyze {}").format(name))
