@@ -509,7 +509,7 @@ begin
     using least(near, far), greatest(near, far), room;
     if slice_rows is not null then
       rows := rows || case when row_count > 0 then ',' else '' end || slice_rows;
-      row_count := row_count + least(cardinality(slice_ids), room);
+      row_count := row_count + cardinality(slice_ids);
     end if;
     if cardinality(slice_ids) > room then
       seen := slice_ids[room];

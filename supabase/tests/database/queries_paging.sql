@@ -1,7 +1,7 @@
 -- Pages: exact while rows arrive, change and late ones come in; a cursor that is wrong or belongs elsewhere is refused.
 begin;
 \ir stage.psql
-select plan(28);
+select plan(29);
 
 create function pg_temp.page(arguments text, who uuid default pg_temp.eli()) returns jsonb language sql as $$
   select pg_temp.as_role('authenticated', who::text, format('select public.query_signals(%s)', arguments))::jsonb;
@@ -96,6 +96,13 @@ select pg_temp.page('page_size => 1, to_time => now()') ->> 'next_cursor' as cur
 select set_config('TimeZone', 'America/New_York', true) \g /dev/null
 select is(jsonb_array_length(pg_temp.page(format('page_size => 1, to_time => now(), cursor => %L', :'cursor')) -> 'rows'), 1,
   'a cursor knows no time zone');
+
+-- What lies days apart is found in several looks and stands in one page.
+select private.open_partitions((now() at time zone 'UTC')::date - 9, (now() at time zone 'UTC')::date - 9) \g /dev/null
+select pg_temp.ingest(jsonb_build_array(pg_temp.row(pg_temp.eli_trader(), 'OLD', '9 days'), pg_temp.row(pg_temp.eli_trader(), 'OLDER', '9 days 1 s'))) \g /dev/null
+select pg_temp.page('') as page \gset
+select is(concat_ws(' ', pg_temp.symbols(:'page'), nullif(pg_temp.rest(:'page', ''), '')),
+  (select string_agg(s.symbol, ' ' order by s.id desc) from public.signals s where s.user_id = pg_temp.eli()), 'days apart, but in order');
 
 select * from finish();
 rollback;
