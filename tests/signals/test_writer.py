@@ -115,6 +115,42 @@ async def test_no_answer_keeps_the_rows_and_the_same_request_comes_again(tmp_pat
     spool.close()
 
 
+async def test_a_backlog_goes_out_in_two_batches_together(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.gate.clear()
+    spool, writer = open_writer(tmp_path, ingest, most_rows=10)
+    spool.append(rows(*range(25)))
+    sending = asyncio.create_task(writer.send())
+    await until(lambda: len(ingest.calls) == 2)
+    assert spool.pending == 25
+    ingest.gate.set()
+    assert await sending == 20
+    assert ingest.batches == [ids(*range(10)), ids(*range(10, 20))]
+    assert spool.pending == 5
+    spool.close()
+
+
+async def test_a_batch_that_was_answered_is_not_sent_again_with_the_one_before_it(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.lost = 1
+    ingest.reject = lambda row: ("in_future", "no") if row["number"] == 13 else None
+    spool, writer = open_writer(tmp_path, ingest, most_rows=10)
+    spool.append(rows(*range(25)))
+    with pytest.raises(OutcomeUnknown):
+        await writer.send()
+    assert spool.pending == 25, "the first row of the spool has no answer yet"
+    assert await writer.drain() == 25
+    assert ingest.batches == [
+        ids(*range(10)), ids(*range(10, 20)), ids(*range(10)), ids(*range(20, 25))
+    ]  # fmt: skip
+    assert ingest.requests[2] == ingest.requests[0]
+    assert writer.counts == Counter(
+        inserted=14, duplicates=10, rejected=1, rejected_in_future=1, batches=3, pending=0
+    )
+    assert len((tmp_path / "dead-letters.jsonl").read_text().splitlines()) == 1
+    spool.close()
+
+
 def test_a_request_is_named_by_its_rows() -> None:
     run = uuid4()
     one = name_request(run, [{"id": "a"}, {"id": "b"}])

@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,6 +27,9 @@ from workers.signals.spool import Entry, Spool
 log = structlog.get_logger(__name__)
 
 MOST_ROWS = 1000
+# So many batches of a backlog are under way together: one alone would leave the database idle while it is on
+# its way.
+AT_ONCE = 2
 # Under load at most one batch in this time, unless a batch is full: few large calls cost less than many.
 PACE_SECONDS = 0.1
 FIRST_PAUSE = 0.1
@@ -63,22 +67,32 @@ class Writer:
         self._on_stored = on_stored
         self._on_held_back = on_held_back
         self._more = asyncio.Event()
+        # By sequence: rows that were answered, behind others that were not and so still stand in the spool.
+        self._answered: set[int] = set()
 
     def notice(self) -> None:
         """There is more in the spool."""
         self._more.set()
 
     async def send(self) -> int:
-        """Send the oldest batch and answer how many rows left the spool; 0 when it is empty.
+        """Send the oldest rows, as at most AT_ONCE batches together, and answer how many left the spool; 0
+        when it is empty.
 
-        Raises `Unavailable` when no answer came: the rows stay, and sending them again is safe.
+        Raises `Unavailable` when no answer came: the rows stay, and sending them again is safe. A batch that
+        was answered beside one that was not is not sent again.
         """
-        entries = self._spool.peek(self._most_rows)
-        if entries:
-            await self._deliver(entries)
-            self._spool.acknowledge(entries)
-            self.counts["pending"] = self._spool.pending
-        return len(entries)
+        entries = self._spool.peek(self._most_rows * AT_ONCE)
+        waiting = [entry for entry in entries if entry.sequence not in self._answered]
+        batches = [waiting[n : n + self._most_rows] for n in range(0, len(waiting), self._most_rows)]
+        ends = await asyncio.gather(*map(self._have_answered, batches), return_exceptions=True)
+        leaving = list(takewhile(lambda entry: entry.sequence in self._answered, entries))
+        self._spool.acknowledge(leaving)
+        self._answered.difference_update(entry.sequence for entry in leaving)
+        self.counts["pending"] = self._spool.pending
+        for end in ends:
+            if end is not None:
+                raise end
+        return len(leaving)
 
     async def drain(self) -> int:
         """Send until the spool is empty; errors as `send`."""
@@ -114,6 +128,10 @@ class Writer:
                 if pause > FIRST_PAUSE:
                     log.info("writer_recovered", pending=self._spool.pending)
                 pause, self.failure = FIRST_PAUSE, None
+
+    async def _have_answered(self, entries: Sequence[Entry]) -> None:
+        await self._deliver(entries)
+        self._answered.update(entry.sequence for entry in entries)
 
     async def _deliver(self, entries: Sequence[Entry]) -> None:
         """Have these rows answered, together or, when the call as a whole is refused, in halves."""
