@@ -7,6 +7,7 @@ here an order meets it when it arrives, and every move of the price afterwards. 
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -31,12 +32,18 @@ class Tape:
     prices: dict[str, Decimal] = field(default_factory=dict)
     # Set for a test: as much is on offer until the price moves. Without an entry: all that anybody wants.
     offered: dict[str, Decimal] = field(default_factory=dict)
-    orders: Iterator[int] = field(default_factory=lambda: itertools.count(5_000_001))
     # Binance counts trades by symbol: two symbols of one account share trade ids, and so they do here.
+    # Bybit's ids are UUIDs, and none comes twice.
+    uuids: bool = False
+    orders: Iterator[int] = field(default_factory=lambda: itertools.count(5_000_001))
     trades: dict[str, Iterator[int]] = field(default_factory=dict)
 
+    def name_order(self) -> str:
+        number = next(self.orders)
+        return f"{number:08x}-0000-4000-8000-{number:012x}" if self.uuids else str(number)
+
     def number_trade(self, symbol: str) -> int:
-        return next(self.trades.setdefault(symbol, itertools.count(1_001)))
+        return next(self.trades.setdefault("" if self.uuids else symbol, itertools.count(1_001)))
 
 
 class Book(Engine):
@@ -64,7 +71,7 @@ class Book(Engine):
         self.last_price = tape.prices
         self.immediate = immediate
         self.ids_forever = ids_forever
-        self.facts: dict[str, dict[str, Any]] = {}
+        self.facts: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.fee_coin: str | None = None
         self.realized: dict[tuple[str, int], Decimal] = {}
 
@@ -73,18 +80,22 @@ class Book(Engine):
     def place(
         self, request: Request, now_ms: int, time_in_force: TimeInForce = "GTC", **facts: Any
     ) -> tuple[Order, Changes]:
-        """Take an order and let it meet the price. Raises Refused; then nothing changed."""
+        """Take an order and let it meet the price. Raises Refused; then nothing changed.
+        `dead`: the matching engine cancels it as soon as it was taken."""
         listing = self.tape.listings.get(request.symbol)
         if listing is not None and not listing.trading:
             raise Refused("closed", f"{request.symbol} is not traded any more")
         changes = self.submit(request, now_ms)
         order = self.orders[self.by_client_id[request.client_id]]
         self.facts[order.id] = {"time_in_force": time_in_force, **facts}
+        if facts.get("dead"):
+            self._end(order, "canceled", now_ms, changes)
         if self.immediate and request.trigger is None:
             if time_in_force == "FOK" and self._on_offer(request.symbol) < request.amount:
                 self._end(order, "expired", now_ms, changes)
             self._meet(request.symbol, now_ms, changes)
-        if time_in_force != "GTC" and order.status == "open" and self.immediate:
+        waits = request.trigger is not None or not self.immediate
+        if time_in_force != "GTC" and order.status == "open" and not waits:
             self._end(order, "expired", now_ms, changes)
         return order, changes
 
@@ -161,17 +172,19 @@ class Book(Engine):
         return changes
 
     def trail(self, symbol: str, price: Decimal) -> None:
-        """Let trailing stops follow a price that goes their way. `facts["trail"]` is the distance's share."""
+        """Let trailing stops follow a price that goes their way. The distance is a share of
+        the price, `facts["trail"]`, or an amount, `facts["trail_by"]`."""
         for order in self._open.get(symbol, {}).values():
-            share, asked = self.facts.get(order.id, {}).get("trail"), order.request
-            if share is None or order.triggered or asked.trigger_price is None:
+            facts, asked = self.facts[order.id], order.request
+            if order.triggered or asked.trigger_price is None or not facts.keys() & {"trail", "trail_by"}:
                 continue
+            distance = facts["trail_by"] if "trail_by" in facts else price * facts["trail"]
             step = self.rules[symbol].tick
             if asked.side == "sell":
-                wanted = (price * (1 - share) / step).to_integral_value() * step
+                wanted = ((price - distance) / step).to_integral_value() * step
                 better = wanted > asked.trigger_price
             else:
-                wanted = (price * (1 + share) / step).to_integral_value() * step
+                wanted = ((price + distance) / step).to_integral_value() * step
                 better = wanted < asked.trigger_price
             if better:
                 order.request = replace(asked, trigger_price=wanted)
@@ -232,6 +245,46 @@ class Book(Engine):
             self.realized[rule.symbol, trade.id] = gained
         if self.fee_coin is not None:
             self._charge_in(self.fee_coin, order, rule, trade, changes)
+        if rule.market == "usdm":
+            self._follow(rule.symbol, at_ms, changes)
+
+    def _follow(self, symbol: str, at_ms: int, changes: Changes) -> None:
+        """Protection of a whole position (`facts["full"]`) follows its amount, and ends with it."""
+        for order in list(self._open.get(symbol, {}).values()):
+            if not self.facts[order.id].get("full") or order.triggered:
+                continue
+            amount = self.ledger.reducible(symbol, order.request.side)
+            if not amount:
+                self._end(order, "expired", at_ms, changes)
+            elif amount != order.amount:
+                order.amount = amount
+                changes.orders[order.id] = order
+
+    def guard(self, request: Request, now_ms: int, changes: Changes, **facts: Any) -> Order:
+        """Protect a position with a conditional order of the venue's own; one of the same kind gives way."""
+        if facts.get("full"):
+            self._give_way(request, now_ms, changes)
+        order = self._place(request, now_ms, changes)
+        self.facts[order.id] = {"time_in_force": "IOC", **facts}
+        return order
+
+    def _give_way(self, request: Request, now_ms: int, changes: Changes) -> None:
+        for other in list(self._open.get(request.symbol, {}).values()):
+            facts = self.facts[other.id]
+            same = (other.request.trigger, other.request.side) == (request.trigger, request.side)
+            if facts.get("full") and same and "trail_by" not in facts:
+                self._end(other, "expired", now_ms, changes)
+
+    def _place(self, request: Request, now_ms: int, changes: Changes, parent: Order | None = None) -> Order:
+        if parent is None:
+            return super()._place(request, now_ms, changes)
+        whole = self.rules[request.symbol].market == "usdm"
+        if whole:
+            # Attached protection of futures is the position's, and the latest one counts.
+            self._give_way(request, now_ms, changes)
+        order = super()._place(request, now_ms, changes, parent)
+        self.facts[order.id] = {"time_in_force": "IOC", "type": "Market", "full": whole, "attached": True}
+        return order
 
     def _charge_in(self, coin: str, order: Order, rule: Rule, trade: Trade, changes: Changes) -> None:
         """Take the fee in another coin than the one that the ledger took it in."""
@@ -266,7 +319,7 @@ class Book(Engine):
     # ---------------------------------------------------------------- ids
 
     def _name_order(self, request: Request, sequence: int) -> str:
-        return str(next(self.tape.orders))
+        return self.tape.name_order()
 
     def _number_trade(self, rule: Rule) -> int:
         return self.tape.number_trade(rule.symbol)

@@ -13,6 +13,7 @@ import aiohttp
 from scripts.fake_venue.accounts import Account, Permission
 from scripts.fake_venue.binance.events import expire_listen_key, terminate
 from scripts.fake_venue.binance.wire import Binance
+from scripts.fake_venue.bybit.wire import Bybit
 from scripts.fake_venue.exchange import Exchange
 from scripts.fake_venue.faults import Faults
 from scripts.fake_venue.listings import Listing, built_in, recorded
@@ -61,7 +62,8 @@ class FakeVenue:
         names = None if symbols is None else list(symbols)
         listings = _listings(recorded, names)
         self.binance = Binance(self, listings)
-        self.exchanges: dict[str, Exchange] = {"binance": self.binance}
+        self.bybit = Bybit(self, listings)
+        self.exchanges: dict[str, Exchange] = {"binance": self.binance, "bybit": self.bybit}
         self._server = Server(list(self.exchanges.values()), self.faults)
         self._numbers: Iterator[int] = itertools.count(1)
 

@@ -1,0 +1,1 @@
+"""Bybit's wire, version 5: spot and linear perpetuals in one unified account."""
