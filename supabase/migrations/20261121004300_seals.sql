@@ -172,16 +172,17 @@ begin
 end;
 $$;
 
--- What a seal of these transactions of a day covers: how many events, the hash of their digests in order of signal and
--- number, and two bytes of each event by which a broken seal finds the place.
+-- What a seal of these transactions of a day covers: how many events, the hash of their records in order of signal and
+-- number, and three bytes of each event by which a broken seal finds the place.
 --
 -- An event's payload is PostgreSQL's own binary form of a row: the number of columns, then of each its type, its length
 -- (-1 for null) and its value, so that no two rows have one form. Texts are UTF-8 whatever the client asks for, numeric
 -- and jsonb go by their text. The creation event repeats nothing that the signal's row holds: it covers what of that
--- row never changes. Its digest is the hash of payload, number and transaction. workers/archive/records.py makes the
--- same bytes.
+-- row never changes. Its record is transaction, number and the hash of the payload: 44 bytes. workers/archive/records.py
+-- makes the same bytes.
 --
--- The order comes from the subquery, so nothing here may run in parallel.
+-- The order comes from the subquery, so nothing here may run in parallel; and without its fence (offset 0) the payload
+-- would be made anew wherever the record is used.
 create function private.sealed_content(
   day date, from_tx bigint, to_tx bigint, out event_count bigint, out content_hash bytea, out marks bytea
 )
@@ -196,29 +197,28 @@ declare
   least_id uuid := public.signal_id_floor(day::timestamp at time zone 'UTC');
   limit_id uuid := public.signal_id_floor((day + 1)::timestamp at time zone 'UTC');
 begin
-  select count(*), sha256(coalesce(string_agg(d.digest, ''), '')),
-    coalesce(string_agg(substr(d.digest, 1, 1) || substr(d.payload_hash, 1, 1), ''), '')
+  -- Of each record the last byte of the transaction, the last one of the number, the first one of the hash.
+  select count(*), sha256(coalesce(string_agg(r.record, ''), '')),
+    coalesce(string_agg(substr(r.record, 8, 1) || substr(r.record, 12, 2), ''), '')
   into event_count, content_hash, marks
   from (
-    select p.payload_hash, sha256(p.payload_hash || int4send(p.number) || int8send(p.tx)) as digest
-    from (
-      select e.signal_id, e.number, e.tx, sha256(record_send(row(
-        e.signal_id, e.user_id, e.order_id, e.position_id, e.execution_id, e.occurred_at, e.created_at,
-        e.event_type::text, e.location::text, e.from_status::text, e.to_status::text, convert_to(e.worker, 'UTF8'),
-        convert_to(e.event_data::text, 'UTF8'), convert_to(e.error_info::text, 'UTF8'),
-        s.id, s.user_id, s.trader_id, s.machine_id, s.triggered_at, s.created_at, s.source::text, s.side::text,
-        convert_to(s.symbol, 'UTF8'), convert_to(s.normalised_symbol, 'UTF8'), convert_to(s."interval", 'UTF8'),
-        s.initial_price::text, convert_to(s.matched_conditions::text, 'UTF8'),
-        convert_to(s.original_signal::text, 'UTF8')
-      ))) as payload_hash
-      from public.signal_events e
-      left join public.signals s
-        on e.number = 1 and s.id = e.signal_id and s.id >= least_id and s.id < limit_id
-      where e.signal_id >= least_id and e.signal_id < limit_id
-        and e.tx >= sealed_content.from_tx and e.tx < sealed_content.to_tx
-    ) p
-    order by p.signal_id, p.number
-  ) d;
+    select int8send(e.tx) || int4send(e.number) || sha256(record_send(row(
+      e.signal_id, e.user_id, e.order_id, e.position_id, e.execution_id, e.occurred_at, e.created_at,
+      e.event_type::text, e.location::text, e.from_status::text, e.to_status::text, convert_to(e.worker, 'UTF8'),
+      convert_to(e.event_data::text, 'UTF8'), convert_to(e.error_info::text, 'UTF8'),
+      s.id, s.user_id, s.trader_id, s.machine_id, s.triggered_at, s.created_at, s.source::text, s.side::text,
+      convert_to(s.symbol, 'UTF8'), convert_to(s.normalised_symbol, 'UTF8'), convert_to(s."interval", 'UTF8'),
+      s.initial_price::text, convert_to(s.matched_conditions::text, 'UTF8'),
+      convert_to(s.original_signal::text, 'UTF8')
+    ))) as record
+    from public.signal_events e
+    left join public.signals s
+      on e.number = 1 and s.id = e.signal_id and s.id >= least_id and s.id < limit_id
+    where e.signal_id >= least_id and e.signal_id < limit_id
+      and e.tx >= sealed_content.from_tx and e.tx < sealed_content.to_tx
+    order by e.signal_id, e.number
+    offset 0
+  ) r;
 end;
 $$;
 

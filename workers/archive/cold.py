@@ -28,12 +28,12 @@ from workers.archive.store import Store
 BATCH_ROWS = 8192
 _MICROSECOND = timedelta(microseconds=1)
 
-_SIGNAL = (
+SIGNAL_NAMES = (
     *("id", "user_id", "trader_id", "machine_id", "triggered_at", "created_at", "source", "side", "symbol"),
     *("normalised_symbol", "interval", "initial_price", "matched_conditions", "original_signal"),
     *("creation_tx", "creation_worker"),
 )
-_EVENT = (
+EVENT_NAMES = (
     *("signal_id", "number", "tx", "user_id", "order_id", "position_id", "execution_id", "occurred_at"),
     *("created_at", "event_type", "location", "from_status", "to_status", "worker", "event_data"),
     "error_info",
@@ -49,8 +49,8 @@ async def read_events(store: Store, files: Sequence[ListedFile]) -> AsyncIterato
     that is not in the store, Damaged for one that is not the file that was listed.
     """
     with tempfile.TemporaryDirectory(prefix="sigtrail-cold-") as folder:
-        signals = await _fetch(store, files, "signals", Path(folder))
-        events = await _fetch(store, files, "events", Path(folder))
+        signals = await fetch_kind(store, files, "signals", Path(folder))
+        events = await fetch_kind(store, files, "events", Path(folder))
         with open_duckdb(Path(folder)) as duck:
             records = _merge(duck, signals, events)
             while batch := await asyncio.to_thread(lambda: list(islice(records, BATCH_ROWS))):
@@ -58,7 +58,8 @@ async def read_events(store: Store, files: Sequence[ListedFile]) -> AsyncIterato
                     yield record
 
 
-async def _fetch(store: Store, files: Sequence[ListedFile], kind: Kind, folder: Path) -> Source:
+async def fetch_kind(store: Store, files: Sequence[ListedFile], kind: Kind, folder: Path) -> Source:
+    """Fresh copies of a day's files of one kind, each the one that was listed."""
     places: dict[int, list[Path]] = defaultdict(list)
     for file in files:
         if file.kind == kind:
@@ -72,8 +73,8 @@ def _merge(duck: duckdb.DuckDBPyConnection, signals: Source, events: Source) -> 
     """Signals and events side by side in order of id: each first event meets its signal."""
     # Two readers of one connection would end each other.
     both = heapq.merge(
-        _read(duck.cursor(), signals, _SIGNAL, "part desc"),
-        _read(duck.cursor(), events, _EVENT, '"number", part desc'),
+        _read(duck.cursor(), signals, SIGNAL_NAMES, "part desc"),
+        _read(duck.cursor(), events, EVENT_NAMES, '"number", part desc'),
         key=lambda row: (row["key"], "number" in row),
     )
     key, signal, last = "", None, 0

@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.errors import SigtrailError
-from shared.identity import signal_id
 from workers.archive.columns import ID_COLUMN, Column, Kind
-from workers.archive.shape import END, NULL, Parted, join, part
+from workers.archive.ids import derive, to_bytes, to_digits
+from workers.archive.shape import END, NULL
+from workers.archive.texts import Slots, join_all, part_all
 
 # Times that are kept as they are; all others as microseconds since the signal fired.
 ABSOLUTE = frozenset({"triggered_at", "created_at", "updated_at"})
@@ -35,9 +36,6 @@ TOGETHER: dict[Kind, tuple[str, ...]] = {
 }
 # The number that others are near to.
 PRICE: dict[Kind, str] = {"signals": "initial_price", "events": "", "snapshots": "price"}
-# More numbers than this in one text, and it stays a text.
-MOST_INTEGERS = 48
-MOST_DOUBLES = 32
 
 
 class Damaged(SigtrailError):
@@ -62,9 +60,9 @@ def encode(kind: Kind, columns: Sequence[Column], window: pa.Table) -> pa.Table:
     for column in columns:
         values = window[column.name].combine_chunks()
         if column.name == ID_COLUMN[kind]:
-            fields["id"] = _bytes(_only_strange(values, _derive(window)))
+            fields["id"] = to_bytes(_only_strange(values, derive(window)))
         elif column.form == "uuid":
-            fields[column.name] = values if column.name in SOUGHT else _bytes(values)
+            fields[column.name] = values if column.name in SOUGHT else to_bytes(values)
         elif column.form == "time" and column.name not in ABSOLUTE:
             fields[f"{column.name}_after"] = pc.subtract_checked(values, base)
         elif column.form == "number":
@@ -73,7 +71,7 @@ def encode(kind: Kind, columns: Sequence[Column], window: pa.Table) -> pa.Table:
             fields[column.name] = values
     prices, moments = _beside(kind, window)
     for names in shapes(kind, columns):
-        fields |= _encode_texts(names, [window[name].to_pylist() for name in names], prices, moments)
+        fields |= _encode_texts(names, [window[name].combine_chunks() for name in names], prices, moments)
     kept = {name: values for name, values in fields.items() if values.null_count < len(values)}
     return pa.table(kept)
 
@@ -90,44 +88,16 @@ def _beside(kind: Kind, window: pa.Table) -> tuple[list[str | None], list[int | 
     prices = window[price].to_pylist() if price in window.column_names else [None] * rows
     if "triggered_at" not in window.column_names:
         return prices, [None] * rows
-    moments = [None if one is None else one // 1000 for one in window["triggered_at"].to_pylist()]
-    return prices, moments
+    return prices, _milliseconds(window["triggered_at"].combine_chunks())
 
 
-def _derive(window: pa.Table) -> pa.Array:
-    """The ids that follow from what the signals are, as 32 hexadecimal digits; null where nothing follows."""
-    made: list[str | None] = []
-    name_bits: dict[tuple[str, str, str], int] = {}
-    names = zip(*(window[one].to_pylist() for one in ("trader_id", "symbol", "interval")), strict=True)
-    for name, moment in zip(names, window["triggered_at"].to_pylist(), strict=True):
-        if None in name or moment is None or not 0 <= moment < 1000 << 48:
-            made.append(None)
-            continue
-        bits = name_bits.get(name)
-        if bits is None:
-            trader, symbol, interval = name
-            try:
-                bits = signal_id(_dashed(trader), symbol, interval, 0).int
-            except ValueError:
-                bits = -1
-            name_bits[name] = bits
-        made.append(None if bits < 0 else f"{(moment // 1000) << 80 | bits:032x}")
-    return pa.array(made, pa.string())
-
-
-def _dashed(digits: str) -> str:
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def _milliseconds(moments: pa.Array) -> list[int | None]:
+    return [None if one is None else one // 1000 for one in moments.to_pylist()]
 
 
 def _only_strange(ids: pa.Array, derived: pa.Array) -> pa.Array:
     same = pc.fill_null(pc.equal(ids, derived), False)
     return pc.if_else(same, pa.scalar(None, pa.string()), ids)
-
-
-def _bytes(digits: pa.Array) -> pa.Array:
-    return pa.array(
-        [None if one is None else bytes.fromhex(one) for one in digits.to_pylist()], pa.binary(16)
-    )
 
 
 def _encode_numbers(name: str, values: pa.Array) -> dict[str, pa.Array]:
@@ -160,36 +130,22 @@ def write_number(unit: int, scale: int) -> str:
 
 
 def _encode_texts(
-    names: tuple[str, ...],
-    texts: list[list[str | None]],
-    prices: list[str | None],
-    moments: list[int | None],
+    names: tuple[str, ...], texts: list[pa.Array], prices: list[str | None], moments: list[int | None]
 ) -> dict[str, pa.Array]:
-    parted: list[Parted | None] = []
-    for row, (price, moment) in enumerate(zip(prices, moments, strict=True)):
-        own = [column[row] for column in texts]
-        if all(one is None for one in own):
-            parted.append(None)
-            continue
-        text = END.join(NULL if one is None else one for one in own)
-        found = part(text, price, moment)
-        if (
-            len(found.integers) > MOST_INTEGERS
-            or len(found.doubles) > MOST_DOUBLES
-            or join(found, price, moment) != text
-        ):
-            found = Parted("\x01" + text)
-        parted.append(found)
-    fields = {f"{names[0]}_shape": pa.array([one and one.shape for one in parted], pa.string())}
-    for place in range(max((len(one.integers) for one in parted if one), default=0)):
-        fields[f"{names[0]}_i{place}"] = pa.array(
-            [one.integers[place] if one and place < len(one.integers) else None for one in parted], pa.int64()
-        )
-    for place in range(max((len(one.doubles) for one in parted if one), default=0)):
-        fields[f"{names[0]}_d{place}"] = pa.array(
-            [one.doubles[place] if one and place < len(one.doubles) else None for one in parted], pa.float64()
-        )
+    whole = texts[0] if len(texts) == 1 else _together(texts)
+    parted = part_all(whole.to_pylist(), prices, moments)
+    fields = {f"{names[0]}_shape": pa.array(parted.shapes, pa.string())}
+    for letter, columns in (("i", parted.integers), ("d", parted.doubles)):
+        for place, (values, has) in enumerate(columns):
+            fields[f"{names[0]}_{letter}{place}"] = pa.array(values, mask=~has)
     return fields
+
+
+def _together(texts: list[pa.Array]) -> pa.Array:
+    """The texts of each row as one; null where none of them is."""
+    some = pa.array(np.logical_or.reduce([np.asarray(one.is_valid()) for one in texts]))
+    whole = pc.binary_join_element_wise(*(pc.fill_null(one, NULL) for one in texts), END)
+    return pc.if_else(some, whole, pa.scalar(None, pa.string()))
 
 
 # Decoding ------------------------------------------------------------------------------------------------
@@ -246,7 +202,7 @@ def decode(
         if column.name == ID_COLUMN[kind]:
             out[column.name] = _decode_ids(stored)
         elif column.form == "uuid" and column.name not in SOUGHT:
-            out[column.name] = _hex(_take(stored, column.name, pa.binary(16)))
+            out[column.name] = to_digits(_take(stored, column.name, pa.binary(16)))
         elif column.form == "time" and column.name not in ABSOLUTE:
             out[column.name] = pc.add_checked(_take(stored, f"{column.name}_after", pa.int64()), base)
         elif column.form == "number":
@@ -271,16 +227,12 @@ def _take(stored: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
     return values if values.type == kind else values.cast(kind)
 
 
-def _hex(values: pa.Array) -> pa.Array:
-    return pa.array([None if one is None else one.hex() for one in values.to_pylist()], pa.string())
-
-
 def _decode_ids(stored: pa.Table) -> pa.Array:
-    kept = _hex(_take(stored, "id", pa.binary(16)))
+    kept = to_digits(_take(stored, "id", pa.binary(16)))
     if kept.null_count == 0:
         return kept
     sources = {name: _take(stored, name, pa.string()) for name in ("trader_id", "symbol", "interval")}
-    derived = _derive(pa.table(sources | {"triggered_at": _take(stored, "triggered_at", pa.int64())}))
+    derived = derive(pa.table(sources | {"triggered_at": _take(stored, "triggered_at", pa.int64())}))
     ids = pc.coalesce(kept, derived)
     if ids.null_count:
         raise Damaged("a row of the archive has no id, and nothing that it would follow from")
@@ -291,45 +243,51 @@ def decode_number(stored: pa.Table, name: str) -> pa.Array:
     """A column of numbers as texts."""
     units, scales = _take(stored, name, pa.int64()), _take(stored, f"{name}_scale", pa.int16())
     texts = _take(stored, f"{name}_text", pa.string())
-    written = [
-        None if unit is None else write_number(unit, scale)
-        for unit, scale in zip(units.to_pylist(), scales.to_pylist(), strict=True)
-    ]
-    return pc.coalesce(pa.array(written, pa.string()), texts)
+    if units.null_count == len(units):
+        return texts
+    unit, scale = np.asarray(pc.fill_null(units, 0)), np.asarray(pc.fill_null(scales, 0))
+    written = np.empty(len(unit), dtype=object)
+    for one in np.unique(scale).tolist():
+        here = np.flatnonzero(scale == one)
+        distinct, back = np.unique(unit[here], return_inverse=True)
+        written[here] = np.array([write_number(value, one) for value in distinct.tolist()], dtype=object)[
+            back
+        ]
+    kept = pa.array(written, pa.string(), mask=~np.asarray(units.is_valid()))
+    return pc.coalesce(kept, texts)
 
 
 def _decode_texts(kind: Kind, names: tuple[str, ...], stored: pa.Table) -> dict[str, pa.Array]:
-    shape_texts = _take(stored, f"{names[0]}_shape", pa.string()).to_pylist()
-    integers = _slots(stored, f"{names[0]}_i", pa.int64())
-    doubles = _slots(stored, f"{names[0]}_d", pa.float64())
-    rows = stored.num_rows
-    price = PRICE[kind]
+    shapes_ = _take(stored, f"{names[0]}_shape", pa.string()).to_pylist()
+    slots = Slots(
+        shapes_,
+        _slots(stored, f"{names[0]}_i", pa.int64()),
+        _slots(stored, f"{names[0]}_d", pa.float64()),
+    )
+    price, rows = PRICE[kind], stored.num_rows
     prices: list[Any] = decode_number(stored, price).to_pylist() if price else [None] * rows
-    moments = _take(stored, "triggered_at", pa.int64()).to_pylist()
-    found: list[list[str | None]] = [[] for _ in names]
-    for row, shape in enumerate(shape_texts):
-        if shape is None:
-            for values in found:
-                values.append(None)
-            continue
-        parted = Parted(
-            shape,
-            [one[row] for one in integers if one[row] is not None],
-            [one[row] for one in doubles if one[row] is not None],
-        )
-        moment = None if moments[row] is None else moments[row] // 1000
-        try:
-            texts = join(parted, prices[row], moment).split(END)
-        except (StopIteration, IndexError) as error:
-            raise Damaged(f"a shape of {names[0]} has more numbers than the row") from error
+    moments = _milliseconds(_take(stored, "triggered_at", pa.int64()))
+    try:
+        whole = join_all(slots, prices, moments)
+    except (IndexError, TypeError, ValueError) as error:
+        raise Damaged(f"a shape of {names[0]} does not fit its row: {error}") from error
+    if len(names) == 1:
+        return {names[0]: pa.array(whole, pa.string())}
+    parts: list[list[str | None]] = [[] for _ in names]
+    for text in whole:
+        texts = [NULL] * len(names) if text is None else text.split(END)
         if len(texts) != len(names):
             raise Damaged(f"a shape holds {len(texts)} texts instead of {len(names)}")
-        for values, text in zip(found, texts, strict=True):
-            values.append(None if text == NULL else text)
-    return {name: pa.array(values, pa.string()) for name, values in zip(names, found, strict=True)}
+        for values, one in zip(parts, texts, strict=True):
+            values.append(None if one == NULL else one)
+    return {name: pa.array(values, pa.string()) for name, values in zip(names, parts, strict=True)}
 
 
-def _slots(stored: pa.Table, stem: str, kind: pa.DataType) -> list[list[Any]]:
+def _slots(stored: pa.Table, stem: str, kind: pa.DataType) -> list[Any]:
     names = [name for name in stored.column_names if name.startswith(stem) and name[len(stem) :].isdigit()]
     names.sort(key=lambda name: int(name[len(stem) :]))
-    return [_take(stored, name, kind).to_pylist() for name in names]
+    found = []
+    for name in names:
+        values = _take(stored, name, kind)
+        found.append((np.asarray(pc.fill_null(values, 0)), np.asarray(values.is_valid())))
+    return found

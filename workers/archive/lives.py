@@ -1,7 +1,7 @@
 """The lives of signals as their events tell them: numbered without a gap, each status following the last, and
 the signal's row where the last event left it.
 
-Pure: rows go in, in order of signal and number; findings come out.
+Pure: rows go in, in order of signal and number, all of a signal at once; findings come out.
 """
 
 from __future__ import annotations
@@ -9,68 +9,88 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
+import numpy as np
+
 from workers.archive.finding import MOST, Finding, Kind
-from workers.archive.rows import Row
+from workers.archive.rows import Flags, Rows, Words, starts_of
 
 
 class Lives:
-    """Follows one signal after the other."""
+    """Follows the signals of a day."""
 
-    def __init__(self, day: date) -> None:
+    def __init__(self, day: date, words: Words) -> None:
         self._day = day
-        self._signal: bytes | None = None
-        self._number = 0
-        self._status: str | None = None
-        self._outcome: str | None = None
-        self._first: Row | None = None
+        self._words = words
         self.findings: list[Finding] = []
 
-    def add(self, row: Row, *, in_postgres: bool = True) -> None:
-        """The next event. `in_postgres`: whether the signal's own row has to be there."""
-        if row.signal != self._signal:
-            self.end()
-            self._signal, self._number, self._status = row.signal, 0, None
-            self._outcome = None
-            self._first = row if in_postgres else None
-        if row.number != self._number + 1:
-            missing = self._number + 1
-            self._find("removed", missing, f"event {missing} of signal {{signal}} is missing")
-        self._number = row.number
-        if row.to_status is not None:
-            if row.from_status != self._status:
+    def add(self, rows: Rows, in_postgres: Flags) -> None:
+        """Some signals with all their events. `in_postgres`: whether the signal's own row has to be there, as
+        its first event tells."""
+        count = len(rows)
+        number = rows.number
+        starts = starts_of(rows.signal)
+        sizes = np.diff(np.append(starts, count))
+        start = np.repeat(starts, sizes)
+        at = np.arange(count)
+        last_number = np.where(at == start, 0, np.roll(number, 1))
+        gaps = number != last_number + 1
+
+        # The last event up to here that names a status; the signal's own, or there is none.
+        told = rows.to_status != 0
+        latest = np.maximum.accumulate(np.where(told, at, -1))
+        before = np.where(at > 0, np.roll(latest, 1), -1)
+        status_before = np.where(before >= start, rows.to_status[before], 0)
+        leaps = told & (rows.from_status != status_before)
+        for index in np.flatnonzero(gaps | leaps)[:MOST].tolist():
+            if gaps[index]:
+                missing = int(last_number[index]) + 1
+                self._find(
+                    "removed", rows, index, missing, f"event {missing} of signal {{signal}} is missing"
+                )
+            if leaps[index]:
                 self._find(
                     "changed",
-                    row.number,
-                    f"event {row.number} of signal {{signal}} leaves {row.from_status or 'nothing'}, but the "
-                    f"events before it led to {self._status or 'nothing'}",
+                    rows,
+                    index,
+                    int(number[index]),
+                    f"event {number[index]} of signal {{signal}} leaves "
+                    f"{self._say(rows.from_status[index])}, but the events before it led to "
+                    f"{self._say(status_before[index])}",
                 )
-            self._status, self._outcome = row.to_status, row.told_outcome
 
-    def end(self) -> None:
-        """After the last event of a signal."""
-        first, self._first = self._first, None
-        if first is None or first.number != 1:
-            return
-        if first.status is None:
-            self._find("removed", None, "the row of signal {signal} is missing, its events are there")
-        elif self._status is not None and first.status != self._status:
-            self._find(
-                "changed",
-                None,
-                f"signal {{signal}} is {first.status} by its row, and {self._status} by its events",
-            )
-        elif first.outcome != self._outcome:
-            self._find(
-                "changed",
-                None,
-                f"signal {{signal}} ended with {first.outcome or 'nothing'} by its row, and with "
-                f"{self._outcome or 'nothing'} by its events",
-            )
+        ends = starts + sizes - 1
+        final = latest[ends]
+        has_status = final >= starts
+        status = np.where(has_status, rows.to_status[final], 0)
+        outcome = np.where(has_status, rows.told[final], 0)
+        row_status, row_outcome = rows.status[starts], rows.outcome[starts]
+        known = in_postgres[starts] & (number[starts] == 1)
+        other_status = has_status & (row_status != status)
+        wrong = known & ((row_status == 0) | other_status | (row_outcome != outcome))
+        for place in np.flatnonzero(wrong)[:MOST].tolist():
+            index = int(starts[place])
+            if row_status[place] == 0:
+                message = "the row of signal {signal} is missing, its events are there"
+                self._find("removed", rows, index, None, message)
+            elif other_status[place]:
+                message = (
+                    f"signal {{signal}} is {self._say(row_status[place])} by its row, and "
+                    f"{self._say(status[place])} by its events"
+                )
+                self._find("changed", rows, index, None, message)
+            else:
+                message = (
+                    f"signal {{signal}} ended with {self._say(row_outcome[place])} by its row, and with "
+                    f"{self._say(outcome[place])} by its events"
+                )
+                self._find("changed", rows, index, None, message)
 
-    def _find(self, kind: Kind, number: int | None, message: str) -> None:
-        if len(self.findings) >= MOST or self._signal is None:
-            return
-        signal = UUID(bytes=self._signal)
-        self.findings.append(
-            Finding(kind, message.format(signal=signal), day=self._day, signal_id=signal, number=number)
-        )
+    def _say(self, word: int) -> str:
+        return self._words.text(int(word)) or "nothing"
+
+    def _find(self, kind: Kind, rows: Rows, index: int, number: int | None, message: str) -> None:
+        if len(self.findings) < MOST:
+            signal: UUID = rows.place(index).signal
+            self.findings.append(
+                Finding(kind, message.format(signal=signal), day=self._day, signal_id=signal, number=number)
+            )

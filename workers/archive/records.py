@@ -107,19 +107,6 @@ SIGNAL_COLUMNS: tuple[tuple[str, int], ...] = (
 )
 
 
-@dataclass(slots=True)
-class Digest:
-    """`value` is what seals hash; `payload` is the hash of all but number and transaction."""
-
-    value: bytes
-    payload: bytes
-
-    @property
-    def mark(self) -> bytes:
-        """The two bytes of the event that a seal's file keeps, to find the place when the seal is broken."""
-        return self.value[:1] + self.payload[:1]
-
-
 def framer(types: Iterable[int]) -> Callable[[Sequence[bytes | None]], bytes]:
     """A function that frames the binary values of columns of these types as `record_send` does."""
     heads = [struct.pack(">I", oid) for oid in types]
@@ -139,13 +126,17 @@ def framer(types: Iterable[int]) -> Callable[[Sequence[bytes | None]], bytes]:
 payload_of = framer(oid for _, oid in EVENT_COLUMNS + SIGNAL_COLUMNS)
 """The payload of an event out of the binary values of EVENT_COLUMNS and SIGNAL_COLUMNS."""
 
-_NUMBERS = struct.Struct(">iq").pack
+_PLACE = struct.Struct(">qi").pack
+# Transaction (8 bytes), number (4), SHA-256 of the payload (32).
+RECORD_BYTES = 44
+# Which of those bytes a seal's file keeps, to find the place when the seal is broken: the last ones of
+# transaction and number, and the first one of the hash.
+MARK_AT = (7, 11, 12)
 
 
-def digest_of(payload: bytes, number: int, tx: int) -> Digest:
-    """The digest of an event."""
-    hashed = sha256(payload).digest()
-    return Digest(sha256(hashed + _NUMBERS(number, tx)).digest(), hashed)
+def record_of(payload: bytes, number: int, tx: int) -> bytes:
+    """What a seal hashes of an event, one event after the other."""
+    return _PLACE(tx, number) + sha256(payload).digest()
 
 
 def values_of(record: EventRecord) -> list[bytes | None]:
@@ -158,8 +149,8 @@ def values_of(record: EventRecord) -> list[bytes | None]:
 
 
 def digest(record: EventRecord) -> bytes:
-    """What a seal hashes of this event."""
-    return digest_of(payload_of(values_of(record)), record.number, record.tx).value
+    """What a seal hashes of this event: no two events have the same bytes."""
+    return record_of(payload_of(values_of(record)), record.number, record.tx)
 
 
 def to_binary(value: Any) -> bytes | None:

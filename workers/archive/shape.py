@@ -20,27 +20,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 # A number as a value of JSON, or a text that is a number and nothing else.
-_NUMBER = re.compile(r'(?:(?<=[:,] )|(?<=\[))("?)(-?[0-9]+(?:\.[0-9]+)?)\1(?=[,\]}])')
+NUMBER = re.compile(r'(?:(?<=[:,] )|(?<=\[))("?)(-?[0-9]+(?:\.[0-9]+)?)\1(?=[,\]}])')
 
 # Marks: control characters, which neither JSON nor a PostgreSQL text of ours holds unescaped.
-_PLAIN = "\x01"  # the text follows as it is, without marks
-_RELATIVE = "\x02"  # a decimal relative to the price, at the row's scale
-_DECIMAL = "\x03"  # a decimal at the scale that the next letter tells
-_DOUBLE = "\x04"  # a binary float
-_AGAIN = "\x05"  # the number of this row that the next letter counts
-_MOMENT = "\x06"  # milliseconds since the row's time, up to the next such mark
-_SCALE = "\x07"  # the row's scale, as the next letter; stands first
+PLAIN = "\x01"  # the text follows as it is, without marks
+RELATIVE = "\x02"  # a decimal relative to the price, at the row's scale
+DECIMAL = "\x03"  # a decimal at the scale that the next letter tells
+DOUBLE = "\x04"  # a binary float
+AGAIN = "\x05"  # the number of this row that the next letter counts
+MOMENT = "\x06"  # milliseconds since the row's time, up to the next such mark
+SCALE = "\x07"  # the row's scale, as the next letter; stands first
 # Parts of the text that are absent (SQL null) or end.
 NULL = "\x0e"
 END = "\x0f"
-_RESERVED = re.compile("[\x01-\x08\x0e-\x1f]")
+RESERVED = re.compile("[\x01-\x08\x0e-\x1f]")
 
-_LADDER = (0, 2, 4, 8)
-_MOST_DIGITS = 15
-_FIRST_LETTER = 48
+LADDER = (0, 2, 4, 8)
+MOST_DIGITS = 15
+FIRST_LETTER = 48
 _MOST_AGAIN = 4000
 # A moment of JSON within ten days of the row's time is told by the difference.
-_NEAR_MS = 10 * 86_400_000
+NEAR_MS = 10 * 86_400_000
 
 
 @dataclass(slots=True)
@@ -54,24 +54,24 @@ class Parted:
 
 def part(text: str, price: str | None, moment_ms: int | None) -> Parted:
     """The shape and numbers of `text`; `price` and `moment_ms` are the row's own."""
-    if _RESERVED.search(text.replace(NULL, "").replace(END, "")) is not None:
-        return Parted(_PLAIN + text)
-    pieces = _NUMBER.split(text)
+    if RESERVED.search(text.replace(NULL, "").replace(END, "")) is not None:
+        return Parted(PLAIN + text)
+    pieces = NUMBER.split(text)
     numbers = pieces[2::3]
-    base = _decimal(price) if price is not None else None
-    decimals = [_decimal(number) for number in numbers]
+    base = read_decimal(price) if price is not None else None
+    decimals = [read_decimal(number) for number in numbers]
     near = [_is_near(one, base) for one in decimals]
     scale = max([one[1] for one, is_near in zip(decimals, near, strict=True) if one and is_near], default=0)
     if base is not None:
         scale = max(scale, base[1])
     parted = Parted("")
-    out = [_SCALE, chr(_FIRST_LETTER + scale), pieces[0]]
+    out = [SCALE, chr(FIRST_LETTER + scale), pieces[0]]
     seen: dict[str, int] = {} if price is None else {price: 0}
     for index, number in enumerate(numbers):
         quote, after = pieces[3 * index + 1], pieces[3 * index + 3]
         place = seen.get(number)
         if place is not None:
-            mark = _AGAIN + chr(_FIRST_LETTER + place)
+            mark = AGAIN + chr(FIRST_LETTER + place)
         else:
             mark = _mark(number, decimals[index], near[index], base, scale, moment_ms, parted)
             place = len(seen) + (price is None)
@@ -95,36 +95,36 @@ def _mark(
         apart = decimal[0] * 10 ** (scale - decimal[1]) - base[0] * 10 ** (scale - base[1])
         if abs(apart) < 1 << 62:
             parted.integers.append(apart)
-            return _RELATIVE
+            return RELATIVE
     if moment_ms is not None and len(number) == 13 and number.isdigit():
         apart = int(number) - moment_ms
-        if abs(apart) < _NEAR_MS:
-            return f"{_MOMENT}{apart}{_MOMENT}"
+        if abs(apart) < NEAR_MS:
+            return f"{MOMENT}{apart}{MOMENT}"
     if decimal is not None:
-        step = next((one for one in _LADDER if one >= decimal[1]), None)
+        step = next((one for one in LADDER if one >= decimal[1]), None)
         if step is not None:
             parted.integers.append(decimal[0] * 10 ** (step - decimal[1]))
-            return _DECIMAL + chr(_FIRST_LETTER + step)
+            return DECIMAL + chr(FIRST_LETTER + step)
     value = float(number)
     if repr(value) == number:
         parted.doubles.append(value)
-        return _DOUBLE
+        return DOUBLE
     return number
 
 
 def join(parted: Parted, price: str | None, moment_ms: int | None) -> str:
     """The text that `part` was given."""
     shape = parted.shape
-    if shape[0] == _PLAIN:
+    if shape[0] == PLAIN:
         return shape[1:]
-    base = _decimal(price) if price is not None else None
-    scale = ord(shape[1]) - _FIRST_LETTER
+    base = read_decimal(price) if price is not None else None
+    scale = ord(shape[1]) - FIRST_LETTER
     integers, doubles = iter(parted.integers), iter(parted.doubles)
     seen: list[str] = [price or ""]
     known = set() if price is None else {price}
     out: list[str] = []
     at = 2
-    for found in _MARKS.finditer(shape, 2):
+    for found in MARKS.finditer(shape, 2):
         out.append(shape[at : found.start()])
         at = found.end()
         number = _number(found, integers, doubles, base, scale, moment_ms, seen)
@@ -138,8 +138,8 @@ def join(parted: Parted, price: str | None, moment_ms: int | None) -> str:
 
 
 # Every number of a shape: a mark, or one that was left as it is.
-_MARKS = re.compile(
-    f"{_RELATIVE}|{_DECIMAL}(.)|{_DOUBLE}|{_AGAIN}(.)|{_MOMENT}(-?[0-9]+){_MOMENT}"
+MARKS = re.compile(
+    f"{RELATIVE}|{DECIMAL}(.)|{DOUBLE}|{AGAIN}(.)|{MOMENT}(-?[0-9]+){MOMENT}"
     r'|(?:(?<=[:,] )|(?<=\[))("?)(-?[0-9]+(?:\.[0-9]+)?)\4(?=[,\]}])',
     re.DOTALL,
 )
@@ -155,25 +155,25 @@ def _number(
     seen: list[str],
 ) -> str:
     mark = found[0][0]
-    if mark == _RELATIVE:
+    if mark == RELATIVE:
         price, price_scale = base or (0, 0)
-        return _text(next(integers) + price * 10 ** (scale - price_scale), scale)
-    if mark == _DECIMAL:
-        return _text(next(integers), ord(found[1]) - _FIRST_LETTER)
-    if mark == _DOUBLE:
+        return write_decimal(next(integers) + price * 10 ** (scale - price_scale), scale)
+    if mark == DECIMAL:
+        return write_decimal(next(integers), ord(found[1]) - FIRST_LETTER)
+    if mark == DOUBLE:
         return repr(next(doubles))
-    if mark == _AGAIN:
-        return seen[ord(found[2]) - _FIRST_LETTER]
-    if mark == _MOMENT:
+    if mark == AGAIN:
+        return seen[ord(found[2]) - FIRST_LETTER]
+    if mark == MOMENT:
         return str((moment_ms or 0) + int(found[3]))
     return found[5]
 
 
-def _decimal(number: str) -> tuple[int, int] | None:
-    """Its digits as a whole number and how many stand behind the point, when `_text` writes it just so."""
+def read_decimal(number: str) -> tuple[int, int] | None:
+    """Its digits as a whole number and how many stand behind the point, if `write_decimal` writes it so."""
     whole, point, fraction = number.partition(".")
     digits = whole + fraction
-    if len(digits) > _MOST_DIGITS or len(fraction) > _LADDER[-1] or (point and fraction[-1:] == "0"):
+    if len(digits) > MOST_DIGITS or len(fraction) > LADDER[-1] or (point and fraction[-1:] == "0"):
         return None
     if not digits.removeprefix("-").isdigit():
         return None
@@ -183,7 +183,7 @@ def _decimal(number: str) -> tuple[int, int] | None:
     return int(digits), len(fraction)
 
 
-def _text(value: int, scale: int) -> str:
+def write_decimal(value: int, scale: int) -> str:
     """The shortest decimal of `value` at this scale."""
     if scale == 0:
         return str(value)

@@ -25,15 +25,15 @@ from workers.archive.chain import (
     list_copies,
     read_known_keys,
 )
-from workers.archive.cold import read_events
+from workers.archive.cold_rows import read_rows
 from workers.archive.encoding import Damaged
 from workers.archive.finding import Finding, Kind, Report
 from workers.archive.listing import ListedFile, list_files
 from workers.archive.lives import Lives
-from workers.archive.rows import BATCH, DayRows, Row, from_record
+from workers.archive.rows import DayRows, Place, Rows, Words, whole_signals
 from workers.archive.seal import COLUMNS, Seal, compaction_hash, files_hash
 from workers.archive.store import Store
-from workers.archive.tiers import Pair, Tiers, pairs
+from workers.archive.tiers import Pairs, Tiers, pairs
 from workers.archive.windows import Windows
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -226,26 +226,25 @@ class Verification:
         self, day: date, sealed: Sequence[tuple[Seal, bytes | None]]
     ) -> tuple[list[Finding], Windows, int]:
         """Read the day once, from the archive and Postgres together."""
-        windows, lives = Windows(day, sealed), Lives(day)
-        rows = DayRows(self._url, day)
+        words = Words()
+        windows, lives = Windows(day, sealed), Lives(day, words)
+        rows = DayRows(self._url, day, words)
         events = 0
         try:
-            async with self._pairs(rows, day) as (tiers, batches):
+            async with self._pairs(rows, day, words) as (tiers, batches):
                 async for batch in batches:
                     await asyncio.to_thread(_feed, batch, tiers, windows, lives)
-                    events += len(batch)
+                    events += len(batch.rows)
                     self._progress(f"checking {day}: {events} events")
         except (Damaged, NotFound) as error:
             # Without its files the day cannot be put together: that is the finding.
             kind: Kind = "changed" if isinstance(error, Damaged) else "removed"
             return [Finding(kind, f"the archive of {day}: {error}", day=day)], windows, events
-        lives.end()
         windows.end(rows.newest_tx)
-        tiers.end()
         tiers.judge_unarchived(not windows.broken())
         findings = windows.findings
         if windows.broken():
-            findings = [windows.finding(await self._find_row(day, windows)), *findings]
+            findings = [windows.finding(await self._find_place(day, windows)), *findings]
         findings += [
             Finding(
                 "changed",
@@ -264,21 +263,22 @@ class Verification:
 
     @asynccontextmanager
     async def _pairs(
-        self, rows: DayRows, day: date
-    ) -> AsyncGenerator[tuple[Tiers, AsyncIterator[list[Pair]]]]:
+        self, rows: DayRows, day: date, words: Words
+    ) -> AsyncGenerator[tuple[Tiers, AsyncIterator[Pairs]]]:
         files = await list_files(self._connection, first=day, last=day)
         compacted = await self._all(
             "select coalesce(max(to_tx), 0) as to_tx from private.compactions where day = %s", day
         )
-        tiers = Tiers(day, max((file.to_tx for file in files), default=0), compacted[0]["to_tx"])
+        tiers = Tiers(day, max((file.to_tx for file in files), default=0), compacted[0]["to_tx"], words)
         async with (
-            aclosing(rows.batches()) as warm,
-            aclosing(self._cold(files)) as cold,
+            aclosing(rows.batches()) as batches,
+            aclosing(whole_signals(batches)) as warm,
+            aclosing(self._cold(files, words)) as cold,
             aclosing(pairs(cold, warm)) as both,
         ):
             yield tiers, both
 
-    async def _cold(self, files: Sequence[ListedFile]) -> AsyncGenerator[list[Row]]:
+    async def _cold(self, files: Sequence[ListedFile], words: Words) -> AsyncGenerator[Rows]:
         """The archived events in batches; every file is the one that was listed."""
         if not files:
             return
@@ -286,37 +286,33 @@ class Verification:
             for file in files:
                 if file.kind == "snapshots":  # the others are checked where they are read
                     await fetch_checked(self._store, file, Path(folder) / "snapshots")
-        batch: list[Row] = []
-        async for record in read_events(self._store, files):
-            batch.append(from_record(record))
-            if len(batch) >= BATCH:
+        async with aclosing(read_rows(self._store, files, words)) as batches:
+            async for batch in batches:
                 yield batch
-                batch = []
-        yield batch
 
-    async def _find_row(self, day: date, windows: Windows) -> Row | None:
-        """The row at the place of the first change, or the last one before it."""
+    async def _find_place(self, day: date, windows: Windows) -> Place | None:
+        """The event at the place of the first change, or the last one before it."""
         wanted = windows.place_of_first_change()
         if wanted is None:
             return None
         number, place = wanted
-        found, seen = None, -1
-        async with self._pairs(DayRows(self._url, day), day) as (tiers, batches):
+        found, seen = None, 0
+        words = Words()
+        async with self._pairs(DayRows(self._url, day, words), day, words) as (_, batches):
             async for batch in batches:
-                for pair in batch:
-                    row, _ = tiers.add(*pair)
-                    if windows.seal_of(row) == number:
-                        found, seen = row, seen + 1
-                        if seen == place:
-                            return found
+                covered = windows.covered_by(number, batch.rows)
+                if len(covered):
+                    found = batch.rows.place(int(covered[min(place - seen, len(covered) - 1)]))
+                if seen + len(covered) > place:
+                    return found
+                seen += len(covered)
         return found
 
     async def _all(self, query: str, *arguments: Any) -> list[DictRow]:
         return await (await self._connection.execute(query.encode(), arguments)).fetchall()
 
 
-def _feed(batch: Sequence[Pair], tiers: Tiers, windows: Windows, lives: Lives) -> None:
-    for pair in batch:
-        row, in_postgres = tiers.add(*pair)
-        windows.add(row)
-        lives.add(row, in_postgres=in_postgres)
+def _feed(batch: Pairs, tiers: Tiers, windows: Windows, lives: Lives) -> None:
+    tiers.add(batch)
+    windows.add(batch.rows)
+    lives.add(batch.rows, batch.is_warm)

@@ -6,21 +6,24 @@ Pure: rows go in, in order of signal and number; findings come out.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from workers.archive.finding import Finding, Kind
-from workers.archive.rows import Row
+import numpy as np
+
+from workers.archive.finding import MOST, Finding, Kind
+from workers.archive.records import MARK_AT
+from workers.archive.rows import Integers, Place, Rows
 from workers.archive.seal import Seal
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+MARK_BYTES = len(MARK_AT)
 
 
 @dataclass
@@ -38,15 +41,20 @@ class Window:
         return self.count == self.seal.event_count and self.hash.digest() == self.seal.content_hash
 
     @property
+    def has_marks(self) -> bool:
+        return self.expected is not None and len(self.expected) == MARK_BYTES * self.seal.event_count
+
+    @property
     def first_change(self) -> int | None:
         """The place of the first event that differs, counted from 0; None where the marks don't tell."""
-        if self.expected is None or len(self.expected) != 2 * self.seal.event_count:
+        if self.expected is None or not self.has_marks:
             return None
-        pairs = zip(_pairs(self.expected), _pairs(self.marks), strict=False)
-        return next(
-            (place for place, (expected, found) in enumerate(pairs) if expected != found),
-            None if len(self.expected) == len(self.marks) else min(self.seal.event_count, self.count),
-        )
+        common = min(len(self.expected), len(self.marks))
+        expected, found = (np.frombuffer(one, np.uint8, common) for one in (self.expected, self.marks))
+        other = np.flatnonzero(expected != found)
+        if len(other):
+            return int(other[0]) // MARK_BYTES
+        return None if len(self.expected) == len(self.marks) else min(self.seal.event_count, self.count)
 
 
 class Windows:
@@ -54,26 +62,38 @@ class Windows:
 
     def __init__(self, day: date, seals: Sequence[tuple[Seal, bytes | None]]) -> None:
         self._day = day
-        self._latest: Row | None = None
+        self._latest: Place | None = None
         self.windows = [Window(seal, marks) for seal, marks in seals]
-        self._starts = [window.seal.from_tx or 0 for window in self.windows]
-        self._ends = [window.seal.to_tx or 0 for window in self.windows]
+        self._starts = np.array([window.seal.from_tx or 0 for window in self.windows], dtype=np.int64)
+        self._ends = np.array([window.seal.to_tx or 0 for window in self.windows], dtype=np.int64)
         self.after_last_seal = 0
         self.findings: list[Finding] = []
 
-    def add(self, row: Row) -> None:
-        place = bisect_right(self._starts, row.tx) - 1
-        if (place < 0 and self._starts) or row.tx < 0:
-            self._strange(row, "before everything that was sealed")
-        elif place >= 0 and row.tx < self._ends[place]:
-            window = self.windows[place]
-            window.hash.update(row.digest.value)
-            window.marks += row.digest.mark
-            window.count += 1
-        elif place == len(self.windows) - 1:
-            self.after_last_seal += 1
-            if self._latest is None or row.tx > self._latest.tx:
-                self._latest = row
+    def add(self, rows: Rows) -> None:
+        """The next events of the day."""
+        place, covered = self._deal(rows)
+        for number in np.unique(place[covered]).tolist():
+            here = rows.record[covered & (place == number)]
+            window = self.windows[number]
+            window.hash.update(here.tobytes())
+            window.marks += here[:, list(MARK_AT)].tobytes()
+            window.count += len(here)
+        early = (rows.tx < 0) | ((place < 0) & bool(self.windows))
+        for index in np.flatnonzero(early)[:MOST].tolist():
+            self._strange(rows.place(index), "before everything that was sealed")
+        after = ~covered & ~early & (place == len(self.windows) - 1)
+        self.after_last_seal += int(after.sum())
+        if after.any():
+            index = int(np.argmax(np.where(after, rows.tx, -1)))
+            if self._latest is None or rows.tx[index] > self._latest.tx:
+                self._latest = rows.place(index)
+
+    def _deal(self, rows: Rows) -> tuple[Integers, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+        """The window that each event would belong to, and whether it does."""
+        place = np.searchsorted(self._starts, rows.tx, side="right").astype(np.int64) - 1
+        covered = (place >= 0) & (rows.tx >= 0)
+        covered[covered] = rows.tx[covered] < self._ends[place[covered]]
+        return place, covered
 
     def end(self, newest_tx: int) -> None:
         """After the last event. `newest_tx`: no honest event has a transaction at or above this."""
@@ -99,14 +119,18 @@ class Windows:
             if window.is_intact and window.expected is not None and window.expected != window.marks
         ]
 
-    def finding(self, place: Row | None) -> Finding:
-        """What happened to the broken windows; `place` is the row at or before the first change."""
+    def covered_by(self, number: int, rows: Rows) -> Integers:
+        """Which of these events the seal of this number covers."""
+        place, covered = self._deal(rows)
+        wanted = next(at for at, window in enumerate(self.windows) if window.seal.number == number)
+        return np.flatnonzero(covered & (place == wanted))
+
+    def finding(self, place: Place | None) -> Finding:
+        """What happened to the broken windows; `place` is the event at or before the first change."""
         broken = self.broken()
         kind = classify(broken)
         expected, found = sum(w.seal.event_count for w in broken), sum(w.count for w in broken)
-        near = (
-            f"at or next to event {place.number} of signal {UUID(bytes=place.signal)}" if place else "unknown"
-        )
+        near = f"at or next to event {place.number} of signal {place.signal}" if place else "unknown"
         counts = (
             f"{expected} events were sealed, {found} are there" if expected != found else f"{found} events"
         )
@@ -116,26 +140,21 @@ class Windows:
             f"first place: {near}",
             seal=broken[0].seal.number,
             day=self._day,
-            signal_id=UUID(bytes=place.signal) if place else None,
+            signal_id=place.signal if place else None,
             number=place.number if place else None,
         )
 
-    def seal_of(self, row: Row) -> int | None:
-        """The number of the seal that covers this event."""
-        place = bisect_right(self._starts, row.tx) - 1
-        return self.windows[place].seal.number if place >= 0 and row.tx < self._ends[place] else None
-
-    def _strange(self, row: Row, what: str) -> None:
-        signal = UUID(bytes=row.signal)
-        self.findings.append(
-            Finding(
-                "inserted",
-                f"event {row.number} of signal {signal} names transaction {row.tx}, {what}",
-                day=self._day,
-                signal_id=signal,
-                number=row.number,
+    def _strange(self, event: Place, what: str) -> None:
+        if len(self.findings) < MOST:
+            self.findings.append(
+                Finding(
+                    "inserted",
+                    f"event {event.number} of signal {event.signal} names transaction {event.tx}, {what}",
+                    day=self._day,
+                    signal_id=event.signal,
+                    number=event.number,
+                )
             )
-        )
 
 
 def classify(broken: Sequence[Window]) -> Kind:
@@ -145,17 +164,12 @@ def classify(broken: Sequence[Window]) -> Kind:
         return "removed"
     if found > expected:
         return "inserted"
-    known = [
-        w.expected for w in broken if w.expected is not None and len(w.expected) == 2 * w.seal.event_count
-    ]
+    known = [w.expected for w in broken if w.expected is not None and w.has_marks]
     if len(known) < len(broken):
         return "changed"
-    # The second byte of a mark leaves number and transaction aside: the same events in another order.
-    before, after = [marks[1::2] for marks in known], [bytes(w.marks[1::2]) for w in broken]
+    # The last byte of a mark leaves number and transaction aside: the same events in another order.
+    before = [bytes(marks[MARK_BYTES - 1 :: MARK_BYTES]) for marks in known]
+    after = [bytes(w.marks[MARK_BYTES - 1 :: MARK_BYTES]) for w in broken]
     if before != after and Counter(b"".join(before)) == Counter(b"".join(after)):
         return "reordered"
     return "changed"
-
-
-def _pairs(marks: bytes | bytearray) -> list[bytes]:
-    return [bytes(marks[start : start + 2]) for start in range(0, len(marks), 2)]
