@@ -167,17 +167,18 @@ begin
 end;
 $$;
 
--- How a column of the answer is made of a row p of the page: an expression for its JSON, as text. Put together as text
--- because row_to_json looks every column's type up again for every row, which takes twice as long as the rest of a page.
--- Money and confidence are text: a JSON number would become a float on its way. Null for a name that is no column.
-create function private.signal_column(name text) returns text
+-- How a column of the answer is made of a row p of the page: an expression for its JSON, or for what stands between quotes
+-- in it. Put together as text because row_to_json looks every column's type up again for every row, which takes longer
+-- than all else that a page needs. Money and confidence are text: a JSON number would become a float on its way. Null for
+-- a name that is no column.
+create function private.signal_column(name text, out expression text, out quoted boolean)
 language plpgsql immutable
 set search_path = ''
 as $$
 begin
-  return case
-    when name in ('id', 'user_id', 'trader_id', 'status', 'source', 'side', 'initial_price', 'total_pnl')
-      then format($sql$'"' || p.%I || '"'$sql$, name)
+  quoted := name in ('id', 'user_id', 'trader_id', 'status', 'source', 'side', 'initial_price', 'total_pnl');
+  expression := case
+    when quoted then format('p.%I', name)
     when name in ('machine_id', 'current_price', 'analysis_confidence')
       then format($sql$coalesce('"' || p.%I || '"', 'null')$sql$, name)
     when name in ('error_count', 'retry_count', 'total_orders_count', 'has_active_orders', 'has_open_position')
@@ -190,30 +191,37 @@ begin
       then format($sql$coalesce(p.%I::text, 'null')$sql$, name)
     when name = 'name'
       then $sql$to_json(p.symbol || '-' || floor(extract(epoch from p.triggered_at) * 1000)::bigint)::text$sql$
-    when name = 'machine' then $sql$coalesce(((select n.by_id from machines n) -> p.machine_id::text)::text, 'null')$sql$
+    when name in ('machine', 'trader')
+      then format($sql$coalesce(((select n.by_id from %1$ss n) -> p.%1$s_id::text)::text, 'null')$sql$, name)
   end;
 end;
 $$;
 
--- The columns as an expression for the JSON object of a row p, as text. Refuses a name that is no column.
-create function private.signal_object(columns text[]) returns text
+-- The columns as an expression for the JSON object of a row p, as text. Refuses a name that is none of those known beside
+-- the columns of signals.
+create function private.signal_object(columns text[], known text[]) returns text
 language plpgsql immutable
 set search_path = ''
 as $$
 declare
   made text := '';
+  between text := '{'; -- what stands before the next value
   name text;
   expression text;
+  quoted boolean;
 begin
   foreach name in array columns loop
-    expression := private.signal_column(name);
-    if expression is null then
+    select c.expression, c.quoted into expression, quoted from private.signal_column(name) c;
+    if expression is null or name in ('machine', 'trader') and name <> all (known) then
       raise exception 'columns has no value %', coalesce(name, '(null)')
-        using errcode = 'invalid_parameter_value', hint = 'use columns of signals, name or machine';
+        using errcode = 'invalid_parameter_value',
+          hint = 'use columns of signals, ' || array_to_string('name'::text || known, ', ');
     end if;
-    made := made || format($sql$ || '%s"%s":' || %s$sql$, case when made = '' then '{' else ',' end, name, expression);
+    between := between || to_json(name) || case when quoted then ':"' else ':' end;
+    made := made || quote_literal(between) || ' || ' || expression || ' || ';
+    between := case when quoted then '",' else ',' end;
   end loop;
-  return substr(made, 5) || $sql$ || '}'$sql$;
+  return made || quote_literal(rtrim(between, ',') || '}');
 end;
 $$;
 
@@ -465,7 +473,7 @@ begin
   select format($sql$
     %s select array_agg(d.id), string_agg(d.line, ',') filter (where d.place <= $3)
     from (select p.id, row_number() over () as place, %s as line from %s p) d$sql$,
-    f.before, private.signal_object(columns), f.source)
+    f.before, private.signal_object(columns, '{machine}'), f.source)
   into statement from private.page_source(page, columns) f;
 
   -- From where to where.
@@ -508,7 +516,7 @@ begin
     execute statement into slice_ids, slice_rows
     using least(near, far), greatest(near, far), room;
     if slice_rows is not null then
-      rows := rows || case when row_count > 0 then ',' else '' end || slice_rows;
+      rows := case when row_count = 0 then slice_rows else rows || ',' || slice_rows end;
       row_count := row_count + cardinality(slice_ids);
     end if;
     if cardinality(slice_ids) > room then
@@ -523,11 +531,10 @@ begin
       slice_ms / greatest(0.01, extract(epoch from clock_timestamp() - slice_began) * 1000)))));
   end loop;
 
-  return json_build_object(
-    'rows', ('[' || rows || ']')::json,
-    'next_cursor', case when seen <> last then private.make_cursor(newest_first, seen, last, mark) end,
-    'looked_until', public.signal_time(seen)
-  );
+  -- As one text: a large page is copied as few times as can be.
+  return concat('{"rows" : [', rows, '], "next_cursor" : ',
+    coalesce(to_json(case when seen <> last then private.make_cursor(newest_first, seen, last, mark) end)::text, 'null'),
+    ', "looked_until" : ', to_json(public.signal_time(seen)), '}')::json;
 end;
 $$;
 
@@ -603,7 +610,7 @@ grant execute on function
   private.make_cursor(boolean, uuid, uuid, bytea), private.read_cursor(text, boolean, bytea),
   private.next_day(timestamptz, boolean), private.machines_named(text[]), private.machine_names(uuid[]),
   private.check_list(text, text[], text[]), private.words_of(jsonb), private.signal_column(text),
-  private.signal_object(text[]), private.page_source(text, text[]),
+  private.signal_object(text[], text[]), private.page_source(text, text[]),
   private.search_condition(text, text), private.first_step(timestamptz, integer, integer),
   private.filter_conditions(text[], text[], text[], text[], text[], text[], text[], text[], numeric, numeric, text),
   public.signal_story(uuid), private.exact_json(jsonb)

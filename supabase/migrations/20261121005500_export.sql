@@ -47,7 +47,7 @@ $$;
 
 -- How a column becomes a cell of CSV: an expression over a row p of the page, whose p.odd says whether a text of it needs
 -- more care than most, and the cells of traders and machines. JSON holds quotes, and times come as JSON has them: both
--- are cells in quotes. Null for a name that is no column.
+-- are cells in quotes.
 create function private.csv_column(name text) returns text
 language plpgsql immutable
 set search_path = ''
@@ -63,9 +63,8 @@ begin
     when name = 'tags' then $sql$coalesce('"' || replace(to_json(p.tags)::text, '"', '""') || '"', '')$sql$
     when name in ('matched_conditions', 'original_signal', 'analysis_result', 'analysis_trade_plan')
       then format($sql$coalesce('"' || replace(p.%I::text, '"', '""') || '"', '')$sql$, name)
-    when name like '%\_at' and private.signal_column(name) is not null
-      then format($sql$coalesce(to_json(p.%I)::text, '')$sql$, name)
-    when private.signal_column(name) is not null then format($sql$coalesce(p.%I::text, '')$sql$, name)
+    when name like '%\_at' then format($sql$coalesce(to_json(p.%I)::text, '')$sql$, name)
+    else format($sql$coalesce(p.%I::text, '')$sql$, name)
   end;
 end;
 $$;
@@ -76,27 +75,18 @@ language plpgsql immutable
 set search_path = ''
 as $$
 declare
-  made text := '';
+  cells text[] := array[]::text[];
   name text;
-  expression text;
+  -- It refuses what is no column, whatever the shape.
+  object constant text := private.signal_object(columns, '{trader,machine}');
 begin
+  if shape = 'ndjson' then
+    return object || $sql$ || E'\n'$sql$;
+  end if;
   foreach name in array columns loop
-    expression := case
-      when shape = 'csv' then private.csv_column(name)
-      when name = 'trader' then $sql$coalesce(((select n.by_id from traders n) -> p.trader_id::text)::text, 'null')$sql$
-      else private.signal_column(name)
-    end;
-    if expression is null then
-      raise exception 'columns has no value %', coalesce(name, '(null)')
-        using errcode = 'invalid_parameter_value', hint = 'use columns of signals, name, trader or machine';
-    end if;
-    made := made || case shape
-      when 'csv' then case when made = '' then '' else $sql$ || ',' || $sql$ end || expression
-      else format($sql$%s'%s"%s":' || %s$sql$, case when made = '' then '' else ' || ' end,
-        case when made = '' then '{' else ',' end, name, expression)
-    end;
+    cells := cells || private.csv_column(name);
   end loop;
-  return made || case shape when 'csv' then $sql$ || E'\r\n'$sql$ else $sql$ || E'}\n'$sql$ end;
+  return array_to_string(cells, $sql$ || ',' || $sql$) || $sql$ || E'\r\n'$sql$;
 end;
 $$;
 
