@@ -14,13 +14,13 @@ from aiohttp import web
 from scripts.fake_venue.accounts import Account
 from scripts.fake_venue.call import Call, Reply
 from scripts.fake_venue.faults import Fault
-from scripts.fake_venue.listings import Listing
+from scripts.fake_venue.listings import Listing, plain_listing
 from scripts.fake_venue.matching import Book, Tape
 from scripts.fake_venue.streams import Streams
 from workers.trading.paper.engine import Changes
 from workers.trading.paper.order import ZERO, Order, Request
 from workers.trading.paper.path import Bar
-from workers.trading.paper.rules import Market
+from workers.trading.paper.rules import Market, Rule
 
 if TYPE_CHECKING:
     from scripts.fake_venue.venue import FakeVenue
@@ -39,6 +39,7 @@ class Exchange(ABC):
         self.tape = Tape({symbol: copy(listing) for symbol, listing in listings.items()})
         self.accounts: dict[str, Account] = {}
         self.streams = Streams(venue.faults)
+        self._by_id: dict[tuple[str, Market], Listing] = {}
         self.bars: dict[str, list[Bar]] = {}
         # Coins beside those of the listings, that the exchange lists: fees may be paid in them.
         self.coins: set[str] = {"BNB"}
@@ -92,6 +93,22 @@ class Exchange(ABC):
     def markets_of(self, market: Market) -> tuple[Market, ...]:
         """The markets that one wallet serves."""
         return (market,)
+
+    def find_by_id(self, name: str, market: Market) -> Listing | None:
+        """A symbol by the exchange's own name for it."""
+        if len(self._by_id) != len(self.tape.listings):
+            self._by_id = {(one.rule.id, one.rule.market): one for one in self.tape.listings.values()}
+        return self._by_id.get((name, market))
+
+    def list_rule(self, rule: Rule) -> None:
+        """Trade this symbol from now on; one that is listed stays as it is."""
+        if rule.symbol in self.tape.listings:
+            return
+        listing = plain_listing(rule)
+        self.tape.listings[rule.symbol] = listing
+        for account in self.accounts.values():
+            for book in account.books.values():
+                book.rules[rule.symbol] = listing.rule
 
     def books(self, symbol: str) -> Iterator[tuple[Account, Book]]:
         """The books in which a symbol is traded, in the order of their accounts."""

@@ -32,7 +32,7 @@ class Listing:
 def built_in(market: Market, symbols: Iterable[str] | None = None) -> dict[str, Listing]:
     """The symbols that the paper exchange knows, or those that are named, by the venue's name."""
     names = KNOWN[market] if symbols is None else symbols
-    return {name: _plain(rule_for(name, market)) for name in names}
+    return {name: plain_listing(rule_for(name, market)) for name in names}
 
 
 def recorded(folder: Path, market: Market, symbols: Iterable[str] | None = None) -> dict[str, Listing]:
@@ -53,7 +53,8 @@ def recorded(folder: Path, market: Market, symbols: Iterable[str] | None = None)
     }
 
 
-def _plain(rule: Rule) -> Listing:
+def plain_listing(rule: Rule) -> Listing:
+    """A symbol with the bounds that most have."""
     return Listing(rule, rule.tick, Decimal(10_000_000), rule.most_amount)
 
 

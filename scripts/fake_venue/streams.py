@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,9 @@ class Streams:
     def has(self, topic: str) -> bool:
         """Whether anybody would hear of it."""
         return any(topic in listener.topics for listener in self._listeners)
+
+    def __iter__(self) -> Iterator[Listener]:
+        return iter(self._listeners)
 
     def leave(self, topic: str) -> None:
         """Nobody hears of a topic any more; the sockets stay open."""

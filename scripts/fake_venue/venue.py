@@ -19,12 +19,14 @@ from scripts.fake_venue.faults import Faults
 from scripts.fake_venue.listings import Listing, built_in, recorded
 from scripts.fake_venue.matching import Book
 from scripts.fake_venue.server import Server
+from shared.candles import Candle, exact
 from shared.clock import Clock, WallClock
+from shared.market import Market as CandleMarket
 from workers.trading.paper.engine import Terms
 from workers.trading.paper.ledger import Ledger
 from workers.trading.paper.order import Order
 from workers.trading.paper.path import Bar, legs_of
-from workers.trading.paper.rules import Market
+from workers.trading.paper.rules import Market, rule_for
 
 # Which exchange and market an account belongs to, by ccxt's id.
 VENUES: Mapping[str, tuple[str, Market]] = {
@@ -175,6 +177,20 @@ class FakeVenue:
         for one in self._listing(bar.symbol, exchange):
             one.tell_candle(bar)
 
+    def follow(self, market: CandleMarket) -> Callable[[], None]:
+        """Let the candles that a market publishes act here, as they do on the paper exchange. Symbols
+        that are not listed are from then on. The answer ends it."""
+
+        def take(candle: Candle) -> None:
+            if candle.interval != market.base_interval(candle.symbol):
+                return
+            rule = rule_for(candle.symbol, "spot" if market.kind == "spot" else "usdm")
+            for one in self.exchanges.values():
+                one.list_rule(rule)
+            self.candle(bar_of(rule.symbol, candle))
+
+        return market.subscribe(take)
+
     def offer(self, symbol: str, amount: str | Decimal | None, exchange: str | None = None) -> None:
         """No more than this can be bought or sold until the next `offer`; None: as much as anybody wants."""
         for one in self._listing(symbol, exchange):
@@ -240,6 +256,20 @@ class FakeVenue:
         if not found:
             raise KeyError(f"{symbol} is not listed here")
         return found
+
+
+def bar_of(symbol: str, candle: Candle) -> Bar:
+    """A candle in exact numbers, under ccxt's name of its symbol."""
+    return Bar(
+        symbol=symbol,
+        open_ms=candle.open_ms,
+        close_ms=candle.close_ms,
+        open=exact(candle.open),
+        high=exact(candle.high),
+        low=exact(candle.low),
+        close=candle.price,
+        volume=exact(candle.volume),
+    )
 
 
 def _listings(folder: Path | None, names: list[str] | None) -> dict[str, Listing]:

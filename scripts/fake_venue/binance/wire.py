@@ -138,19 +138,10 @@ class Binance(Exchange):
 
     def listing(self, name: str, market: Market) -> Listing:
         """A symbol by Binance's own name. Raises VenueError."""
-        unified = self.names[market].get(name)
-        if unified is None:
+        listing = self.find_by_id(name, market)
+        if listing is None:
             raise VenueError(-1121, "Invalid symbol.")
-        return self.tape.listings[unified]
-
-    @property
-    def names(self) -> dict[Market, dict[str, str]]:
-        """Unified names by market and Binance's own."""
-        if not hasattr(self, "_names"):
-            self._names: dict[Market, dict[str, str]] = {"spot": {}, "usdm": {}}
-            for symbol, listing in self.tape.listings.items():
-                self._names[listing.rule.market][listing.rule.id] = symbol
-        return self._names
+        return listing
 
     def check_trigger(self, request: Request) -> None:
         """Raises Refused for a conditional order whose trigger is behind the price already."""

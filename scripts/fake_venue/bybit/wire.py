@@ -96,10 +96,10 @@ class Bybit(Exchange):
 
     def find_listing(self, call: Call) -> Listing:
         name, market = call.need("symbol"), self._market_of(call)
-        for listing in self.tape.listings.values():
-            if listing.rule.id == name and listing.rule.market == market:
-                return listing
-        raise Refused("symbol", f"{name} is not listed")
+        listing = self.find_by_id(name, market)
+        if listing is None:
+            raise Refused("symbol", f"{name} is not listed")
+        return listing
 
     def coin_rows(self) -> list[dict[str, Any]]:
         """The coins of what is listed."""
