@@ -41,7 +41,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder of this run, which its workers find in their environment."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if hasattr(config, "workerinput"):
         return
     folder = Path(tempfile.mkdtemp(prefix="sigtrail-"))
     folder.chmod(0o755)

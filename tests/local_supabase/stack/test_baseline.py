@@ -165,7 +165,6 @@ def test_the_database_is_set_up_as_hosted(owner: psycopg.Connection) -> None:
         "wal_level": "logical",
         "max_slot_wal_keep_size": "4GB",
         "timezone": "UTC",
-        "fsync": "on",
         "synchronous_commit": "on",
         "listen_addresses": "127.0.0.1",
         "password_encryption": "scram-sha-256",
@@ -176,6 +175,15 @@ def test_the_database_is_set_up_as_hosted(owner: psycopg.Connection) -> None:
     assert one(owner, "select datcollate from pg_database where datname = current_database()") == "C.UTF-8"
     publication = "select pubowner::regrole::text from pg_publication where pubname = 'supabase_realtime'"
     assert one(owner, publication) == "postgres"
+
+
+def test_what_is_committed_reaches_the_disk(cluster: Cluster) -> None:
+    """As configured: the tests' own clusters are told on top of it not to wait for the disk."""
+    configured = (
+        "select setting from pg_file_settings where name = 'fsync' and sourcefile ~ '/postgresql[.]conf$'"
+    )
+    with psycopg.connect(cluster.admin_db_url) as admin:
+        assert one(admin, configured) == "on"
 
 
 @pytest.mark.parametrize("login", ["postgres", "supabase_admin", "authenticator", "supabase_auth_admin"])
