@@ -88,6 +88,8 @@ language plpgsql stable
 rows 1
 set search_path = ''
 set plan_cache_mode = force_custom_plan
+-- The bounds of the days say which are read; the checks of a table would be parsed for each of them.
+set constraint_exclusion = off
 as $$
 #variable_conflict use_column
 begin
@@ -135,6 +137,7 @@ language plpgsql stable
 rows 1
 set search_path = ''
 set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
 as $$
 #variable_conflict use_column
 declare
@@ -220,6 +223,7 @@ returns table (
 language plpgsql stable
 set search_path = ''
 set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
 as $$
 #variable_conflict use_column
 declare

@@ -46,8 +46,8 @@ end;
 $$;
 
 -- How a column becomes a cell of CSV: an expression over a row p of the page, whose p.odd says whether a text of it needs
--- more care than most, and the cells of traders and machines. JSON holds quotes, and times come as JSON has them: both
--- are cells in quotes.
+-- more care than most, and the cells of traders and machines; null is an empty cell. JSON holds quotes, and times come as
+-- JSON has them: both are cells in quotes.
 create function private.csv_column(name text) returns text
 language plpgsql immutable
 set search_path = ''
@@ -55,16 +55,16 @@ as $$
 begin
   return case
     when name in ('symbol', 'normalised_symbol', 'interval', 'outcome_code')
-      then format($sql$coalesce(case when p.odd then private.csv_cell(p.%1$I) else p.%1$I end, '')$sql$, name)
-    when name = 'name' then format($sql$case when p.odd then private.csv_cell(%1$s) else %1$s end$sql$,
+      then format('case when p.odd then private.csv_cell(p.%1$I) else p.%1$I end', name)
+    when name = 'name' then format('case when p.odd then private.csv_cell(%1$s) else %1$s end',
       'p.symbol || ''-'' || floor(extract(epoch from p.triggered_at) * 1000)::bigint')
-    when name in ('trader', 'machine')
-      then format($sql$coalesce((select n.by_id from %1$ss n) ->> p.%1$s_id::text, '')$sql$, name)
-    when name = 'tags' then $sql$coalesce('"' || replace(to_json(p.tags)::text, '"', '""') || '"', '')$sql$
+    when name in ('trader', 'machine') then format('(select n.by_id from %1$ss n) ->> p.%1$s_id::text', name)
+    when name = 'tags' then $sql$'"' || replace(to_json(p.tags)::text, '"', '""') || '"'$sql$
     when name in ('matched_conditions', 'original_signal', 'analysis_result', 'analysis_trade_plan')
-      then format($sql$coalesce('"' || replace(p.%I::text, '"', '""') || '"', '')$sql$, name)
-    when name like '%\_at' then format($sql$coalesce(to_json(p.%I)::text, '')$sql$, name)
-    else format($sql$coalesce(p.%I::text, '')$sql$, name)
+      then format($sql$'"' || replace(p.%I::text, '"', '""') || '"'$sql$, name)
+    when name like '%\_at' then format('to_json(p.%I)', name)
+    when name in ('has_active_orders', 'has_open_position') then format('p.%I::text', name)
+    else format('p.%I', name)
   end;
 end;
 $$;
@@ -86,7 +86,11 @@ begin
   foreach name in array columns loop
     cells := cells || private.csv_column(name);
   end loop;
-  return array_to_string(cells, $sql$ || ',' || $sql$) || $sql$ || E'\r\n'$sql$;
+  -- A function takes at most 100 arguments.
+  return (
+    select string_agg(format('concat(%s)', array_to_string(cells[n : n + 39], $sql$, ',', $sql$)), $sql$ || ',' || $sql$ order by n)
+    from generate_series(1, cardinality(cells), 40) n
+  ) || $sql$ || E'\r\n'$sql$;
 end;
 $$;
 
@@ -126,6 +130,7 @@ set work_mem = '32MB'
 -- A walk along the index from where the last page ended; sorting would take up the whole day for each page of it.
 set enable_sort = off
 set enable_bitmapscan = off
+set constraint_exclusion = off
 as $$
 declare
   began constant timestamptz := clock_timestamp();
@@ -183,7 +188,8 @@ begin
       exit;
     end if;
     execute statement into slice_body, slice_count, slice_last using slice.far, slice.near, page_size - signals;
-    body := body || coalesce(slice_body, '');
+    -- A page is large, and most come from one slice: it is not copied once more.
+    body := case when body = '' then coalesce(slice_body, '') else concat(body, slice_body) end;
     signals := signals + slice_count;
     seen := coalesce(slice_last, slice.far);
     exit when slice_last is not null;
@@ -217,6 +223,7 @@ set jit = off
 set max_parallel_workers_per_gather = 0
 -- Most is counted in the index alone; and of whose rows there are many is not known when the plan is made.
 set enable_bitmapscan = off
+set constraint_exclusion = off
 as $$
 declare
   began constant timestamptz := clock_timestamp();
