@@ -116,6 +116,21 @@ begin
 end;
 $$;
 
+-- Whether a machine's JSON is small, stored and written out: a number of few bytes can stand for a hundred thousand
+-- digits, and everyone who reads it writes them out. The first two conditions find most without writing.
+create function private.json_fits(value jsonb, most integer default 65536) returns boolean
+language plpgsql immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return value is null or (
+    pg_column_size(value) <= most
+    and not jsonb_path_exists(value, '$.** ? (@ > 1e40 || @ < -1e40)')
+    and octet_length(value::text) <= 4 * most
+  );
+end;
+$$;
+
 -- Refuses a batch that is not an array, or holds more than one call may do.
 create function private.check_batch(batch jsonb, noun text, most integer default 1000) returns void
 language plpgsql immutable

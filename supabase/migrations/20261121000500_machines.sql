@@ -15,7 +15,11 @@ create table public.cloud_machines (
   constraint "a machine is starting, running, draining or stopped"
     check (status in ('starting', 'running', 'draining', 'stopped')),
   constraint "a machine runs known roles"
-    check (roles <@ array['signals', 'analysis', 'monitoring', 'trading', 'archive'])
+    check (roles <@ array['signals', 'analysis', 'monitoring', 'trading', 'archive'] and cardinality(roles) <= 20),
+  constraint "a machine's region and version have at most 100 letters"
+    check (length(region) <= 100 and length(version) <= 100),
+  constraint "the details of a machine fit in 16 KB, numbers within 1e40"
+    check (private.json_fits(details, 16384))
 );
 
 -- Functions -----------------------------------------------------------------------------------------------

@@ -163,6 +163,14 @@ begin
     raise exception 'signal % is not recorded, it cannot have events', missing using errcode = 'no_data_found';
   end if;
 
+  select e.signal_id into missing from private.parse_events(events) e
+  where not (private.json_fits(e.event_data) and private.json_fits(e.error_info)) or length(e.worker) > 200
+  limit 1;
+  if found then
+    raise exception 'an event of signal % is too large', missing using errcode = 'invalid_parameter_value',
+      hint = 'event_data and error_info fit in 64 KB each, with numbers between -1e40 and 1e40, worker in 200 letters';
+  end if;
+
   insert into public.signal_events
     (signal_id, user_id, occurred_at, number, event_type, location, worker, event_data, error_info,
      order_id, position_id, execution_id)

@@ -73,18 +73,19 @@ begin
     select array_agg(row(
       i.index - 1, i.signal_id, i.item,
       case
-        when i.signal_id is null then 'bad_result'
+        when i.signal_id is null or not i.fits then 'bad_result'
         when i.place > 1 then 'duplicate'
         when i.signal_id <> all (held) then 'lease_lost'
       end,
       case
+        when not i.fits then 'the item must fit in 64 KB, with numbers between -1e40 and 1e40'
         when i.signal_id is null then 'signal_id is missing or no uuid'
         when i.place > 1 then 'the signal stands twice in this batch'
         when i.signal_id <> all (held) then 'the signal is not held with this fence at stage ' || stage
       end
     )::private.judged_item order by i.index)
     from (
-      select e.item, e.index, private.uuid_of(e.item ->> 'signal_id') as signal_id,
+      select e.item, e.index, private.uuid_of(e.item ->> 'signal_id') as signal_id, private.json_fits(e.item) as fits,
         row_number() over (partition by private.uuid_of(e.item ->> 'signal_id') order by e.index) as place
       from jsonb_array_elements(items) with ordinality e (item, index)
     ) i

@@ -1,7 +1,7 @@
 -- An analyst's verdict moves a signal on with its plan, or ends it with a reason; an impossible one is refused with a reason.
 begin;
 \ir stage.psql
-select plan(25);
+select plan(27);
 
 create temporary table held as
 select pg_temp.make_signal(pg_temp.eli_trader(), 'S' || n || 'USDT') as signal, n from generate_series(1, 3) n;
@@ -38,6 +38,10 @@ select is(pg_temp.refusal(:'held', '{"verdict": "rejected", "outcome_code": "tak
 select is(pg_temp.refusal(:'held', '{"fence": 0}'), 'lease_lost: the signal is not held with this fence at stage analysis',
   'another fence');
 select is(pg_temp.refusal(:'held', '{"signal_id": "me"}'), 'bad_result: signal_id is missing or no uuid', 'no signal');
+select is(pg_temp.refusal(:'held', '{"result": {"why": 1e9999}}'),
+  'bad_result: the item must fit in 64 KB, with numbers between -1e40 and 1e40', 'a number that explodes');
+select is(pg_temp.refusal(:'held', jsonb_build_object('result', repeat('x', 70000))),
+  'bad_result: the item must fit in 64 KB, with numbers between -1e40 and 1e40', 'a result of any size');
 select is_empty($$ select from held h join public.signals s on s.id = h.signal where s.status <> 'analyzing' $$,
   'what is refused leaves no trace');
 

@@ -1,7 +1,7 @@
 -- A machine registers under the name in its token and under no other, and sends heartbeats from then on.
 begin;
 \ir stage.psql
-select plan(9);
+select plan(12);
 
 select matches(pg_temp.as_role('signal_worker', 'vyx-1',
   'select public.register_machine(''vyx-1'', ''fra'', ''{signals}'', ''0.1'')'), '^[0-9a-f-]{36}$', 'a machine registers itself');
@@ -16,6 +16,14 @@ select alike(pg_temp.as_role('signal_worker', 'vyx-1',
   'only with known roles');
 select is(pg_temp.as_role('signal_worker', 'vyx-1', 'select public.machine_heartbeat(''running'', ''{"lag": 1}'')'), '',
   'a heartbeat is taken');
+select alike(pg_temp.as_role('signal_worker', 'vyx-1', 'select public.machine_heartbeat(''running'', ''{"lag": 1e9999}'')'),
+  '23514%the details of a machine fit in 16 KB%', 'unless a number in it explodes');
+select alike(pg_temp.as_role('signal_worker', 'vyx-1',
+  'select public.machine_heartbeat(''running'', jsonb_build_object(''lag'', repeat(''x'', 20000)))'),
+  '23514%the details of a machine fit in 16 KB%', 'or it is too large');
+select alike(pg_temp.as_role('signal_worker', 'vyx-1',
+  'select public.register_machine(''vyx-1'', repeat(''f'', 101), ''{signals}'', ''0.1'')'),
+  '23514%at most 100 letters%', 'nor is a region of any length');
 select results_eq('select status, details from public.cloud_machines where machine_id = ''vyx-1''',
   $$ values ('running', '{"lag": 1}'::jsonb) $$, 'and recorded');
 select alike(pg_temp.as_role('signal_worker', 'vyx-9', 'select public.machine_heartbeat(''running'', ''{}'')'),
