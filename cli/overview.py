@@ -49,7 +49,8 @@ class Rates:
     """Candles and signals a second, over the last few readings."""
 
     def __init__(self) -> None:
-        self._readings: list[tuple[float, int, int]] = []
+        # From nothing at the start, so that the first line tells a rate too.
+        self._readings: list[tuple[float, int, int]] = [(time.monotonic(), 0, 0)]
 
     def update(self, candles: int, signals: int) -> tuple[float, float]:
         """Take the totals of now; answers both rates."""

@@ -207,6 +207,9 @@ async def test_a_question_is_bounded(history: History, question: Ask) -> None:
     endless = "select count(*) from range(100000000) a, range(100000000) b where a.range + b.range = 7"
     with pytest.raises(Refused, match="took longer than"):
         await question(user, endless, limits=Limits(seconds=0.2))
+    # However short its statements are: an interrupt between two of them ends neither.
+    with pytest.raises(Refused, match="took longer than"):
+        await question(user, "select 1", limits=Limits(seconds=0))
     with pytest.raises(Refused, match="over 10 rows"):
         await question(user, "select * from range(1000)", limits=Limits(rows=10))
     with pytest.raises(Refused, match="memory"):

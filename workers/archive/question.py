@@ -10,6 +10,7 @@ import asyncio
 import json
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from workers.archive.store import Store
 
 # Days of files that are looked into together when only the newest signals are wanted.
 DAYS_AT_ONCE = 7
+# How often a question whose time is over is interrupted until it ends.
+INTERRUPT_SECONDS = 0.05
 # So that a plan shows which columns are read, and not only that nothing is there.
 _UNPLANNED = "statistics_propagation,empty_result_pullup,filter_pushdown,late_materialization"
 
@@ -108,6 +111,7 @@ class _Work:
         self._duck = open_duckdb(folder, memory=limits.memory)
         self._layout: Layout = {}
         self._columns: Mapping[Kind, set[str]] = {}
+        self._deadline = time.monotonic() + limits.seconds
 
     def read_warm(self) -> list[ListedFile]:
         """Find out what is asked for, and read what Postgres has of it; answers the files with the rest."""
@@ -128,6 +132,7 @@ class _Work:
     def _add_warm(self, seen: Snapshot, kind: Kind) -> None:
         for rows in seen.rows(kind, sorted(self._columns[kind])):
             add_warm(self._duck, kind, self._layout[kind], rows)
+            self._check_time()
 
     def has_enough(self, day: date) -> bool:
         """Whether all signals that are wanted are here, and younger than those of `day`."""
@@ -172,14 +177,28 @@ class _Work:
 
     @contextmanager
     def _bounded(self) -> Iterator[None]:
-        timer = threading.Timer(self._limits.seconds, self._duck.interrupt)
-        timer.start()
+        done = threading.Event()
+        watch = threading.Thread(target=self._interrupt, args=(done,), name="question", daemon=True)
+        watch.start()
         try:
             yield
         except duckdb.Error as error:
             raise _translate(error, self._limits) from error
         finally:
-            timer.cancel()
+            done.set()
+            watch.join()
+        self._check_time()
+
+    def _interrupt(self, done: threading.Event) -> None:
+        # Again and again: an interrupt between two statements, or before one has begun, ends neither.
+        wait = self._deadline - time.monotonic()
+        while not done.wait(max(wait, 0)):
+            self._duck.interrupt()
+            wait = INTERRUPT_SECONDS
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise _too_long(self._limits)
 
 
 def lock(duck: duckdb.DuckDBPyConnection) -> None:
@@ -229,9 +248,13 @@ def _collect(nodes: Any, found: dict[Kind, set[str]]) -> None:
         _collect(node.get("children", []), found)
 
 
+def _too_long(limits: Limits) -> Refused:
+    return Refused(f"the question took longer than {limits.seconds:g} s: narrow its times or its traders")
+
+
 def _translate(error: duckdb.Error, limits: Limits) -> Exception:
     if isinstance(error, duckdb.InterruptException):
-        return Refused(f"the question took longer than {limits.seconds:g} s: narrow its times or its traders")
+        return _too_long(limits)
     if isinstance(error, duckdb.OutOfMemoryException):
         return Refused(f"the question needs more than {limits.memory} of memory: narrow it")
     return InputError(f"the question cannot be answered: {error}")
