@@ -95,6 +95,7 @@ async def upload(request: Request, wanted: Upload) -> Mapping[str, Any]:
         description = await receive(request, draft, rules)
         written = await draft.close()
         await server.files.place(written)
+        undone = True
         try:
             async with transaction(server.pool) as session:
                 row, replaced = await _write_row(
@@ -104,8 +105,12 @@ async def upload(request: Request, wanted: Upload) -> Mapping[str, Any]:
                     _metadata(written, description),
                     description.user_metadata,
                 )
+                # From here on it may be committed, whatever comes back; what no row names goes at the
+                # next start.
+                undone = False
         except BaseException:
-            await server.files.remove(written.version)
+            if undone:
+                await server.files.remove(written.version)
             raise
     if replaced is not None:
         await server.files.remove(replaced)
@@ -215,12 +220,15 @@ async def copy_object(request: Request) -> Response:
         raise no_such_key()
     metadata = {**source["metadata"], "lastModified": _now()}
     user_metadata = source["user_metadata"] if body.copyMetadata else body.metadata
+    undone = True
     try:
         async with transaction(server.pool) as session:
             await _require_bucket(session, target)
             row, replaced = await _write_row(session, wanted, version, metadata, user_metadata)
+            undone = False
     except BaseException:
-        await server.files.remove(version)
+        if undone:
+            await server.files.remove(version)
         raise
     if replaced is not None:
         await server.files.remove(replaced)

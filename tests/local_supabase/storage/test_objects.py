@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from storage3.exceptions import StorageApiError
 
+from scripts.local_supabase.storage import objects
+from scripts.local_supabase.storage.caller import Caller
+from scripts.local_supabase.storage.database import Pool, transaction
 from tests.local_supabase.storage.conftest import Storage, refusal
 
 
@@ -280,3 +286,20 @@ async def test_what_is_not_served_says_so(storage: Storage, method: str, path: s
     answer = await storage.send(method, path)
     assert (answer.status_code, answer.json()["code"]) == (501, "NotSupported")
     assert path in answer.json()["message"]
+
+
+async def test_bytes_stay_when_nobody_knows_whether_their_row_was_committed(
+    files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def lose_the_answer(pool: Pool, caller: Caller | None = None, *, keep: bool = True) -> Any:
+        async with transaction(pool, caller, keep=keep) as session:
+            yield session
+        if keep:
+            raise psycopg.OperationalError("the connection was lost while committing")
+
+    monkeypatch.setattr(objects, "transaction", lose_the_answer)
+    with pytest.raises(StorageApiError):
+        await files.upload("kept.txt", b"committed all the same")
+    monkeypatch.undo()
+    assert await files.download("kept.txt") == b"committed all the same"
