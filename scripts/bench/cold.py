@@ -21,6 +21,7 @@ import psycopg
 
 from cli.archive import READY
 from scripts.bench.report import Result, at_most, figure, percentile
+from scripts.bench.sealing import seal_and_archive
 from scripts.bench.signals import set_stage
 from scripts.bench.stage import empty_project
 from shared.settings import Settings
@@ -28,7 +29,6 @@ from workers.archive.cache import Cache, cache_folder
 from workers.archive.keys import SealKey
 from workers.archive.question import ask
 from workers.archive.reading import Scope
-from workers.archive.rounds import work
 from workers.archive.store import Store, open_store
 
 Progress = Callable[[str], None]
@@ -54,17 +54,15 @@ async def run(*, quick: bool, progress: Progress) -> list[Result]:
                 cast.record(day, each)
             store = await open_store(settings)
             key = SealKey.from_text(base64.b64encode(secrets.token_bytes(32)).decode())
-            started = time.perf_counter()
-            done = await work(settings, store, key, days=chosen, compact=False)
-            archived = time.perf_counter() - started
+            progress("sealing, verifying, archiving")
+            signals, rates = await seal_and_archive(settings, store, key, chosen)
             _empty(connection, chosen)
         progress("asking")
         try:
             results = await _ask(settings, store, cast, asked)
         finally:
             await store.close()
-    signals = sum(part.signals for part in done.parts)
-    return [*results, figure("sealing and archiving", signals / archived, "signals/s")]
+    return [*results, figure("signals archived", signals, "signals"), *rates]
 
 
 class _Cast:
