@@ -74,12 +74,15 @@ def record(book: dict[str, Order], found: Findings, known: dict[str, set[str]]) 
 def venues(draw: st.DrawFn) -> tuple[VenueOrder, list[VenueTrade]]:
     """An order at the venue, and the fills that it had."""
     count = draw(st.integers(0, 5))
-    trades = [trade(n, Decimal(draw(st.integers(1, 2)))) for n in range(1, count + 1)]
+    # A stop that triggered goes on under another id, which its fills carry.
+    became = draw(st.sampled_from([None, "v-became"]))
+    under = became or "v-entry-1"
+    trades = [trade(n, Decimal(draw(st.integers(1, 2))), venue_order_id=under) for n in range(1, count + 1)]
     filled = add(*(one.amount for one in trades))
     statuses = (
         ["filled"] if filled == 10 else ["open", "canceled"] if filled else ["open", "canceled", "rejected"]
     )
-    return answer(draw(st.sampled_from(statuses)), filled), trades
+    return answer(draw(st.sampled_from(statuses)), filled, fills_as=became), trades
 
 
 @given(venues(), st.data())

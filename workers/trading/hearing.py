@@ -222,7 +222,7 @@ class Hearing:
             and trade.venue_order_id not in known
             and self._strange[trade.venue_order_id] < _ASKED_ABOUT
         }
-        self._strange.update(strange)
+        self._strange.update(strange.keys())
         symbols = set(strange.values())
         told = {answer.client_order_id for answer in seen if answer.fills_as is not None}
         return [

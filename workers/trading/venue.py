@@ -157,9 +157,13 @@ class Venue:
 
     async def rate(self, currency: str, quote: str) -> Decimal:
         """The last price of a currency in quote currency: what a fee in BNB was worth."""
+        # A market of perpetuals has no plain pair of the two.
+        pairs = (f"{currency}/{quote}", f"{currency}/{quote}:{quote}")
+        listed = [pair for pair in pairs if pair in (self._data.markets or {})]
         async with self.traffic.turn("read", "fetch_ticker"):
-            ticker = await self._data.fetch_ticker(f"{currency}/{quote}")
-        return money(ticker["last"])
+            ticker = await self._data.fetch_ticker((listed or pairs)[0])
+        with readable("fetch_ticker"):
+            return money(ticker["last"])
 
     async def _relearn(self) -> None:
         async with self.traffic.turn("read", "load_markets"):
@@ -377,8 +381,10 @@ class Venue:
         return self.capabilities.client_ids.seen(order.client_order_id)
 
     def _naming(self, order: Order) -> dict[str, Any]:
-        """The venue's own id names an order best; ours does until the venue's is known."""
-        if order.venue_order_id is not None:
+        """The venue's own id names an order best; ours does until the venue's is known, and where the venue's
+        may be that of what a stop became."""
+        renamed = self.capabilities.triggers_anew and is_conditional(order)
+        if order.venue_order_id is not None and not renamed:
             return {}
         ids = self.capabilities.client_ids
         return {ids.asked_by: ids.sent(order.client_order_id)}

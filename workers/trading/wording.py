@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from ccxt.base.errors import BadResponse
+from ccxt.base.errors import BadResponse, InvalidOrder
 
 from shared.errors import OrderDenied
 from shared.identity import from_ms
@@ -111,7 +111,12 @@ def word_amendment(order: Order, way: Amend, price: str) -> tuple[str, dict[str,
 def word_amount(exchange: Any, order: Order, rules: Rules) -> float:
     """The amount in the venue's units. Raises OrderDenied when it would be another than was decided."""
     wanted = divide(order.amount, rules.contract_size)
-    given = money(exchange.amount_to_precision(order.symbol, text(wanted)))
+    try:
+        given = money(exchange.amount_to_precision(order.symbol, text(wanted)))
+    except InvalidOrder as error:
+        raise OrderDenied(
+            f"{text(wanted)} of {order.symbol} is less than the venue's least step", code="below_min_amount"
+        ) from error
     if given > wanted or given <= ZERO or money(float(given)) != given:
         raise OrderDenied(
             f"the venue would take {text(given)} for {text(wanted)} of {order.symbol}", code="size_invalid"

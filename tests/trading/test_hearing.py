@@ -1,0 +1,233 @@
+"""What is asked of a venue, when, and what is made of silence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from ccxt.base.errors import RequestTimeout
+
+from tests.trading.made import NOW, RULES, SIGNAL, order
+from workers.trading.book import Book
+from workers.trading.capabilities import Capabilities
+from workers.trading.hearing import Hearing
+from workers.trading.ledger import State
+from workers.trading.orders import Leg, Order, OrderStatus
+from workers.trading.policy import Policy
+from workers.trading.reconciliation import VenueOrder, VenueTrade
+from workers.trading.stream import GAP, NOTHING, News
+
+SYMBOL = RULES.symbol
+POLICY = Policy()
+
+
+class StubStream:
+    """A stream that rings when the test says so."""
+
+    def __init__(self) -> None:
+        self.news = NOTHING
+        self.is_healthy = True
+        self.distrusted: list[str] = []
+
+    @property
+    def has_rung(self) -> bool:
+        return bool(self.news)
+
+    def take(self) -> News:
+        return self.news
+
+    def done(self) -> None:
+        self.news = NOTHING
+
+    def distrust(self, why: str) -> None:
+        self.distrusted.append(why)
+
+
+class StubVenue:
+    """A venue whose answers a test writes down."""
+
+    activity = None
+    counts_trades = False
+    is_authoritative = False
+
+    def __init__(self, **row: Any) -> None:
+        self.capabilities = Capabilities(**row)
+        self.stream: StubStream | None = StubStream()
+        self.orders: dict[str, VenueOrder] = {}
+        self.fills: list[VenueTrade] = []
+        self.asked: list[str] = []
+        self.fails = False
+
+    async def find(self, one: Order) -> VenueOrder | None:
+        self.asked.append(f"find {one.leg.value}")
+        if self.fails:
+            raise RequestTimeout("away")
+        return self.orders.get(one.client_order_id)
+
+    async def open_orders(self, symbol: str) -> list[VenueOrder]:
+        self.asked.append("open")
+        return [one for one in self.orders.values() if one.status == "open"]
+
+    async def trades(self, symbol: str, since: datetime | None) -> list[VenueTrade]:
+        self.asked.append("trades")
+        if self.fails:
+            raise RequestTimeout("away")
+        return self.fills
+
+
+def fill(number: str, order_id: str, at: datetime = NOW, client_id: str | None = None) -> VenueTrade:
+    return VenueTrade(
+        number, order_id, client_id, "sell", Decimal(98), Decimal(10), Decimal(0), "USDT", at, symbol=SYMBOL
+    )
+
+
+def at_venue(one: Order, **fields: Any) -> VenueOrder:
+    named = one.venue_order_id or "v"
+    return replace(VenueOrder(named, one.client_order_id, "open", one.amount, Decimal(0)), **fields)
+
+
+def hear(venue: StubVenue, *orders: Order) -> Hearing:
+    book = Book()
+    state = State(orders=orders, positions=())
+    book.update(state)
+    hearing = Hearing(venue, book, POLICY)  # type: ignore[arg-type]
+    hearing.begin(None, NOW)
+    return hearing
+
+
+async def heard(hearing: Hearing, now: datetime) -> Any:
+    found = await hearing.listen(now)
+    hearing.heard()
+    return found
+
+
+async def test_an_order_that_never_left_is_absent_without_asking() -> None:
+    venue = StubVenue()
+    entry = order(status=OrderStatus.INTENDED, venue_order_id=None)
+    hearing = hear(venue, entry)
+    hearing.put_off(entry, NOW)
+    _, absent = await hearing.probe(NOW)
+    assert absent == [entry]
+    assert venue.asked == []
+    # Sent, this time: from now on only the venue can say that it is absent.
+    hearing.doubt(entry, NOW)
+    for _ in range(POLICY.probes - 1):
+        _, absent = await hearing.probe(NOW + timedelta(minutes=5))
+        assert absent == []
+
+
+async def test_an_order_is_found_by_its_fills_when_nothing_lists_it() -> None:
+    venue = StubVenue()
+    entry = order(status=OrderStatus.UNRESOLVED, venue_order_id=None)
+    hearing = hear(venue, entry)
+    venue.fills = [fill("1", "v-9", client_id=entry.client_order_id)]
+    found, absent = await hearing.probe(NOW + timedelta(minutes=1))
+    assert absent == []
+    assert [one["venue_order_id"] for one in found.fills] == ["v-9"]
+
+
+async def test_a_stop_is_asked_whether_an_unknown_fill_is_its_own() -> None:
+    venue = StubVenue(triggers_anew=True)
+    stop = order(Leg.STOP_LOSS)
+    hearing = hear(venue, stop)
+    venue.orders[stop.client_order_id] = at_venue(stop)
+    await heard(hearing, NOW)
+    venue.fills = [fill("7", "another-id")]
+    venue.orders[stop.client_order_id] = at_venue(
+        stop, status="filled", filled=stop.amount, fills_as="another-id"
+    )
+    found = await heard(hearing, NOW + timedelta(minutes=1))
+    assert [(one["client_order_id"], one["amount"]) for one in found.fills] == [(stop.client_order_id, "10")]
+
+
+async def test_a_fill_of_somebody_else_is_asked_about_only_so_often() -> None:
+    venue = StubVenue(triggers_anew=True)
+    stop = order(Leg.STOP_LOSS)
+    hearing = hear(venue, stop)
+    venue.orders[stop.client_order_id] = at_venue(stop)
+    venue.fills = [fill("7", "a-stranger")]
+    for minute in range(20):
+        found = await heard(hearing, NOW + timedelta(seconds=40 * minute))
+        assert found.fills == []
+    assert venue.asked.count("find stop_loss") == 5
+
+
+async def test_a_ring_asks_only_about_its_symbol_and_a_gap_about_everything() -> None:
+    venue = StubVenue()
+    stop = order(Leg.STOP_LOSS)
+    hearing = hear(venue, stop)
+    venue.orders[stop.client_order_id] = at_venue(stop)
+    await heard(hearing, NOW)
+    stream = venue.stream
+    assert stream is not None
+    for news, asked in (
+        (News(frozenset({"ETH/USDT:USDT"})), []),
+        (News(frozenset({SYMBOL})), ["trades"]),
+        (GAP, ["trades", "open"]),
+    ):
+        venue.asked.clear()
+        stream.news = news
+        assert hearing.has_news(NOW)
+        await heard(hearing, NOW)
+        assert venue.asked == asked
+        assert not stream.has_rung
+
+
+async def test_a_connect_is_followed_by_a_second_look() -> None:
+    """Between the connection and the subscription events are lost that the first look came too early for."""
+    venue = StubVenue()
+    stop = order(Leg.STOP_LOSS)
+    hearing = hear(venue, stop)
+    venue.orders[stop.client_order_id] = at_venue(stop)
+    stream = venue.stream
+    assert stream is not None
+    stream.news = GAP
+    await heard(hearing, NOW)
+    assert not hearing.has_news(NOW + POLICY.settle - timedelta(seconds=1))
+    assert hearing.has_news(NOW + POLICY.settle)
+    await heard(hearing, NOW + POLICY.settle)
+    assert not hearing.has_news(NOW + POLICY.settle + timedelta(seconds=20))
+
+
+async def test_polling_is_slow_only_while_the_stream_would_ring() -> None:
+    venue = StubVenue()
+    hearing = hear(venue, order(Leg.STOP_LOSS))
+    await heard(hearing, NOW)
+    stream = venue.stream
+    assert stream is not None
+    soon = NOW + POLICY.poll_every
+    assert not hearing.has_news(soon)
+    stream.is_healthy = False
+    assert hearing.has_news(soon)
+    stream.is_healthy = True
+    assert hearing.has_news(NOW + POLICY.poll_streaming)
+
+
+@pytest.mark.parametrize(("age", "distrusted"), [(timedelta(seconds=20), True), (timedelta(0), False)])
+async def test_a_stream_that_told_nothing_of_a_fill_is_distrusted(age: timedelta, distrusted: bool) -> None:
+    venue = StubVenue()
+    stop = order(Leg.STOP_LOSS)
+    hearing = hear(venue, stop)
+    await heard(hearing, NOW)
+    later = NOW + POLICY.poll_streaming
+    venue.fills = [fill("1", str(stop.venue_order_id), later - age)]
+    found = await heard(hearing, later)
+    assert len(found.fills) == 1
+    assert venue.stream is not None
+    assert bool(venue.stream.distrusted) is distrusted
+
+
+async def test_what_rang_is_not_forgotten_when_the_venue_does_not_answer() -> None:
+    venue = StubVenue()
+    hearing = hear(venue, order(Leg.STOP_LOSS))
+    await heard(hearing, NOW)
+    stream = venue.stream
+    assert stream is not None
+    stream.news, venue.fails = GAP, True
+    with pytest.raises(RequestTimeout):
+        await hearing.listen(NOW)
+    assert hearing.has_news(NOW)
+    assert SIGNAL in {order().signal_id}
