@@ -27,6 +27,9 @@ class Listing:
     most_price: Decimal
     most_market: Decimal
     trading: bool = True
+    # Limit prices may be this far from the last price: lowest and highest, as shares of it.
+    band: tuple[Decimal, Decimal] = (Decimal("0.2"), Decimal(5))
+    most_waiting: int = 5  # conditional orders that may be open
 
 
 def built_in(market: Market, symbols: Iterable[str] | None = None) -> dict[str, Listing]:
@@ -55,7 +58,10 @@ def recorded(folder: Path, market: Market, symbols: Iterable[str] | None = None)
 
 def plain_listing(rule: Rule) -> Listing:
     """A symbol with the bounds that most have."""
-    return Listing(rule, rule.tick, Decimal(10_000_000), rule.most_amount)
+    listing = Listing(rule, rule.tick, Decimal(10_000_000), rule.most_amount)
+    if rule.market == "usdm":
+        listing.band, listing.most_waiting = (Decimal("0.95"), Decimal("1.05")), 200
+    return listing
 
 
 def _of(raw: dict[str, Any], market: Market) -> Listing:
@@ -78,13 +84,13 @@ def _of(raw: dict[str, Any], market: Market) -> Listing:
         maker=maker,
         taker=taker,
     )
-    market_lot = Decimal(filters.get("MARKET_LOT_SIZE", lots)["maxQty"])
-    return Listing(
-        rule,
-        _number(prices["minPrice"]),
-        _number(prices["maxPrice"]),
-        market_lot or rule.most_amount,
-    )
+    listing = plain_listing(rule)
+    listing.least_price, listing.most_price = _number(prices["minPrice"]), _number(prices["maxPrice"])
+    listing.most_market = Decimal(filters.get("MARKET_LOT_SIZE", lots)["maxQty"]) or rule.most_amount
+    band = filters.get("PERCENT_PRICE")
+    if band is not None:
+        listing.band = _number(band["multiplierDown"]), _number(band["multiplierUp"])
+    return listing
 
 
 def _number(text: str) -> Decimal:

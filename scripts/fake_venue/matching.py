@@ -85,6 +85,8 @@ class Book(Engine):
         listing = self.tape.listings.get(request.symbol)
         if listing is not None and not listing.trading:
             raise Refused("closed", f"{request.symbol} is not traded any more")
+        if listing is not None:
+            self._check_bounds(request, listing)
         changes = self.submit(request, now_ms)
         order = self.orders[self.by_client_id[request.client_id]]
         self.facts[order.id] = {"time_in_force": time_in_force, **facts}
@@ -305,6 +307,21 @@ class Book(Engine):
         second = sibling is not None and sibling.status == "open" and sibling.sequence < order.sequence
         waits = not order.working and self.rules[order.request.symbol].market == "usdm"
         return second or waits
+
+    def _check_bounds(self, request: Request, listing: Listing) -> None:
+        last, price = self.tape.prices.get(request.symbol), request.price
+        if request.trigger is not None:
+            waiting = [one for one in self._open.get(request.symbol, {}).values() if not one.working]
+            if len(waiting) >= listing.most_waiting:
+                raise Refused("most_waiting", f"{len(waiting)} conditional orders wait already")
+        elif last is not None and price is not None:
+            low, high = last * listing.band[0], last * listing.band[1]
+            # Futures bound only what is worse than the market.
+            spot = listing.rule.market == "spot"
+            if price > high and (spot or request.side == "buy"):
+                raise Refused("price_high", f"{price} is over {high}")
+            if price < low and (spot or request.side == "sell"):
+                raise Refused("price_low", f"{price} is under {low}")
 
     def _check_funds(self, request: Request, rule: Rule) -> None:
         # Margin of a conditional order is asked for when it triggers.

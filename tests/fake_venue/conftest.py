@@ -14,6 +14,8 @@ from scripts.fake_venue import FakeVenue
 KEY, SECRET = "key-of-the-test", "secret-of-the-test"
 # ccxt's class: the symbol that the tests trade on it.
 SYMBOLS = {"binance": "BTC/USDT", "binanceusdm": "BTC/USDT:USDT", "bybit": "BTC/USDT:USDT"}
+# Markets by class: they are the same for every test, and take longer to learn than most tests.
+LEARNED: dict[str, tuple[Any, Any]] = {}
 
 
 class Client:
@@ -66,7 +68,11 @@ async def open_client(venue: FakeVenue) -> AsyncIterator[Any]:
             )
             exchange.timeout_on_exit = 0
             stack.push_async_callback(exchange.close)
-            await exchange.load_markets()
+            if name in LEARNED:
+                exchange.set_markets(*LEARNED[name])
+            else:
+                await exchange.load_markets()
+                LEARNED[name] = (list(exchange.markets.values()), exchange.currencies)
             return Client(venue, exchange, symbol or SYMBOLS[name])
 
         yield make

@@ -78,9 +78,28 @@ async def test_a_market_order_that_finds_too_little_expires_with_what_it_got(cli
 async def test_what_ccxt_does_not_check_the_venue_refuses(client: Client) -> None:
     """Pitfall 7: the minimum cost is checked by nobody but the venue."""
     with pytest.raises((BadRequest, InvalidOrder)) as refused:
-        await client.order("tiny", amount=0.001, price=1_000)
+        await client.order("tiny", amount=0.001 if ":" in client.symbol else 0.0001, price=20_000)
     assert "notional" in str(refused.value).lower()
     assert client.book.orders == {}
+
+
+async def test_a_price_out_of_its_band_is_refused(client: Client) -> None:
+    with pytest.raises((BadRequest, InvalidOrder)) as refused:
+        await client.order("far", price=300_000)
+    assert "PERCENT_PRICE" in str(refused.value) or "-4016" in str(refused.value)
+    # Below the market a futures order is bound by nothing: it is no worse than the market.
+    if ":" in client.symbol:
+        assert (await client.order("low", amount=0.1, price=1_000))["status"] == "open"
+    assert len(client.book.orders) == (1 if ":" in client.symbol else 0)
+
+
+async def test_only_so_many_conditional_orders_may_wait(client: Client) -> None:
+    client.venue.binance.tape.listings[client.symbol].most_waiting = 2
+    await client.order("entry", amount=0.03)
+    for number in range(2):
+        await client.order(f"stop-{number}", "sell", stopLossPrice=49_000)
+    with pytest.raises((BadRequest, OperationRejected)):
+        await client.order("stop-3", "sell", stopLossPrice=49_000)
 
 
 async def test_an_order_beyond_the_money_is_refused(client: Client) -> None:

@@ -74,7 +74,7 @@ async def test_a_client_id_is_never_free_again(client: Client) -> None:
 
 async def test_what_ccxt_does_not_check_the_venue_refuses(client: Client) -> None:
     with pytest.raises((BadRequest, InvalidOrder)):
-        await client.order("tiny", amount=0.001, price=1_000)
+        await client.order("tiny", amount=0.0001, price=20_000)
     with pytest.raises(InsufficientFunds):
         await client.order("rich", amount=50)
     assert client.book.orders == {}

@@ -77,6 +77,7 @@ async def test_filters_come_from_a_recorded_answer(name: str) -> None:
         await exchange.close()
     symbol = "DOGE/USDT" if name == "binance" else "DOGE/USDT:USDT"
     assert markets[symbol]["precision"]["amount"] == 1
+    assert set(markets) >= {symbol}
     assert all(market["limits"]["amount"]["max"] for market in markets.values())
 
 
