@@ -79,11 +79,19 @@ insert into public.outcome_codes (status, code, description) values
   ('expired', 'monitoring_timeout', 'The plan''s time ran out before the market came to it.'),
   ('expired', 'price_drifted', 'The price had moved too far from the plan.'),
   ('expired', 'setup_invalidated', 'The market broke the setup while it was watched.'),
-  ('expired', 'position_limit', 'The trader had all the positions open that it may have.'),
+  ('expired', 'position_limit', 'The trader, or its account, had all the positions open that it may have.'),
+  ('expired', 'notional_limit', 'The trader, or its account, would have held more than it may.'),
+  ('expired', 'symbol_limit', 'The trader, or its account, would have held more of the symbol than it may.'),
+  ('expired', 'daily_loss_limit', 'The trader, or its account, had lost on that day what it may lose.'),
+  ('expired', 'drawdown_limit', 'The trader, or its account, had fallen as far below its best as it may.'),
+  ('expired', 'order_rate_limit', 'The trader, or its account, had given all the orders of a minute that it may.'),
   ('expired', 'size_invalid', 'No position size could be derived from the trader''s settings.'),
   ('expired', 'below_min_notional', 'The order was worth less than the venue accepts.'),
   ('expired', 'below_min_amount', 'The order was smaller than the venue accepts.'),
   ('expired', 'above_max_amount', 'The order was larger than the venue accepts.'),
+  ('expired', 'above_max_notional', 'The order was worth more than the venue accepts.'),
+  ('expired', 'price_out_of_band', 'The venue accepts no order at that price.'),
+  ('expired', 'post_only_crossed', 'The entry was to wait in the book, and would have been filled at once.'),
   ('expired', 'insufficient_balance', 'The account could not pay for the order.'),
   ('expired', 'no_account', 'The trader has no exchange account.'),
   ('expired', 'account_inactive', 'The trader''s exchange account may not trade.'),
@@ -99,7 +107,10 @@ insert into public.outcome_codes (status, code, description) values
   ('closed', 'manual_close', 'A person closed the position.'),
   ('closed', 'emergency_close', 'The position was flattened in an emergency.'),
   ('closed', 'protection_failed', 'The position could not be protected and was flattened.'),
-  ('closed', 'venue_closed', 'The venue closed the position, for instance by liquidation.');
+  ('closed', 'margin_reduced', 'The position was closed to keep the account''s margin.'),
+  ('closed', 'liquidated', 'The venue liquidated the position.'),
+  ('closed', 'dust', 'What was filled was less than the venue trades.'),
+  ('closed', 'venue_closed', 'The venue closed the position without an order of ours.');
 
 -- Policies and grants -------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ create table public.traders (
   take_profit_value numeric,
   trailing_stop_type text,
   trailing_stop_value numeric,
+  max_holding_seconds integer,
 
   total_signals_generated bigint not null default 0,
   successful_signals bigint not null default 0,
@@ -109,7 +110,8 @@ create table public.traders (
   constraint "a trailing stop is above zero and finite"
     check (trailing_stop_value > 0 and trailing_stop_value < 'infinity'),
   constraint "a percentage trailing stop is below 100"
-    check (trailing_stop_type <> 'percentage' or trailing_stop_value < 100)
+    check (trailing_stop_type <> 'percentage' or trailing_stop_value < 100),
+  constraint "a position is held for a minute to a year" check (max_holding_seconds between 60 and 31536000)
 );
 
 comment on column public.traders.position_size_value is
@@ -163,12 +165,14 @@ grant insert (
   id, user_id, name, status, market, symbols, "interval", side, strategy, conditions, indicators,
   ai_analysis_limit, min_confidence, monitoring_interval_seconds, default_exchange_account_id,
   position_size_type, position_size_value, max_concurrent_positions, stop_loss_type, stop_loss_value,
-  take_profit_type, take_profit_value, trailing_stop_type, trailing_stop_value
+  take_profit_type, take_profit_value, trailing_stop_type, trailing_stop_value,
+  max_holding_seconds
 ) on public.traders to authenticated;
 grant update (
   name, status, market, symbols, "interval", side, strategy, conditions, indicators,
   ai_analysis_limit, min_confidence, monitoring_interval_seconds, default_exchange_account_id,
   position_size_type, position_size_value, max_concurrent_positions, stop_loss_type, stop_loss_value,
-  take_profit_type, take_profit_value, trailing_stop_type, trailing_stop_value
+  take_profit_type, take_profit_value, trailing_stop_type, trailing_stop_value,
+  max_holding_seconds
 ) on public.traders to authenticated;
 grant select, insert, update on public.traders to service_role;

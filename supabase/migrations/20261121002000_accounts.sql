@@ -134,7 +134,7 @@ begin
 end;
 $$;
 
--- Keep leases, and hear of what their owners changed. `lost` names those that another machine has, or whose
+-- Keep leases, and hear of what their owners changed and want closed. `lost` names those that another machine has, or whose
 -- fence is old: stop trading them at once. `free` names accounts that nobody holds, such as those of a machine that
 -- died, and this machine's that got new keys, or whose claim's answer was lost: claim them, they may have positions.
 create function private.renew_accounts(accounts jsonb, lease_seconds integer) returns jsonb
@@ -157,11 +157,16 @@ begin
     set leased_until = clock_timestamp() + make_interval(secs => lease_seconds)
     from held
     where a.id = held.id and a.lease_fence = held.fence and a.lease_machine = private.caller_machine()
-    returning a.id, a.status, a.permissions, a.settings
+    returning a.id, a.user_id, a.status, a.permissions, a.settings
   )
   select jsonb_build_object(
     'renewed', coalesce((select jsonb_agg(jsonb_build_object('account_id', r.id, 'status', r.status,
-      'permissions', r.permissions, 'settings', r.settings) order by r.id) from renewed r), '[]'),
+      'permissions', r.permissions, 'settings', r.settings,
+      'limits', (select private.limits_json(l) from public.risk_limits l where l.account_id = r.id and l.user_id = r.user_id),
+      -- Positions that a person wants closed.
+      'closing', coalesce((select jsonb_agg(p.signal_id order by p.signal_id) from public.positions p
+        where p.account_id = r.id and p.status = 'open' and p.exit_reason = 'manual_close'), '[]'))
+      order by r.id) from renewed r), '[]'),
     'lost', coalesce((select jsonb_agg(held.id order by held.id) from held
       where not exists (select from renewed r where r.id = held.id)), '[]'),
     'free', coalesce((select jsonb_agg(f.id order by f.id) from (

@@ -74,10 +74,16 @@ create table public.orders (
   reduce_only boolean not null default false,
   -- Sent with the entry and placed by the venue when that fills; its amount follows the filled one.
   attached boolean not null default false,
+  -- A limit that must never take what is in the book: the venue refuses it then.
+  post_only boolean not null default false,
+  -- By the venue itself, such as a liquidation: no order that we sent.
+  by_venue boolean not null default false,
 
   amount numeric not null,
   price numeric,
   trigger_price numeric,
+  -- What whoever decided counted on: slippage is measured against it.
+  planned_price numeric,
   -- Derived from trade_executions, like everything about fills.
   filled numeric not null default 0,
   cost numeric not null default 0,
@@ -89,6 +95,8 @@ create table public.orders (
   stop_loss numeric,
   take_profit numeric,
   trailing_percent numeric,
+  -- How long the position may last.
+  holding_seconds integer,
 
   code text,
   message text,
@@ -116,10 +124,13 @@ create table public.orders (
     check ((kind in ('stop', 'take_profit')) = (trigger_price is not null)),
   constraint "prices are above zero and finite"
     check (price > 0 and price < 'infinity' and trigger_price > 0 and trigger_price < 'infinity'
-      and stop_loss > 0 and take_profit > 0 and trailing_percent > 0 and trailing_percent < 100),
+      and planned_price > 0 and planned_price < 'infinity' and stop_loss > 0 and take_profit > 0 and trailing_percent > 0 and trailing_percent < 100),
   constraint "an entry knows its stop loss and its lot before it is sent, and nothing else does"
     check ((leg = 'entry') = (stop_loss is not null) and (leg = 'entry') = (lot is not null)
-      and (leg = 'entry' or num_nulls(take_profit, trailing_percent, expires_at) = 3)),
+      and (leg = 'entry' or num_nulls(take_profit, trailing_percent, expires_at, holding_seconds) = 4)),
+  constraint "a position lasts a minute to a year" check (holding_seconds between 60 and 31536000),
+  constraint "only a limit can be post-only" check (kind = 'limit' or not post_only),
+  constraint "only an exit can be the venue's own" check (leg = 'exit' or not by_venue),
   constraint "only an entry opens" check ((leg = 'entry') <> reduce_only),
   constraint "an entry is not attached" check (leg <> 'entry' or not attached),
   constraint "filled lies between zero and the amount" check (filled between 0 and amount),
@@ -142,7 +153,7 @@ comment on column public.orders.status_at is 'The domain''s time of the last cha
 
 create index orders_by_signal on public.orders (signal_id);
 create index orders_by_user on public.orders (user_id, intended_at desc);
-create index orders_by_account on public.orders (account_id);
+create index orders_by_account on public.orders (account_id, intended_at desc);
 create index live_orders_by_account on public.orders (account_id) where is_live;
 create index live_orders_by_trader on public.orders (trader_id) where is_live;
 
@@ -212,6 +223,8 @@ begin
           'client_order_id', (c.after).client_order_id, 'attempt', (c.after).attempt, 'symbol', (c.after).symbol,
           'side', (c.after).side, 'kind', (c.after).kind, 'price', trim_scale((c.after).price)::text,
           'trigger_price', trim_scale((c.after).trigger_price)::text,
+          'planned_price', trim_scale((c.after).planned_price)::text, 'post_only', nullif((c.after).post_only, false),
+          'by_venue', nullif((c.after).by_venue, false),
           'managed_by', nullif((c.after).managed_by, 'venue'), 'attached', nullif((c.after).attached, false)) end
         || case when (c.after).filled = 0 then '{}' else jsonb_build_object(
           'filled', trim_scale((c.after).filled)::text, 'average', trim_scale((c.after).average)::text,

@@ -27,6 +27,8 @@ create table public.positions (
   initial_stop_loss numeric not null,
   take_profit numeric,
   trailing_percent numeric,
+  -- When the bridge closes it, whatever it earns by then.
+  closes_at timestamptz,
   -- Why it is being flattened, or was closed.
   exit_reason text references public.outcome_codes (code),
 
@@ -42,6 +44,15 @@ create table public.positions (
   gross_pnl numeric generated always as (realized_pnl + fees) stored,
   -- What the venue closed or swallowed without a trade of ours.
   written_off numeric not null default 0,
+  -- What the fills cost against what was planned, in quote currency; below zero they were better.
+  entry_slippage numeric not null default 0,
+  exit_slippage numeric not null default 0,
+  -- What is left of a closed one: nothing, less than the venue trades, or what the venue took without a trade.
+  close_state text generated always as (case
+    when status <> 'closed' then null
+    when written_off <> 0 then 'written_off'
+    when amount <> 0 then 'dust'
+    else 'flat' end) stored,
 
   opened_at timestamptz not null,
   closed_at timestamptz,
@@ -209,16 +220,25 @@ begin
     realized_pnl = e.quote + case when p.status = 'closed' then 0
       else trim_scale(round(e.entry_cost * e.base / e.entry_amount, 12)) end,
     -- A fill that came after the end cannot open the position again. It is seen: the amounts say it.
-    written_off = case when p.status = 'closed' then case p.side when 'long' then e.base else -e.base end
-      else p.written_off end,
+    written_off = case when p.status = 'closed' and abs(case p.side when 'long' then e.base else -e.base end - p.written_off) >= p.lot
+      then case p.side when 'long' then e.base else -e.base end else p.written_off end,
+    entry_slippage = e.entry_slippage, exit_slippage = e.exit_slippage,
     status_at = at
   from (
     select x.position_id, sum(x.base_change) as base, sum(x.quote_change) as quote, sum(x.fee_quote) as fees,
       coalesce(sum(x.amount) filter (where x.leg = 'entry'), 0) as entry_amount,
       coalesce(sum(x.cost) filter (where x.leg = 'entry'), 0) as entry_cost,
       coalesce(sum(x.amount) filter (where x.leg <> 'entry'), 0) as exit_amount,
-      coalesce(sum(x.cost) filter (where x.leg <> 'entry'), 0) as exit_cost
-    from public.trade_executions x where x.position_id = any (position_ids) group by x.position_id
+      coalesce(sum(x.cost) filter (where x.leg <> 'entry'), 0) as exit_cost,
+      coalesce(sum(s.worse) filter (where x.leg = 'entry'), 0) as entry_slippage,
+      coalesce(sum(s.worse) filter (where x.leg <> 'entry'), 0) as exit_slippage
+    from public.trade_executions x
+    join public.orders o on o.id = x.order_id
+    cross join lateral (
+      select (x.price - coalesce(o.planned_price, o.trigger_price, o.price)) * x.amount
+        * case x.side when 'buy' then 1 else -1 end as worse
+    ) s
+    where x.position_id = any (position_ids) group by x.position_id
   ) e
   where p.id = e.position_id;
 end;

@@ -85,11 +85,12 @@ begin
   ) why;
 
   insert into public.positions (id, user_id, account_id, trader_id, signal_id, symbol, normalised_symbol, side, lot,
-    stop_loss, initial_stop_loss, take_profit, trailing_percent, opened_at, status_at)
+    stop_loss, initial_stop_loss, take_profit, trailing_percent, closes_at, opened_at, status_at)
   select distinct on (f.signal_id) private.derived_id('position|' || f.signal_id), f.user_id, f.account_id, f.trader_id,
     f.signal_id, f.symbol, f.normalised_symbol,
     case f.side when 'buy' then 'long' else 'short' end::public.trade_side, f.lot,
-    f.stop_loss, f.stop_loss, f.take_profit, f.trailing_percent, f.executed_at, at
+    f.stop_loss, f.stop_loss, f.take_profit, f.trailing_percent,
+    f.executed_at + make_interval(secs => f.holding_seconds), f.executed_at, at
   from (select (t.o).*, t.executed_at from unnest(told) t
     where t.price > 0 and t.amount > 0 and t.venue_trade_id <> '' and t.fee_quote is not null) f
   where f.leg = 'entry' and f.executed_at is not null

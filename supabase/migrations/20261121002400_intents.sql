@@ -1,5 +1,5 @@
 -- What the bridge wants: orders that it sends after the commit, and ready signals that it will not trade. What must
--- hold for every bridge is checked here: whose account it is, how many positions a trader may have.
+-- hold for every bridge is checked here: whose account it is, how many positions a trader may have, and the limits of both.
 
 create function private.refusal(kind text, index bigint, code text, message text) returns jsonb
 language plpgsql immutable
@@ -33,6 +33,11 @@ begin
   elsif trader.status <> 'active' then
     code := 'trader_paused';
     message := format('trader %s is %s', trader.id, trader.status);
+  elsif exists (
+    select from public.orders o where o.account_id = account.id and o.is_live and o.status = 'unresolved'
+  ) then
+    code := 'account_unresolved';
+    message := format('nobody knows yet what became of an order of account %s', account.id);
   else
     select count(*) into held from (
       select p.signal_id from public.positions p where p.trader_id = trader.id and p.status = 'open'
@@ -64,7 +69,10 @@ begin
   for one in
     select private.uuid_of(f.item ->> 'signal_id') as signal_id, min(f.index) - 1 as index,
       jsonb_agg(f.item order by f.index) as items,
-      bool_or(f.item ->> 'leg' = 'entry' and f.item ->> 'code' is null) as enters
+      bool_or(f.item ->> 'leg' = 'entry' and f.item ->> 'code' is null) as enters,
+      max(private.decimal(f.item ->> 'amount') * coalesce(private.decimal(f.item ->> 'planned_price'),
+        private.decimal(f.item ->> 'price'), private.decimal(f.item ->> 'trigger_price'),
+        private.decimal(f.item ->> 'stop_loss'))) filter (where f.item ->> 'leg' = 'entry') as notional
     from jsonb_array_elements(intents) with ordinality f (item, index)
     where not exists (
       select from public.orders o
@@ -79,26 +87,31 @@ begin
         format('account %s has no signal %s', account.id, one.signal_id));
       continue;
     end if;
-    select * into trader from public.traders t where t.id = signal.trader_id;
     if one.enters then
+      -- Shared, so that the trader stays on this account until what it enters counts there.
+      select * into trader from public.traders t where t.id = signal.trader_id for share;
       select * into why from private.entry_refusal(account, signal, trader);
+      if why.code is null then
+        select * into why from private.risk_refusal(account, trader, signal.normalised_symbol, one.notional, at);
+      end if;
       if why.code is not null then
         refused := refused || private.refusal('intent', one.index, why.code, why.message);
         continue;
       end if;
     end if;
     insert into public.orders (id, user_id, account_id, trader_id, signal_id, client_order_id, leg, attempt, status,
-      symbol, normalised_symbol, side, kind, managed_by, reduce_only, attached, amount, price, trigger_price, lot,
-      stop_loss, take_profit, trailing_percent, code, message, expires_at, intended_at, closed_at, status_at)
+      symbol, normalised_symbol, side, kind, managed_by, reduce_only, attached, post_only, amount, price, trigger_price,
+      planned_price, lot, stop_loss, take_profit, trailing_percent, holding_seconds, code, message, expires_at, intended_at, closed_at, status_at)
     select private.derived_id('order|' || i.client_order_id), signal.user_id, account.id, signal.trader_id, signal.id,
       i.client_order_id, (i.item ->> 'leg')::public.order_leg, (i.item ->> 'attempt')::integer,
       case when i.item ->> 'code' is null then 'intended' else 'denied' end::public.order_status,
       signal.symbol, signal.normalised_symbol, i.item ->> 'side', i.item ->> 'kind',
       coalesce(i.item ->> 'managed_by', 'venue'), coalesce((i.item ->> 'reduce_only')::boolean, false),
-      coalesce((i.item ->> 'attached')::boolean, false),
+      coalesce((i.item ->> 'attached')::boolean, false), coalesce((i.item ->> 'post_only')::boolean, false),
       private.decimal(i.item ->> 'amount'), private.decimal(i.item ->> 'price'), private.decimal(i.item ->> 'trigger_price'),
+      private.decimal(i.item ->> 'planned_price'),
       private.decimal(i.item ->> 'lot'), private.decimal(i.item ->> 'stop_loss'), private.decimal(i.item ->> 'take_profit'),
-      private.decimal(i.item ->> 'trailing_percent'), i.item ->> 'code', left(i.item ->> 'message', 500),
+      private.decimal(i.item ->> 'trailing_percent'), (i.item ->> 'holding_seconds')::integer, i.item ->> 'code', left(i.item ->> 'message', 500),
       private.moment(i.item ->> 'expires_at'), at, case when i.item ->> 'code' is not null then at end, at
     from (
       select item, private.client_order_id(signal.id, item ->> 'leg', (item ->> 'attempt')::integer) as client_order_id

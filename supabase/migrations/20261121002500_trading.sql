@@ -13,7 +13,7 @@ begin
     'trader_id', o.trader_id, 'leg', o.leg, 'attempt', o.attempt, 'status', o.status, 'symbol', o.symbol,
     'normalised_symbol', o.normalised_symbol, 'side', o.side, 'kind', o.kind, 'managed_by', o.managed_by,
     'reduce_only', o.reduce_only, 'attached', o.attached, 'amount', o.amount::text, 'price', o.price::text,
-    'trigger_price', o.trigger_price::text, 'filled', o.filled::text, 'average', o.average::text,
+    'trigger_price', o.trigger_price::text, 'planned_price', o.planned_price::text, 'post_only', o.post_only, 'filled', o.filled::text, 'average', o.average::text,
     'fees', o.fees::text, 'code', o.code, 'message', o.message, 'expires_at', o.expires_at,
     'intended_at', o.intended_at, 'sent_at', o.sent_at);
 end;
@@ -31,7 +31,8 @@ begin
     'stop_loss', p.stop_loss::text, 'take_profit', p.take_profit::text,
     'trailing_percent', p.trailing_percent::text, 'exit_reason', p.exit_reason, 'fees', p.fees::text,
     'realized_pnl', p.realized_pnl::text, 'written_off', p.written_off::text,
-    'opened_at', p.opened_at, 'closed_at', p.closed_at);
+    'entry_slippage', p.entry_slippage::text, 'exit_slippage', p.exit_slippage::text, 'close_state', p.close_state,
+    'closes_at', p.closes_at, 'opened_at', p.opened_at, 'closed_at', p.closed_at);
 end;
 $$;
 
@@ -85,7 +86,7 @@ begin
       order by x.executed_at desc, x.created_at desc, x.leg
       limit 1
     ),
-    p.exit_reason, 'venue_closed');
+    p.exit_reason, case when p.written_off = 0 then 'dust' else 'venue_closed' end);
 end;
 $$;
 
@@ -111,6 +112,8 @@ begin
       'fees', trim_scale(closed.fees)::text,
       'pnl_percent', trim_scale(round(100 * closed.realized_pnl / (closed.entry_average * closed.entry_amount), 4))::text,
       'exit_reason', closed.exit_reason, 'dust', nullif(trim_scale(closed.amount), 0)::text,
+      'close_state', nullif(closed.close_state, 'flat'),
+      'entry_slippage', trim_scale(closed.entry_slippage)::text, 'exit_slippage', trim_scale(closed.exit_slippage)::text,
       'duration_seconds', round(extract(epoch from closed.closed_at - closed.opened_at))))));
 end;
 $$;
@@ -238,7 +241,8 @@ begin
     join public.orders o on o.client_order_id = item ->> 'client_order_id' and o.account_id = account.id
     union all
     select p.signal_id
-    from jsonb_array_elements(facts -> 'stops' || (facts -> 'exits') || (facts -> 'write_offs')) item
+    from jsonb_array_elements(
+      facts -> 'stops' || (facts -> 'exits') || (facts -> 'write_offs') || (facts -> 'venue_closes')) item
     join public.positions p on p.id = private.uuid_of(item ->> 'position_id') and p.account_id = account.id
     union all
     select private.uuid_of(item ->> 'signal_id') from jsonb_array_elements(facts -> 'intents' || (facts -> 'denials')) item
@@ -255,11 +259,17 @@ $$;
 --   stops       [{position_id, stop_loss}]
 --   exits       [{position_id, reason, message?}]
 --   write_offs  [{position_id, reason?, message?}]
---   intents     [{signal_id, leg, attempt, side, kind, amount, price?, trigger_price?, reduce_only?, managed_by?,
---                 attached?, lot, stop_loss, take_profit?, trailing_percent?, expires_at?}], with a `code` and a
---                 `message` for an order that our own checks denied
+--   intents     [{signal_id, leg, attempt, side, kind, amount, price?, trigger_price?, planned_price?, reduce_only?,
+--                 managed_by?, attached?, post_only?, lot, stop_loss, take_profit?, trailing_percent?,
+--                 holding_seconds?, expires_at?}], with a `code` and a `message` for an order that our own checks denied
 --   denials     [{signal_id, code, message?}]
--- Answers {orders, positions: those of all signals it was about, refused: [{kind, index, code, message}]}.
+--   venue_closes     [{position_id, venue_order_id, reason: liquidated|venue_closed, fill: as in fills}]
+--   incomes          [{venue_income_id, kind: funding|insurance|rebate|other, symbol?, amount, currency, amount_quote,
+--                      occurred_at}]
+--   external_orders  [{venue_order_id, client_order_id?, symbol, side?, amount, filled?, status}]
+--   notices          [{event_type: margin_warning|margin_reduction|journal_told, why, event_data?, occurred_at?}]
+-- Answers {orders, positions: those of all signals it was about, refused: [{kind, index, code, message}], terms: the
+-- state and the limits of the account and its traders when there were intents, else its state}.
 create function private.record_trading(account_id uuid, fence bigint, facts jsonb, at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -270,7 +280,7 @@ as $$
 declare
   account public.exchange_accounts := private.hold_account(account_id, fence);
   every jsonb := jsonb '{"fills": [], "outcomes": [], "stops": [], "exits": [], "write_offs": [], "intents": [],
-    "denials": []}';
+    "denials": [], "venue_closes": [], "incomes": [], "external_orders": [], "notices": []}';
   wrong text;
   signal_ids uuid[];
   refused jsonb := jsonb '[]';
@@ -293,6 +303,9 @@ begin
   where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
   order by s.id for no key update;
 
+  if every -> 'venue_closes' <> '[]' then
+    refused := refused || private.record_venue_closes(account, every -> 'venue_closes', at);
+  end if;
   if every -> 'fills' <> '[]' then
     refused := refused || private.record_fills(account.id, every -> 'fills', at);
     perform private.enter_positions(signal_ids, at);
@@ -306,13 +319,28 @@ begin
   if every -> 'exits' <> '[]' or every -> 'write_offs' <> '[]' then
     perform private.record_exits(account.id, every -> 'exits', every -> 'write_offs', at);
   end if;
+  if every -> 'incomes' <> '[]' then
+    refused := refused || private.record_incomes(account, every -> 'incomes', at);
+  end if;
+  if every -> 'external_orders' <> '[]' then
+    perform private.record_external_orders(account, every -> 'external_orders', at);
+  end if;
+  if every -> 'notices' <> '[]' then
+    refused := refused || private.record_notices(account, every -> 'notices', at);
+  end if;
   if every -> 'intents' <> '[]' then
+    -- What was lost by now may have halted the account that they are for.
+    perform private.enforce_limits(account.id, at);
+    select * into account from public.exchange_accounts a where a.id = account.id;
     refused := refused || private.record_intents(account, every -> 'intents', at);
   end if;
   if every -> 'denials' <> '[]' then
     refused := refused || private.record_denials(account, every -> 'denials', at);
   end if;
   perform private.settle_signals(signal_ids, at);
+  if every -> 'fills' <> '[]' or every -> 'outcomes' <> '[]' or every -> 'incomes' <> '[]' or every -> 'venue_closes' <> '[]' then
+    perform private.enforce_limits(account.id, at);
+  end if;
 
   state := private.trading_state(account.id, signal_ids);
   if state -> 'orders' <> '[]' then
@@ -321,7 +349,10 @@ begin
       'orders', jsonb_path_query_array(state, '$.orders[0 to 49]'),
       'positions', jsonb_path_query_array(state, '$.positions[0 to 49]')));
   end if;
-  return state || jsonb_build_object('refused', refused);
+  return state || jsonb_build_object('refused', refused, 'terms', case
+    when every -> 'intents' <> '[]' then private.risk_terms(account.id, signal_ids)
+    else (select jsonb_build_object('status', a.status, 'permissions', a.permissions)
+      from public.exchange_accounts a where a.id = account.id) end);
 end;
 $$;
 
@@ -348,6 +379,7 @@ begin
         select o.client_order_id, jsonb_agg(e.venue_trade_id) as ids
         from public.trade_executions e join public.orders o on o.id = e.order_id
         where e.signal_id = any (signal_ids) group by o.client_order_id) x), '{}'),
+    'terms', private.risk_terms(account.id, coalesce(signal_ids, '{}')),
     'last_execution_at', (select max(x.executed_at) from public.trade_executions x where x.account_id = account.id));
 end;
 $$;

@@ -1,0 +1,119 @@
+-- Limits: who sets them, what each refuses with which code, and that they hold in the transaction of the intent.
+begin;
+\ir trading_setup.psql
+select plan(34);
+
+create function pg_temp.as_ann(statement text) returns text language sql as $$
+  select pg_temp.as_role('authenticated', current_setting('test.ann'), statement);
+$$;
+create function pg_temp.limit_account(limits text) returns text language sql as $$
+  select pg_temp.as_ann(format('select public.set_risk_limits(%L, account_id => %L)', limits, current_setting('test.account')));
+$$;
+create function pg_temp.limit_trader(limits text) returns text language sql as $$
+  select pg_temp.as_ann(format('select public.set_risk_limits(%L, trader_id => %L)', limits, current_setting('test.trader')));
+$$;
+-- The code that an entry is refused with, or its status.
+create function pg_temp.enter(signal uuid, price text default '100', amount text default '10') returns text language plpgsql as $$
+declare
+  answer jsonb := pg_temp.tell(pg_temp.told('intents', pg_temp.entry(signal, 1, amount) || jsonb_build_object('planned_price', price)));
+begin
+  return coalesce(answer #>> '{refused,0,code}', answer #>> '{orders,0,status}');
+end;
+$$;
+
+-- Who may -------------------------------------------------------------------------------------------------
+
+select matches(pg_temp.limit_account('{"max_positions": 1}'), '^\(', 'an owner sets the limits of an account');
+select is(pg_temp.as_ann('select max_positions from public.risk_limits'), '1', 'and reads them');
+select is(pg_temp.as_role('authenticated', current_setting('test.stranger'), 'select count(*) from public.risk_limits'), '0',
+  'a stranger does not');
+select matches(pg_temp.as_role('authenticated', current_setting('test.stranger'),
+  format('select public.set_risk_limits(''{}'', account_id => %L)', current_setting('test.account'))), '^P0002',
+  'nor sets them');
+select matches(pg_temp.as_role('authenticated', current_setting('test.stranger'),
+  format('select public.set_risk_limits(''{}'', trader_id => %L)', current_setting('test.trader'))), '^P0002',
+  'nor those of a trader');
+select matches(pg_temp.as_role('trading_bridge', 'vyx-test',
+  format('select public.set_risk_limits(''{}'', account_id => %L)', current_setting('test.account'))), '^42501',
+  'a machine sets none');
+select matches(pg_temp.as_role('anon', null, 'select public.set_risk_limits(''{}'')'), '^42501', 'nor does anybody anonymous');
+select matches(pg_temp.as_ann('insert into public.risk_limits (account_id) values (null)'), '^42501',
+  'nobody writes them past the function');
+select matches(pg_temp.limit_account('{"max_positions": 1001}'), 'a limit of positions', 'nobody lifts the hard cap');
+select matches(pg_temp.limit_account('{"max_daily_loss": -1}'), 'a limit of losses', 'a loss limit is above zero');
+select matches(pg_temp.limit_account('{"max_dayly_loss": 5}'), 'there is no limit max_dayly_loss', 'a wrong name is told');
+select is(
+  (select string_agg(event_type || ' by ' || actor_kind, ', ') from public.account_events where account_id = current_setting('test.account')::uuid),
+  'limits_changed by owner', 'the trail has what was set');
+
+-- What each refuses ---------------------------------------------------------------------------------------
+
+select pg_temp.make_ready('BTCUSDT') as a \gset
+select pg_temp.make_ready('ETHUSDT') as b \gset
+select pg_temp.make_ready('SOLUSDT') as c \gset
+select is(pg_temp.enter(:'a'), 'intended', 'the first entry is within one position');
+select is(pg_temp.enter(:'b'), 'position_limit', 'a second is not: an order under way counts');
+select pg_temp.limit_account('{"max_notional": 1999}') \g /dev/null
+select is(pg_temp.enter(:'b'), 'notional_limit', 'nor one that takes the account over its notional');
+select pg_temp.limit_account('{"max_symbol_notional": 999}') \g /dev/null
+select is(pg_temp.enter(:'b'), 'symbol_limit', 'or over its exposure to a symbol');
+select pg_temp.limit_account('{"max_orders_per_minute": 1}') \g /dev/null
+select is(pg_temp.enter(:'b'), 'order_rate_limit', 'or over its orders of a minute');
+select pg_temp.limit_account('{}') \g /dev/null
+select pg_temp.limit_trader('{"max_positions": 1}') \g /dev/null
+select is(pg_temp.enter(:'b'), 'position_limit', 'a trader''s limits hold as well');
+select pg_temp.limit_trader('{"max_notional": 1500}') \g /dev/null
+select is(pg_temp.enter(:'b'), 'notional_limit', 'each of them');
+select pg_temp.limit_trader('{"max_symbol_notional": 999, "max_orders_per_minute": 1}') \g /dev/null
+select is(pg_temp.enter(:'b', '90'), 'order_rate_limit', 'by what the order is worth');
+select pg_temp.limit_trader('{}') \g /dev/null
+select is(
+  (select count(*)::text || ' ' || count(*) filter (where s.status = 'ready') from public.signals s where s.id = :'b'),
+  '1 1', 'a refusal leaves the signal as it is: the bridge ends it with the code');
+
+-- Losses --------------------------------------------------------------------------------------------------
+
+select pg_temp.limit_account('{"max_daily_loss": 100, "reduce_at_percent": 40}') \g /dev/null
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'a', 'entry', '1', '100', '10'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('intents', pg_temp.guard(:'a', 'stop_loss'))) \g /dev/null
+select is((select status::text from public.exchange_accounts where id = current_setting('test.account')::uuid), 'active',
+  'a fee is no loss that matters');
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'a', 'stop_loss', '2', '95', '10'))) \g /dev/null
+select is((select total from public.risk_measures where subject_id = current_setting('test.account')::uuid), -51::numeric,
+  'what was lost is what the fills say');
+select is((select status::text from public.exchange_accounts where id = current_setting('test.account')::uuid), 'reducing',
+  'at a share of the limit the account only reduces');
+select is(pg_temp.enter(:'b'), 'account_inactive', 'and opens nothing');
+select pg_temp.as_ann(format($$select public.set_account_status(%L, 'active', 'looked at it')$$, current_setting('test.account'))) \g /dev/null
+select is((select daily_loss from private.losses_of(current_setting('test.account')::uuid, now())), 0::numeric,
+  'a person who lets it trade again starts its losses anew');
+select is(pg_temp.enter(:'b'), 'intended', 'so that it can');
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'b', 'entry', '3', '100', '10'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('intents', pg_temp.guard(:'b', 'stop_loss'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'b', 'stop_loss', '4', '90', '10')),
+  pg_temp.told('intents', pg_temp.entry(:'c'))) as both \gset
+select is((:'both'::jsonb) #>> '{refused,0,code}', 'account_inactive', 'a loss told with an intent counts before it');
+select is((:'both'::jsonb) #>> '{terms,status}', 'halted', 'the whole of the limit halts, and the bridge is told');
+select is(
+  (select string_agg(e.why || ' (' || e.actor_kind || ')', '; ' order by e.id) from public.account_events e
+   where e.account_id = current_setting('test.account')::uuid and e.event_type = 'status_changed' and e.actor_kind = 'rule'),
+  'lost 51 of 100 today (rule); lost 101 of 100 today (rule)', 'the trail has why');
+
+-- A trader's losses refuse it, and leave the account alone.
+select pg_temp.limit_account('{}') \g /dev/null
+select pg_temp.as_ann(format($$select public.set_account_status(%L, 'active', 'looked at it')$$, current_setting('test.account'))) \g /dev/null
+select pg_temp.limit_trader('{"max_daily_loss": 150}') \g /dev/null
+select is(pg_temp.enter(:'c'), 'daily_loss_limit', 'a trader that lost its limit enters nothing');
+select pg_temp.limit_trader('{"max_drawdown": 150}') \g /dev/null
+select is(pg_temp.enter(:'c'), 'drawdown_limit', 'nor one that is as far below its best');
+select pg_temp.limit_trader('{"max_drawdown": 153}') \g /dev/null
+select is(pg_temp.enter(:'c'), 'intended', 'a looser limit lets it');
+
+-- In doubt ------------------------------------------------------------------------------------------------
+
+select pg_temp.tell(pg_temp.told('outcomes', pg_temp.outcome(:'c', 'entry', 'unresolved'))) \g /dev/null
+select pg_temp.make_ready('BTCUSDT', '3 minutes') as d \gset
+select is(pg_temp.enter(:'d'), 'account_unresolved', 'an order in doubt blocks the account''s entries');
+
+select * from finish();
+rollback;
