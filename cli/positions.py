@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import print_rows
+from cli.decisions import AsJson, Why, Yes, be_sure, call
+from cli.output import notes, print_json, print_rows
 from cli.project import database, run
 from cli.queries import query
 from shared.errors import InputError
@@ -33,6 +34,7 @@ def list_positions(
             return await (await connection.execute(query("positions_list"), bounds)).fetchall()
 
     columns = {
+        "id": "POSITION",
         "opened_at": "OPENED",
         "symbol": "SYMBOL",
         "trader": "TRADER",
@@ -45,7 +47,24 @@ def list_positions(
         "protected": "PROTECTED",
         "exit_average": "EXIT",
         "exit_reason": "REASON",
+        "slippage": "SLIPPAGE",
         "fees": "FEES",
         "realized_pnl": "P&L",
     }
     print_rows(run(read()), columns, json=json, empty="no positions match")
+
+
+@app.command("close")
+def close_position(
+    position: Annotated[str, typer.Argument(help="The position's id, from `sigtrail positions list`.")],
+    why: Why = "closed by an operator",
+    yes: Yes = False,
+    json: AsJson = False,
+) -> None:
+    """Close one position at the market. The bridge that holds its account carries it out."""
+    be_sure(yes, f"close position {position} at the market")
+    answer = run(call("close_position", position_id=position, why=why))
+    if json:
+        print_json(answer)
+    else:
+        notes.print(f"position {position} is {answer['state']} for {answer['exit_reason']}", soft_wrap=True)

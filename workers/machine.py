@@ -121,6 +121,7 @@ async def build(
                 wakes=wakes,
                 settings=settings,
                 state=paper or state / "paper",
+                journal=None if replaying else state / "journal",
             ),
             "archive": lambda connection: ArchiveRole(settings),
         }

@@ -252,6 +252,7 @@ declare
   daily numeric;
   fall numeric;
   worst numeric;
+  why text;
 begin
   select l.* into limits from public.risk_limits l
   join public.exchange_accounts a on a.id = l.account_id and a.user_id = l.user_id
@@ -267,13 +268,13 @@ begin
   if worst < limits.reduce_at_percent or account.status = 'halted' or (worst < 100 and account.status <> 'active') then
     return;
   end if;
-  perform private.move_account(account.id,
-    case when worst >= 100 then 'halted' else 'reducing' end::public.account_status,
-    case when daily >= fall
-      then format('lost %s of %s today', trim_scale(losses.daily_loss), trim_scale(limits.max_daily_loss))
-      else format('%s of %s below its best', trim_scale(losses.drawdown), trim_scale(limits.max_drawdown)) end,
-    jsonb_build_object('daily_loss', trim_scale(losses.daily_loss)::text, 'drawdown', trim_scale(losses.drawdown)::text),
-    at, true);
+  why := case when daily >= fall
+    then format('lost %s of %s today', trim_scale(losses.daily_loss), trim_scale(limits.max_daily_loss))
+    else format('%s of %s below its best', trim_scale(losses.drawdown), trim_scale(limits.max_drawdown)) end;
+  perform private.append_account_event(account.id, 'limit_reached', why, jsonb_build_object(
+    'daily_loss', trim_scale(losses.daily_loss)::text, 'drawdown', trim_scale(losses.drawdown)::text), at, true);
+  perform private.move_account(account.id, case when worst >= 100 then 'halted' else 'reducing' end::public.account_status,
+    why, true);
 end;
 $$;
 
@@ -284,13 +285,15 @@ set search_path = ''
 as $$
 declare
   limits public.risk_limits := case when tg_op = 'DELETE' then old else new end;
+  account_id uuid;
 begin
-  insert into public.account_events (account_id, trader_id, user_id, event_type, actor_kind, actor, why, event_data, occurred_at)
-  values (limits.account_id, limits.trader_id, limits.user_id, 'limits_changed', private.caller_kind(),
-    coalesce((select auth.uid())::text, private.caller_name()),
-    case tg_op when 'DELETE' then 'limits were removed' else 'limits were set' end,
-    case when tg_op = 'DELETE' then '{}' else jsonb_strip_nulls(to_jsonb(limits)
-      - array['id', 'user_id', 'account_id', 'trader_id', 'created_at', 'updated_at']) end, clock_timestamp());
+  account_id := coalesce(limits.account_id, (
+    select t.default_exchange_account_id from public.traders t where t.id = limits.trader_id and t.user_id = limits.user_id));
+  -- An account that goes takes its limits along.
+  if exists (select from public.exchange_accounts a where a.id = account_id) then
+    perform private.note_account(account_id, case tg_op when 'DELETE' then 'limits_removed' else 'limits_set' end,
+      jsonb_strip_nulls(to_jsonb(limits) - array['id', 'user_id', 'account_id', 'created_at', 'updated_at']));
+  end if;
   if tg_op <> 'DELETE' and limits.account_id is not null then
     perform 1 from public.exchange_accounts a where a.id = limits.account_id for no key update;
     perform private.enforce_limits(limits.account_id, clock_timestamp());
@@ -325,9 +328,10 @@ begin
     select jsonb_build_object('status', a.status, 'permissions', a.permissions,
       'account', (select private.limits_json(l) from public.risk_limits l
         where l.account_id = a.id and l.user_id = a.user_id),
-      'traders', coalesce((select jsonb_object_agg(l.trader_id, private.limits_json(l)) from public.risk_limits l
-        where l.user_id = a.user_id and l.trader_id in (
-          select o.trader_id from public.orders o where o.signal_id = any (signal_ids))), '{}'))
+      'traders', coalesce((
+        select jsonb_object_agg(t.trader_id, case when l.id is not null then private.limits_json(l) end)
+        from (select distinct o.trader_id from public.orders o where o.signal_id = any (signal_ids)) t
+        left join public.risk_limits l on l.trader_id = t.trader_id and l.user_id = a.user_id), '{}'))
     from public.exchange_accounts a where a.id = risk_terms.account_id);
 end;
 $$;
@@ -343,7 +347,7 @@ declare
   wanted public.risk_limits := jsonb_populate_record(null::public.risk_limits, limits);
   result public.risk_limits;
 begin
-  if private.caller_kind() = 'machine' then
+  if private.caller_machine() is not null then
     raise exception 'machine % cannot set limits: a person does', private.caller_name()
       using errcode = 'insufficient_privilege';
   end if;

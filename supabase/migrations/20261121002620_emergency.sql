@@ -33,7 +33,7 @@ begin
       'event_type', 'position_updated', 'position_id', position.id, 'location', 'operator',
       'event_data', jsonb_build_object('exit_reason', 'manual_close', 'message', trim(why),
         'amount', trim_scale(position.amount)::text))), at);
-    perform private.append_account_event(account, 'close_requested', trim(why), jsonb_build_object(
+    perform private.append_account_event(account.id, 'close_requested', trim(why), jsonb_build_object(
       'position_id', position.id, 'symbol', position.symbol, 'amount', trim_scale(position.amount)::text),
       clock_timestamp(), false, who);
     perform private.wake('trading', 1);
@@ -55,9 +55,9 @@ begin
   select jsonb_build_object(
     'positions', (select count(*) from public.positions p where p.account_id = account.id and p.status = 'open'),
     'orders', (select count(*) from public.orders o where o.account_id = account.id and o.is_live)) into held;
-  perform private.append_account_event(account, 'close_requested', trim(why), held, clock_timestamp(), false, who);
+  perform private.append_account_event(account.id, 'close_requested', trim(why), held, clock_timestamp(), false, who);
   if account.status <> 'halted' then
-    perform private.move_account(account.id, 'halted', trim(why), '{}', clock_timestamp(), false, who);
+    perform private.move_account(account.id, 'halted', trim(why), false, who);
   end if;
   perform private.wake('trading', 1);
   return held || jsonb_build_object('account_id', account.id, 'name', account.name, 'status', 'halted');

@@ -153,7 +153,7 @@ begin
       returning * into known;
       update public.positions p set exit_reason = coalesce(one.item ->> 'reason', 'venue_closed'), status_at = at
       where p.id = position.id and p.status = 'open';
-      perform private.append_account_event(account, 'venue_closed',
+      perform private.append_account_event(account.id, 'venue_closed',
         format('the venue closed %s of %s', one.item #>> '{fill,amount}', position.symbol),
         jsonb_build_object('position_id', position.id, 'venue_order_id', known.venue_order_id,
           'reason', coalesce(one.item ->> 'reason', 'venue_closed')), at, true);
@@ -192,7 +192,7 @@ begin
   )
   select count(*) filter (where s.is_new) into fresh from seen s;
   if fresh > 0 then
-    perform private.append_account_event(account, 'external_order',
+    perform private.append_account_event(account.id, 'external_order',
       format('%s orders on this account are not ours: they are left alone', fresh), '{}', at, true);
   end if;
 end;
@@ -214,7 +214,7 @@ begin
       refused := refused || private.refusal('notice', one.index, 'bad_notice',
         'a notice is a margin_warning, a margin_reduction or journal_told, and says why');
     else
-      perform private.append_account_event(account, one.item ->> 'event_type', one.item ->> 'why',
+      perform private.append_account_event(account.id, one.item ->> 'event_type', one.item ->> 'why',
         coalesce(one.item -> 'event_data', '{}'), coalesce(private.moment(one.item ->> 'occurred_at'), at));
     end if;
   end loop;

@@ -17,8 +17,8 @@ begin
   return case
     when plan is null or jsonb_typeof(plan) <> 'object' then 'plan is missing'
     when side is null or side not in ('long', 'short') then 'plan.side must be long or short'
-    when plan ->> 'entry_type' is null or plan ->> 'entry_type' not in ('market', 'limit')
-      then 'plan.entry_type must be market or limit'
+    when plan ->> 'entry_type' is null or plan ->> 'entry_type' not in ('market', 'limit', 'post_only', 'stop')
+      then 'plan.entry_type must be market, limit, post_only or stop'
     when entry is null or entry <= 0 then 'plan.entry must be a price above zero'
     when stop is null or stop <= 0 then 'plan.stop_loss must be a price above zero'
     when take is null or take <= 0 then 'plan.take_profit must be a price above zero'

@@ -24,7 +24,7 @@ class Setup:
     """The part of a trade plan that monitoring watches."""
 
     side: Literal["long", "short"]
-    entry_type: Literal["market", "limit"]
+    entry_type: Literal["market", "limit", "post_only", "stop"]
     entry: Decimal
     stop_loss: Decimal
     take_profit: Decimal
@@ -81,6 +81,11 @@ def decide(setup: Setup, bar: Bar, previous_close: Decimal | None, *, due: bool 
     beyond = _reached(bar.close, setup.entry, falling=not up)
     if not due:
         return Decision("continue", "the trader looks at an entry with its next snapshot", confidence)
+    if setup.entry_type in ("post_only", "stop"):
+        # The order itself waits at the venue, on the side of the price from which it does not fill at once.
+        if beyond == (setup.entry_type == "post_only"):
+            return Decision("ready", f"an order can wait at {text(setup.entry)}", confidence)
+        return Decision("continue", f"waiting for room to order at {text(setup.entry)}", confidence)
     if setup.entry_type == "limit":
         if beyond and _reached(worst, setup.entry, falling=up):
             reason = f"the price pulled back to {text(setup.entry)} and holds"
@@ -103,8 +108,8 @@ def read_setup(plan: Mapping[str, Any]) -> Setup:
     side, entry_type = plan.get("side"), plan.get("entry_type")
     if side not in ("long", "short"):
         raise InputError(f"the plan's side is {side!r}, neither long nor short")
-    if entry_type not in ("market", "limit"):
-        raise InputError(f"the plan's entry_type is {entry_type!r}, neither market nor limit")
+    if entry_type not in ("market", "limit", "post_only", "stop"):
+        raise InputError(f"the plan's entry_type is {entry_type!r}: not market, limit, post_only or stop")
     try:
         valid_until = floor_ms(datetime.fromisoformat(str(plan["valid_until"])))
         prices = {name: money(plan[name]) for name in ("entry", "stop_loss", "take_profit")}

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from workers.trading.ledger import State
-from workers.trading.orders import Leg, Order, Position
+from workers.trading.orders import Leg, Order, OrderStatus, Position
+from workers.trading.risk import Holding, holding_of
 
 
 @dataclass(slots=True)
@@ -75,6 +76,21 @@ class Book:
     def busy(self, trader_id: UUID) -> int:
         """How many positions a trader has or is about to have."""
         return sum(1 for trade in self._trades.values() if _trader(trade) == trader_id)
+
+    def holdings(self, but: UUID) -> list[Holding]:
+        """What every signal but this one holds or has under way."""
+        found: list[Holding] = []
+        for trade in self._trades.values():
+            trader = _trader(trade)
+            if trade.signal_id != but and trader is not None:
+                orders = trade.orders.values()
+                symbol = trade.position.symbol if trade.position else next(o.symbol for o in orders)
+                found.append(holding_of(trade.signal_id, trader, symbol, trade.position, orders))
+        return found
+
+    def unresolved(self) -> list[Order]:
+        """Orders that were sent and of which nobody knows whether the venue has them."""
+        return [order for order in self.live_orders() if order.status is OrderStatus.UNRESOLVED]
 
     def note_fills(self, fills: Iterable[dict[str, str]]) -> None:
         """Remember which of the venue's trades are in the record now."""

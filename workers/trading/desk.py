@@ -23,12 +23,15 @@ from shared.errors import OrderDenied
 from shared.market import Market
 from shared.work import Work
 from workers.trading.book import Book
+from workers.trading.emergency import facts_of
 from workers.trading.entries import Conditions, Refusal, decide_entry
 from workers.trading.hearing import Hearing
-from workers.trading.ledger import Account, Facts, Ledger
+from workers.trading.journal import Journal
+from workers.trading.ledger import Account, Facts, Ledger, State
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.outcome import describe
 from workers.trading.policy import Policy
+from workers.trading.risk import Terms, refuse, terms_of
 from workers.trading.sending import Results, cancel, send
 from workers.trading.tending import Tending, id_of
 from workers.trading.venue import Venue
@@ -38,7 +41,18 @@ log = structlog.get_logger(__name__)
 # A step that has not come to rest after so many rounds goes on with the next step.
 ROUNDS = 8
 # Refusals of an entry that the signal ends with; the other codes say that there is nothing to do.
-ENDINGS = frozenset({"position_limit", "trader_paused", "account_inactive"})
+ENDINGS = frozenset(
+    {
+        "position_limit",
+        "notional_limit",
+        "symbol_limit",
+        "daily_loss_limit",
+        "drawdown_limit",
+        "order_rate_limit",
+        "trader_paused",
+        "account_inactive",
+    }
+)
 
 
 class Desk:
@@ -53,8 +67,10 @@ class Desk:
         market: Market,
         policy: Policy,
         counts: Counter[str],
+        journal: Journal | None = None,
     ) -> None:
         self.account = account
+        self._journal = journal
         self._venue = venue
         self._ledger = ledger
         self._clock = clock
@@ -65,6 +81,14 @@ class Desk:
         self._hearing = Hearing(venue, self._book, policy)
         self._tending = Tending(account, venue, self._book, market, policy, counts)
         self._resumes_at: datetime | None = None
+        self._terms: Terms | None = None
+        # A person wants something closed: the record is read again.
+        self._is_stale = False
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an order is in doubt: until it is known what became of it, nothing new is entered."""
+        return bool(self._book.unresolved())
 
     @property
     def is_open(self) -> bool:
@@ -80,11 +104,14 @@ class Desk:
         """Reconcile with the venue. Raises what ccxt raises when it cannot be reached; then try again."""
         await self._venue.open()
         state = await self._ledger.list_trading(self.account)
-        self._tending.hear_change(self._book.update(state))
+        self._take_over(state)
         now = self._clock.now()
         self._resumes_at = self._find_resumption(state.last_execution_at)
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
+        await self._tell_journal()
+        if self._journal is not None:
+            self._journal.begin(self.account, self._book)
         self._tending.watched_since = now
         log.info("account_opened", account_id=str(self.account.id), trades=len(self._book))
 
@@ -97,6 +124,13 @@ class Desk:
         self.account.status = str(row["status"])
         self.account.permissions = str(row["permissions"])
         self.account.settings = dict(row["settings"])
+        limits: dict[str, Any] = {"account": row.get("limits"), "traders": {}}
+        self._terms = terms_of({**row, **limits}, self.account.settings, self._terms)
+        closing = {UUID(signal) for signal in row.get("closing", ())}
+        self._is_stale = any(
+            trade.position is not None and trade.position.exit_reason is None and trade.signal_id in closing
+            for trade in self._book
+        )
 
     def hear_price(self, venue_symbol: str) -> None:
         """A candle of this symbol closed."""
@@ -109,6 +143,14 @@ class Desk:
             return 0
         self._resumes_at = None
         done = 0
+        if self._journal is not None and self._journal.was_added_to:
+            await self._listen()
+            await self._tell_journal()
+            self._journal.begin(self.account, self._book)
+        if self._is_stale:
+            self._take_over(await self._ledger.list_trading(self.account))
+            self._is_stale = False
+            done += 1
         try:
             if self._hearing.has_news(self._clock.now()):
                 done += await self._listen()
@@ -144,7 +186,8 @@ class Desk:
         await self._record(facts)
         entries = [self._entry_of(signal) for signal in asked]
         results = Results()
-        await send(self._venue, self._book, [entry for entry in entries if entry is not None], results)
+        fresh = self._check_again([entry for entry in entries if entry is not None], results)
+        await send(self._venue, self._book, fresh, results)
         await self._settle(results)
         return len(asked) + len(facts.denials)
 
@@ -172,9 +215,14 @@ class Desk:
         """Ask for orders that may or may not exist; send again what is proven absent and still wanted."""
         found, absent = await self._hearing.probe(self._clock.now())
         results = Results(outcomes=list(found.outcomes))
-        again = [order for order in absent if self._is_wanted(order)]
+        # Without a price nobody can say whether an entry is still what was planned: it waits for one.
+        absent = [
+            o for o in absent if o.leg is not Leg.ENTRY or self._market.price(o.venue_symbol) is not None
+        ]
+        wanted = [order for order in absent if self._is_wanted(order)]
+        again = self._check_again(wanted, results)
         for order in absent:
-            if order not in again:
+            if order not in wanted:
                 gone = {"client_order_id": order.client_order_id, "code": "signal_stale"}
                 outcome = "denied" if order.leg is Leg.ENTRY else "canceled"
                 results.outcomes.append({**gone, "outcome": outcome, "message": "it never reached the venue"})
@@ -189,14 +237,34 @@ class Desk:
         trade = self._book.get(order.signal_id)
         position = trade.position if trade is not None else None
         if order.leg is Leg.ENTRY:
-            in_time = order.expires_at is None or self._clock.now() < order.expires_at
-            return in_time and self.account.status == "active"
+            return True
         # Attached legs cannot be sent without their entry: a stop of its own takes their place.
         if order.attached or position is None or not position.is_open or position.amount < position.lot:
             return False
         if order.leg is Leg.STOP_LOSS:
             return order.trigger_price == position.stop_loss
         return (order.leg is Leg.EXIT) == (position.exit_reason is not None)
+
+    def _check_again(self, orders: list[Order], results: Results) -> list[Order]:
+        """The orders that may be sent now. The others were intended, and end as denied, for a reason."""
+        passed: list[Order] = []
+        for order in orders:
+            refusal = self._refusal(order)
+            if refusal is None:
+                passed.append(order)
+                continue
+            log.warning("order_denied", client_order_id=order.client_order_id, code=refusal.code)
+            self._counts[refusal.code] += 1
+            why = {"code": refusal.code, "message": str(refusal)}
+            results.outcomes.append({"client_order_id": order.client_order_id, "outcome": "denied", **why})
+        return passed
+
+    def _refusal(self, order: Order) -> OrderDenied | None:
+        if order.leg is not Leg.ENTRY:
+            return None
+        terms = self._terms or Terms(self.account.status, self.account.permissions)
+        price = self._market.price(order.venue_symbol)
+        return refuse(order, terms, self._book.holdings(order.signal_id), price, self._clock.now())
 
     # Entering
 
@@ -282,7 +350,7 @@ class Desk:
         refused = {int(one["index"]) for one in state.refused if one["kind"] == "fill"}
         # A fill that was refused stays unknown: its order cannot end before somebody made it fit.
         self._book.note_fills(fill for index, fill in enumerate(facts.fills) if index not in refused)
-        self._tending.hear_change(self._book.update(state))
+        self._take_over(state)
         self._count(facts)
         denials: list[dict[str, Any]] = []
         for refusal in state.refused:
@@ -295,6 +363,29 @@ class Desk:
                 )
         if denials:
             await self._record(Facts(denials=denials))
+
+    def _take_over(self, state: State) -> None:
+        """Keep in mind what the database answered."""
+        changed = self._book.update(state)
+        self._tending.hear_change(changed)
+        if self._journal is not None and self.is_open:
+            # Before anything of it is sent.
+            known = {signal: self._book.get(signal) for signal in sorted(changed)}
+            over = [signal for signal, trade in known.items() if trade is None]
+            self._journal.note([trade for trade in known.values() if trade is not None], over)
+            if self._journal.is_long and not self._journal.was_added_to:
+                self._journal.begin(self.account, self._book)
+        if state.terms is not None:
+            self.account.status = str(state.terms["status"])
+            self.account.permissions = str(state.terms["permissions"])
+            self._terms = terms_of(state.terms, self.account.settings, self._terms)
+
+    async def _tell_journal(self) -> None:
+        """Tell the database what was closed without it."""
+        closed = self._journal.read().closed.values() if self._journal is not None else ()
+        if closed:
+            log.warning("journal_told", account_id=str(self.account.id), exits=len(closed))
+            await self._record(facts_of(closed, self._book))
 
     def _count(self, facts: Facts) -> None:
         self._counts["fills"] += len(facts.fills)

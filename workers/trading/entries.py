@@ -7,14 +7,14 @@ outcome code that the signal ends with.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, cast
 from uuid import UUID
 
 from shared.errors import OrderDenied
-from shared.money import ONE, ZERO, divide, money, multiply, subtract, text
+from shared.money import ONE, ZERO, divide, money, multiply, text
 from shared.work import Work
 from workers.trading.capabilities import Capabilities
 from workers.trading.ledger import Account
@@ -28,11 +28,13 @@ from workers.trading.protection import (
     stop_price,
     target_price,
 )
+from workers.trading.risk import drifted, most_drift
 from workers.trading.sizing import Sizing, SizingType, size
 
-MAX_DRIFT_PERCENT = Decimal(1)
 # An entry whose plan says nothing of time is not waited for longer than this.
 LONGEST_WAIT = timedelta(hours=1)
+# How a plan names its entry, and the order that this is; a post-only one is a limit that never takes.
+_KINDS: Mapping[str, Kind] = {"limit": "limit", "post_only": "limit", "stop": "stop"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Plan:
     stop_loss: Decimal | None
     take_profit: Decimal | None
     valid_until: datetime
+    post_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +77,17 @@ def decide_entry(work: Work, it: Conditions) -> list[dict[str, Any]] | Refusal:
     try:
         plan = read_plan(work, it.now)
         price = _check(work, plan, it)
-        entry = plan.entry if plan.kind == "limit" else price
+        if plan.kind == "stop" and reached(plan.side, price, plan.entry):
+            # The level was passed before the order could wait for it, and not by more than may be.
+            plan = replace(plan, kind="market")
+        entry = price if plan.kind == "market" else plan.entry
         stop, target = protect_entry(work, plan, entry, it.rules)
         amount = it.rules.round_amount(_size(work.trader, entry, stop, it))
     except OrderDenied as denied:
         return Refusal(denied.code, str(denied))
     order = _entry(work, plan, it.rules, amount, entry, stop, target)
     try:
-        it.rules.check(amount, entry)
+        it.rules.check(amount, entry, last=None if plan.kind == "market" else price)
     except OrderDenied as denied:
         # An amount of zero is no order that could be shown.
         return Refusal(denied.code, str(denied), order if amount > ZERO else None)
@@ -97,10 +103,11 @@ def read_plan(work: Work, now: datetime) -> Plan:
         return Plan(
             side="short" if (raw.get("side") or work.signal["side"]) == "short" else "long",
             entry=money(raw["entry"]),
-            kind="limit" if raw.get("entry_type") == "limit" else "market",
+            kind=_KINDS.get(str(raw.get("entry_type")), "market"),
             stop_loss=_optional(raw.get("stop_loss")),
             take_profit=_optional(raw.get("take_profit")),
             valid_until=datetime.fromisoformat(until) if until else now + LONGEST_WAIT,
+            post_only=raw.get("entry_type") == "post_only",
         )
     except (KeyError, TypeError, ValueError) as error:
         raise OrderDenied(f"the plan of the signal cannot be read: {error}", code="order_denied") from error
@@ -152,23 +159,18 @@ def _check(work: Work, plan: Plan, it: Conditions) -> Decimal:
         raise OrderDenied(f"the plan was valid until {plan.valid_until.isoformat()}", code="signal_stale")
     if it.price is None:
         raise OrderDenied(f"there is no price of {it.rules.symbol}", code="symbol_not_tradable")
-    _check_drift(plan, it.price, _drift(it.account))
+    refusal = drifted(plan.side, plan.kind, plan.entry, it.price, most_drift(it.account.settings))
+    if refusal is not None:
+        raise refusal
+    if plan.post_only and reached(plan.side, plan.entry, it.price):
+        raise OrderDenied(
+            f"at {text(plan.entry)} the entry would be filled at once, the price is {text(it.price)}",
+            code="post_only_crossed",
+        )
     most = int(trader.get("max_concurrent_positions") or 1)
     if it.busy >= most:
         raise OrderDenied(f"the trader has {it.busy} of {most} positions", code="position_limit")
     return it.price
-
-
-def _check_drift(plan: Plan, price: Decimal, most: Decimal) -> None:
-    drift = subtract(plan.entry, price) if plan.side == "long" else subtract(price, plan.entry)
-    # A limit order waits for its price; it is stale only when the price has gone far through it.
-    drift = drift if plan.kind == "limit" else abs(drift)
-    percent = divide(multiply(drift, HUNDRED), plan.entry) if plan.entry > ZERO else ZERO
-    if percent > most:
-        raise OrderDenied(
-            f"the price {text(price)} is over {text(most)} % away from the planned entry {text(plan.entry)}",
-            code="price_drifted",
-        )
 
 
 def _size(trader: Mapping[str, Any], entry: Decimal, stop: Decimal, it: Conditions) -> Decimal:
@@ -199,12 +201,20 @@ def _entry(
         "side": entry_side(plan.side),
         "kind": plan.kind,
         "amount": text(amount),
+        "planned_price": text(plan.entry),
         "lot": text(rules.lot),
         "stop_loss": text(stop),
         "expires_at": plan.valid_until.isoformat(),
     }
     if plan.kind == "limit":
         order["price"] = text(rules.round_price(entry))
+    if plan.kind == "stop":
+        order["trigger_price"] = text(rules.round_price(entry))
+    if plan.post_only:
+        order["post_only"] = True
+    holding = work.trader.get("max_holding_seconds")
+    if holding is not None:
+        order["holding_seconds"] = int(holding)
     if target is not None:
         order["take_profit"] = text(target)
     trailing = trailing_percent(work, entry)
@@ -265,11 +275,6 @@ def _distance(
         return None
     place = stop_price if leg == "stop_loss" else target_price
     return place(side, entry, cast(DistanceType, kind), money(value), find_atr(work))
-
-
-def _drift(account: Account) -> Decimal:
-    value = account.settings.get("max_drift_percent")
-    return MAX_DRIFT_PERCENT if value is None else money(value)
 
 
 def _optional(value: Any) -> Decimal | None:

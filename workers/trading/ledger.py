@@ -54,6 +54,10 @@ class Facts:
     write_offs: list[dict[str, Any]] = field(default_factory=list)
     intents: list[dict[str, Any]] = field(default_factory=list)
     denials: list[dict[str, Any]] = field(default_factory=list)
+    venue_closes: list[dict[str, Any]] = field(default_factory=list)
+    incomes: list[dict[str, Any]] = field(default_factory=list)
+    external_orders: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, list[dict[str, Any]]]:
         """Only what there is to tell."""
@@ -73,6 +77,8 @@ class State:
     refused: tuple[Mapping[str, Any], ...] = ()
     trade_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     last_execution_at: datetime | None = None
+    # The account's state and limits, for the check at the moment of sending.
+    terms: Mapping[str, Any] | None = None
 
 
 class Ledger:
@@ -146,4 +152,5 @@ def _state(answer: Mapping[str, Any]) -> State:
         refused=tuple(answer.get("refused", ())),
         trade_ids={key: tuple(ids) for key, ids in answer.get("trade_ids", {}).items()},
         last_execution_at=datetime.fromisoformat(last) if last else None,
+        terms=answer.get("terms"),
     )

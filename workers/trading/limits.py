@@ -31,6 +31,11 @@ class Rules:
     min_cost: Decimal
     contract_size: Decimal = ONE
     spot: bool = False
+    max_cost: Decimal | None = None
+    # Prices that the venue takes at all, and how far from the last price a limit may be (as factors of it).
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    band: tuple[Decimal, Decimal] | None = None
 
     def round_amount(self, amount: Decimal) -> Decimal:
         """Down to the venue's step: an order is never larger than what was decided."""
@@ -40,9 +45,12 @@ class Rules:
         """To the venue's nearest tick, but never to zero."""
         return max(step_nearest(price, self.price_tick), self.price_tick)
 
-    def check(self, amount: Decimal, price: Decimal, *, reduce_only: bool = False) -> None:
+    def check(
+        self, amount: Decimal, price: Decimal, *, last: Decimal | None = None, reduce_only: bool = False
+    ) -> None:
         """Raise OrderDenied with the reason code when the venue would refuse this order.
 
+        `last` is the last price, which the venue's band is about; None for an order without a limit.
         A reduce-only order has no minimum cost: venues let a position be closed to its last lot.
         """
         if amount <= ZERO or not is_multiple(amount, self.amount_step):
@@ -67,6 +75,28 @@ class Rules:
                 f"{text(self.min_cost)} {self.quote}",
                 code="below_min_notional",
             )
+        if not reduce_only and self.max_cost is not None and cost > self.max_cost:
+            raise OrderDenied(
+                f"the order is worth {text(cost)} {self.quote}, over the venue's most for {self.symbol}, "
+                f"{text(self.max_cost)} {self.quote}",
+                code="above_max_notional",
+            )
+        low, high = self.bounds(last)
+        if (low is not None and price < low) or (high is not None and price > high):
+            raise OrderDenied(
+                f"the venue takes orders of {self.symbol} from {'0' if low is None else text(low)} to "
+                f"{'any price' if high is None else text(high)}, not at {text(price)}",
+                code="price_out_of_band",
+            )
+
+    def bounds(self, last: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+        """The lowest and the highest price that the venue takes when `last` is the last one."""
+        lows, highs = [self.min_price], [self.max_price]
+        if self.band is not None and last is not None:
+            lows.append(multiply(last, self.band[0]))
+            highs.append(multiply(last, self.band[1]))
+        low = max((one for one in lows if one is not None), default=None)
+        return low, min((one for one in highs if one is not None), default=None)
 
     def closable(self, amount: Decimal) -> Decimal:
         """The part of a held amount that an order can close; the rest is dust."""
@@ -105,9 +135,30 @@ def rules_of(market: Mapping[str, Any], precision_mode: int) -> Rules:
         min_amount=multiply(money(least), contract) if least else step,
         max_amount=multiply(money(most), contract) if most else None,
         min_cost=money(costs.get("min") or 0),
+        max_cost=_bound(costs.get("max")),
+        min_price=_bound((limits.get("price") or {}).get("min")),
+        max_price=_bound((limits.get("price") or {}).get("max")),
+        band=_band(market),
         contract_size=contract,
         spot=bool(market.get("spot")),
     )
+
+
+def _bound(value: Any) -> Decimal | None:
+    # Venues write zero for "no bound".
+    bound = money(value) if value else ZERO
+    return bound if bound > ZERO else None
+
+
+def _band(market: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
+    """How far from the last price Binance takes orders, which ccxt leaves in the raw answer."""
+    for one in (market.get("info") or {}).get("filters") or ():
+        if one.get("filterType") == "PERCENT_PRICE":
+            return money(one["multiplierDown"]), money(one["multiplierUp"])
+        if one.get("filterType") == "PERCENT_PRICE_BY_SIDE":
+            # A filter of spot, where an entry always buys.
+            return money(one["bidMultiplierDown"]), money(one["bidMultiplierUp"])
+    return None
 
 
 def _step(market: Mapping[str, Any], what: str, precision_mode: int) -> Decimal:

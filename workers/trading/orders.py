@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from shared.money import money, subtract
+from shared.money import money, multiply, subtract
 
 Side = Literal["buy", "sell"]
 PositionSide = Literal["long", "short"]
@@ -74,8 +74,13 @@ class Order:
     kind: Kind
     amount: Decimal
     status: OrderStatus
+    venue_symbol: str = ""  # the venue's own name, as candles carry it
     price: Decimal | None = None
     trigger_price: Decimal | None = None
+    # What whoever decided counted on; slippage and drift are measured against it.
+    planned_price: Decimal | None = None
+    # A limit that the venue refuses rather than fill at once.
+    post_only: bool = False
     reduce_only: bool = False
     # Refused rather than filled at once: it only ever adds to the book.
     post_only: bool = False
@@ -87,6 +92,12 @@ class Order:
     expires_at: datetime | None = None
     sent_at: datetime | None = None
     code: str | None = None
+
+    @property
+    def notional(self) -> Decimal:
+        """What is left of it is worth, at the price that it was planned for."""
+        price = self.planned_price or self.price or self.trigger_price
+        return Decimal(0) if price is None else multiply(self.remaining, price)
 
     @property
     def remaining(self) -> Decimal:
@@ -126,6 +137,8 @@ class Position:
     trailing_percent: Decimal | None = None
     # Why it is being flattened, an outcome code; None while it is left to its protection.
     exit_reason: str | None = None
+    # When its trader wants it closed at the latest.
+    closes_at: datetime | None = None
     is_open: bool = True
 
     @property
@@ -147,12 +160,15 @@ def order_from_json(row: Mapping[str, Any]) -> Order:
         leg=Leg(row["leg"]),
         attempt=int(row["attempt"]),
         symbol=str(row["normalised_symbol"]),
+        venue_symbol=str(row["symbol"]),
         side="buy" if row["side"] == "buy" else "sell",
         kind=row["kind"],
         amount=money(row["amount"]),
         status=OrderStatus(row["status"]),
         price=_decimal(row["price"]),
         trigger_price=_decimal(row["trigger_price"]),
+        planned_price=_decimal(row["planned_price"]),
+        post_only=bool(row["post_only"]),
         reduce_only=bool(row["reduce_only"]),
         managed_by=row["managed_by"],
         attached=bool(row["attached"]),
@@ -184,6 +200,7 @@ def position_from_json(row: Mapping[str, Any]) -> Position:
         take_profit=_decimal(row["take_profit"]),
         trailing_percent=_decimal(row["trailing_percent"]),
         exit_reason=row["exit_reason"],
+        closes_at=_moment(row["closes_at"]),
         is_open=row["status"] == "open",
     )
 

@@ -26,6 +26,7 @@ from shared.work import Work
 from workers.trading.catalogue import Catalogue
 from workers.trading.desk import Desk
 from workers.trading.exchanges import Exchanges, OpenExchange, venue_of
+from workers.trading.journal import Journal
 from workers.trading.ledger import Account, Ledger
 from workers.trading.outcome import describe
 from workers.trading.policy import Policy
@@ -37,6 +38,8 @@ log = structlog.get_logger(__name__)
 LEASE_LOST = "55000"
 # An account without keys gets them from a person: looked at again after this.
 UNUSABLE_SECONDS = 600.0
+# A wake may mean that a person wants something closed: the terms are asked for at most so often.
+WAKE_SECONDS = 1.0
 
 
 class HasCall(Protocol):
@@ -51,7 +54,8 @@ class TradingRole:
 
     `counts` holds what was done so far: claimed, orders, fills, flattened, refused, venue_errors, and how
     many signals were not traded, by outcome code. `only` are the accounts that this machine may trade;
-    without it, all that nobody else holds.
+    without it, all that nobody else holds. `journal` is the folder that keeps what is held while the
+    database is gone.
     """
 
     name = "trading"
@@ -68,6 +72,7 @@ class TradingRole:
         exchanges: OpenExchange | None = None,
         policy: Policy | None = None,
         only: Collection[UUID] | None = None,
+        journal: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._call = connection.call
@@ -77,6 +82,7 @@ class TradingRole:
         self._wakes = wakes
         self._policy = policy or Policy()
         self._only = None if only is None else frozenset(only)
+        self._journal = journal
         self._monotonic = monotonic
         master_key = settings.sigtrail_master_key if settings is not None else None
         sessions = session_factory_of(settings)
@@ -90,7 +96,7 @@ class TradingRole:
         self._reopen_at: dict[UUID, datetime] = {}
         # Accounts whose exchange could not be made, and when to look at them again.
         self._unusable: dict[UUID, float] = {}
-        self._renew_at = 0.0
+        self._renew_at = self._renewed_at = 0.0
         # Claimed and not decided about yet: kept over a failure, or they would wait for their leases.
         self._claimed: dict[UUID, Work] = {}
         # The highest fence of a claim: a claim whose answer was lost is given again.
@@ -174,6 +180,7 @@ class TradingRole:
             self._market,
             self._policy,
             self.counts,
+            journal=None if self._journal is None else Journal(self._journal / f"{account.id}.jsonl"),
         )
         self._desks[account.id] = desk
         await self._open(desk)
@@ -193,7 +200,8 @@ class TradingRole:
             self._reopen_at.pop(desk.account.id, None)
 
     async def _keep_accounts(self) -> None:
-        if self._monotonic() < self._renew_at:
+        woken = self._wakes.pending(self.name) and self._monotonic() >= self._renewed_at + WAKE_SECONDS
+        if self._monotonic() < self._renew_at and not woken:
             return
         renewal = await self._ledger.renew_accounts(
             [desk.account for desk in self._desks.values()], self._policy.lease_seconds
@@ -231,7 +239,8 @@ class TradingRole:
         return done
 
     def _note_lease(self) -> None:
-        self._renew_at = self._monotonic() + self._policy.lease_seconds / 3
+        self._renewed_at = self._monotonic()
+        self._renew_at = self._renewed_at + self._policy.lease_seconds / 3
 
     # Signals
 
@@ -293,8 +302,11 @@ class TradingRole:
 
     async def _trade(self, account_id: UUID, batch: list[Work]) -> int:
         desk = self._desks.get(account_id)
-        if desk is None or not desk.is_open:
-            # Another machine's, or its venue is away: whoever can reconcile it trades these.
+        if desk is None or not desk.is_open or desk.is_blocked:
+            # Another machine's, its venue is away, or an order of it is in doubt: these wait.
+            if desk is not None and desk.is_blocked:
+                log.error("account_blocked", account_id=str(account_id), waiting=len(batch))
+                self.counts["entries_blocked"] += len(batch)
             later = self._clock.now() + self._policy.reopen_after
             await work.release(self._call, "trading", [one.reference() for one in batch], later)
             self._forget(batch)

@@ -95,6 +95,9 @@ class Tending:
             return commands
         if self._account.status == "halted" and position.exit_reason is None:
             return [*commands, Flatten("emergency_close", "the account was halted")]
+        over = position.closes_at is not None and now >= position.closes_at
+        if over and position.exit_reason is None and position.amount >= position.lot:
+            return [*commands, Flatten("time_exit", f"it was to be closed by {position.closes_at}")]
         dirty = trade.signal_id in self._dirty
         if not dirty and position.venue_symbol not in self._moved:
             return commands
@@ -156,13 +159,15 @@ class Tending:
                 {"position_id": str(position.id), "reason": command.reason, "message": command.message}
             )
         elif position is not None and isinstance(command, Place):
-            intent = make_intent(command, trade, position)
+            intent = make_intent(command, trade, position, self._market.price(position.venue_symbol))
             if id_of(intent) not in tried:
                 tried.add(id_of(intent))
                 round_.facts.intents.append(intent)
 
 
-def make_intent(command: Place, trade: Trade, position: Position) -> dict[str, Any]:
+def make_intent(
+    command: Place, trade: Trade, position: Position, price: Decimal | None = None
+) -> dict[str, Any]:
     """The intent of an order that protects or closes a position, as the database takes it."""
     intent: dict[str, Any] = {
         "signal_id": str(trade.signal_id),
@@ -176,7 +181,15 @@ def make_intent(command: Place, trade: Trade, position: Position) -> dict[str, A
     }
     if command.trigger_price is not None:
         intent["trigger_price"] = text(command.trigger_price)
+    elif (planned := _planned_exit(position, price)) is not None:
+        intent["planned_price"] = text(planned)
     return intent
+
+
+def _planned_exit(position: Position, price: Decimal | None) -> Decimal | None:
+    """What leaving at the market should have brought: the level that it is about, else the last price."""
+    levels = {"stop_loss": position.stop_loss, "take_profit": position.take_profit}
+    return levels.get(position.exit_reason or "", price)
 
 
 def id_of(intent: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ select is(pg_temp.refusal(:'held', '{"confidence": "1.01"}'), 'bad_result: confi
 select is(pg_temp.refusal(:'held', '{"confidence": "NaN"}'), 'bad_result: confidence must be a decimal between 0 and 1', 'no number');
 select is(pg_temp.refusal(:'held', '{"plan": null}'), 'bad_result: plan is missing', 'no plan');
 select is(pg_temp.bad_plan(:'held', '{"side": "up"}'), 'bad_result: plan.side must be long or short', 'no side');
-select is(pg_temp.bad_plan(:'held', '{"entry_type": "magic"}'), 'bad_result: plan.entry_type must be market or limit', 'no way in');
+select is(pg_temp.bad_plan(:'held', '{"entry_type": "magic"}'), 'bad_result: plan.entry_type must be market, limit, post_only or stop', 'no way in');
 select is(pg_temp.bad_plan(:'held', '{"entry": "0"}'), 'bad_result: plan.entry must be a price above zero', 'no entry');
 select is(pg_temp.bad_plan(:'held', '{"stop_loss": null}'), 'bad_result: plan.stop_loss must be a price above zero', 'no stop');
 select is(pg_temp.bad_plan(:'held', '{"stop_loss": "64500"}'),

@@ -19,7 +19,7 @@ select matches(pg_temp.close('trading_bridge', 'vyx-test', :'p'), '^42501', 'nor
 select matches(pg_temp.close('authenticated', current_setting('test.ann'), :'p', ''), '^22023 say why', 'a reason is wanted');
 select is(pg_temp.close('authenticated', current_setting('test.ann'), :'p')::jsonb ->> 'state', 'closing', 'the owner closes it');
 select is((select exit_reason from public.positions where id = :'p'), 'manual_close', 'it is to be flattened');
-select is((select string_agg(event_type || ': ' || why, ', ') from public.account_events where event_data ->> 'position_id' = :'p'),
+select is((select string_agg(event_type || ': ' || (details ->> 'reason'), ', ') from public.account_events where details ->> 'position_id' = :'p'),
   'close_requested: too risky', 'the account''s trail has it');
 select is((select event_data ->> 'message' from public.signal_events where signal_id = :'s' order by number desc limit 1),
   'too risky', 'and the signal''s');

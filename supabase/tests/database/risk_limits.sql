@@ -43,8 +43,9 @@ select matches(pg_temp.limit_account('{"max_positions": 1001}'), 'a limit of pos
 select matches(pg_temp.limit_account('{"max_daily_loss": -1}'), 'a limit of losses', 'a loss limit is above zero');
 select matches(pg_temp.limit_account('{"max_dayly_loss": 5}'), 'there is no limit max_dayly_loss', 'a wrong name is told');
 select is(
-  (select string_agg(event_type || ' by ' || actor_kind, ', ') from public.account_events where account_id = current_setting('test.account')::uuid),
-  'limits_changed by owner', 'the trail has what was set');
+  (select string_agg(event_type || ' by ' || actor || ' ' || (details ->> 'max_positions'), ', ') from public.account_events
+   where account_id = current_setting('test.account')::uuid and event_type like 'limits%'),
+  'limits_set by user ' || current_setting('test.ann') || ' 1', 'the trail has what was set, and who did it');
 
 -- What each refuses ---------------------------------------------------------------------------------------
 
@@ -95,9 +96,10 @@ select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'b', 'stop_loss', '4', '
 select is((:'both'::jsonb) #>> '{refused,0,code}', 'account_inactive', 'a loss told with an intent counts before it');
 select is((:'both'::jsonb) #>> '{terms,status}', 'halted', 'the whole of the limit halts, and the bridge is told');
 select is(
-  (select string_agg(e.why || ' (' || e.actor_kind || ')', '; ' order by e.id) from public.account_events e
-   where e.account_id = current_setting('test.account')::uuid and e.event_type = 'status_changed' and e.actor_kind = 'rule'),
-  'lost 51 of 100 today (rule); lost 101 of 100 today (rule)', 'the trail has why');
+  (select string_agg(e.event_type || ' ' || (e.details ->> 'reason'), '; ' order by e.id) from public.account_events e
+   where e.account_id = current_setting('test.account')::uuid and (e.details ->> 'by' = 'rule' or e.details ->> 'to' = 'halted')),
+  'limit_reached lost 51 of 100 today; limit_reached lost 101 of 100 today; status_changed lost 101 of 100 today',
+  'the trail has why');
 
 -- A trader's losses refuse it, and leave the account alone.
 select pg_temp.limit_account('{}') \g /dev/null

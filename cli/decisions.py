@@ -1,0 +1,32 @@
+"""What commands share in which a person decides about accounts: sure of it, for a reason, under a name."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from cli.project import ask, operator
+from shared.errors import InputError
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+Why = Annotated[str, typer.Option(help="The reason, which the account's trail keeps.")]
+
+
+def be_sure(yes: bool, what: str) -> None:
+    """Ask a person who did not say --yes; refuse where there is nobody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"this would {what}: say --yes")
+    if not typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True):
+        raise typer.Exit(1)
+
+
+async def call(name: str, **parameters: Any) -> Any:
+    """Call one of the functions by which a person decides about accounts, under the operator's own name."""
+    async with operator() as client:
+        return await ask(name, client.rpc(name, {**parameters, "who": getpass.getuser()}).execute)

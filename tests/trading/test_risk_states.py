@@ -1,0 +1,188 @@
+"""Limits and states as the bridge meets them: refused in the database, checked again before each sending."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from tests.trading.kills import Killed
+from tests.trading.world import World
+
+
+async def limit(world: World, *, trader: bool = False, **limits: Any) -> None:
+    """Set limits as the operator."""
+    whose = {"account": None if trader else world.account, "trader": world.trader if trader else None}
+    await world.sql.execute(
+        "select public.set_risk_limits(%(limits)s, %(account)s, %(trader)s)",
+        {"limits": json.dumps(limits), **whose},
+    )
+
+
+async def set_status(world: World, status: str, why: str = "because") -> None:
+    await world.sql.execute("select public.set_account_status(%s, %s, %s)", (world.account, status, why))
+
+
+async def end_of(world: World, signal: UUID) -> tuple[str, str | None]:
+    row = await world.signal(signal)
+    return row["status"], row["outcome_code"]
+
+
+async def account_status(world: World) -> str:
+    rows = await world.fetch("select status from public.exchange_accounts where id = %s", world.account)
+    return str(rows[0]["status"])
+
+
+async def test_a_limit_ends_a_signal_with_its_code(world: World) -> None:
+    await limit(world, max_notional="1500")
+    bridge = await world.start()
+    signals = sorted([await world.make_ready(), await world.make_ready("ETHUSDT")])
+    await world.settle(bridge)
+    assert [await end_of(world, one) for one in signals] == [("ready", None), ("expired", "notional_limit")]
+    assert bridge.counts["refused"] == 1
+    await world.check_record()
+
+
+async def test_losses_reduce_and_halt_an_account_until_a_person_lifts_it(world: World) -> None:
+    """Two stops of 20 each: the first takes the account to reducing, the second would halt it."""
+    await limit(world, max_daily_loss="35", reduce_at_percent=50)
+    bridge = await world.start()
+    first, second = await world.make_ready(), await world.make_ready("ETHUSDT")
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    flat = ("100", "100", "100", "100")
+    world.candles({"BTCUSDT": ("100", "100", "97", "97"), "ETHUSDT": flat, "SOLUSDT": flat})
+    await world.settle(bridge)
+    assert await account_status(world) == "reducing"
+    late = await world.make_ready("SOLUSDT")
+    await world.settle(bridge)
+    assert await end_of(world, late) == ("expired", "account_inactive")
+    assert (await world.position(second))["status"] == "open"
+    world.candles({"BTCUSDT": ("97", "97", "97", "97"), "ETHUSDT": ("100", "100", "97", "97")})
+    await world.settle(bridge)
+    assert await account_status(world) == "halted"
+    assert {await end_of(world, one) for one in (first, second)} == {("closed", "stop_loss")}
+    await set_status(world, "active", "I know why")
+    world.wall += 30
+    world.candles({"BTCUSDT": flat, "ETHUSDT": flat, "SOLUSDT": flat})
+    again = await world.make_ready()
+    await world.settle(bridge)
+    assert await end_of(world, again) == ("ready", None)
+    await world.check_record()
+
+
+async def test_an_intent_that_waited_is_denied_when_it_is_too_old(world: World) -> None:
+    """The bridge dies between the commit and the sending, and comes back after the plan's time."""
+    signal = await world.make_ready(minutes=3)
+    await die_before_sending(world)
+    for _ in range(4):
+        world.still()
+    await world.settle(await world.start())
+    assert await end_of(world, signal) == ("expired", "signal_stale")
+    order = (await world.orders(signal))["entry", 1]
+    assert (order["status"], order["code"]) == ("denied", "signal_stale")
+    assert not world.exchange.paper_engine.orders
+
+
+async def test_an_intent_that_waited_is_denied_when_the_price_is_elsewhere(world: World) -> None:
+    signal = await world.make_ready()
+    await die_before_sending(world)
+    world.candle("102")
+    await world.settle(await world.start())
+    assert await end_of(world, signal) == ("expired", "price_drifted")
+    assert (await world.orders(signal))["entry", 1]["status"] == "denied"
+    assert {o["status"] for o in (await world.orders(signal)).values()} == {"denied", "canceled"}
+    assert not world.exchange.paper_engine.orders
+
+
+async def test_an_intent_that_waited_is_denied_when_the_account_was_halted(world: World) -> None:
+    signal = await world.make_ready()
+    await die_before_sending(world)
+    await set_status(world, "halted")
+    await world.settle(await world.start())
+    assert await end_of(world, signal) == ("expired", "account_inactive")
+    assert not world.exchange.paper_engine.orders
+
+
+async def test_an_intent_that_waited_is_denied_when_a_limit_was_set(world: World) -> None:
+    signal = await world.make_ready()
+    await die_before_sending(world)
+    await limit(world, trader=True, max_notional="900")
+    await world.settle(await world.start())
+    assert await end_of(world, signal) == ("expired", "notional_limit")
+    assert not world.exchange.paper_engine.orders
+
+
+async def test_a_position_closes_when_its_time_is_over(world: World) -> None:
+    await world.set_trader(max_holding_seconds=120)
+    bridge = await world.start()
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    for _ in range(2):
+        world.still()
+        await world.settle(bridge)
+    position = await world.position(signal)
+    assert position["status"] == "open"
+    assert position["closes_at"] - position["opened_at"] == timedelta(minutes=2)
+    for _ in range(2):
+        world.still()
+        await world.settle(bridge)
+    assert await end_of(world, signal) == ("closed", "time_exit")
+    await world.check_record()
+    await world.check_against_venue()
+
+
+async def test_a_person_closes_one_position(world: World) -> None:
+    bridge = await world.start()
+    signals = [await world.make_ready(), await world.make_ready("ETHUSDT")]
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    chosen = await world.position(signals[0])
+    await world.sql.execute("select public.close_position(%s, 'not this one')", (chosen["id"],))
+    world.wall += 30
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    assert await end_of(world, signals[0]) == ("closed", "manual_close")
+    assert (await world.position(signals[1]))["status"] == "open"
+    await world.check_record()
+    await world.check_against_venue()
+
+
+async def test_slippage_is_recorded_against_the_plan(world: World) -> None:
+    await world.use_exchange(slippage="0.001")
+    bridge = await world.start()
+    signal = await world.make_ready(entry="99.5")
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    world.candle("97", "97", "97", "97")
+    await world.settle(bridge)
+    position = await world.position(signal)
+    assert position["entry_slippage"] == 10 * (Decimal("100.1") - Decimal("99.5"))
+    # The candle opened beyond the stop of 98, and the venue fills a tenth of a percent worse.
+    assert position["exit_slippage"] == 10 * (98 - position["exit_average"])
+    assert position["exit_average"] < 97
+    assert (position["close_state"], position["exit_reason"]) == ("flat", "stop_loss")
+
+
+async def die_before_sending(world: World) -> None:
+    """A bridge that is gone once its intents are committed."""
+    place = world.exchange.create_order
+
+    async def killed(*_args: Any, **_params: Any) -> Any:
+        raise Killed
+
+    world.exchange.create_order = killed
+    bridge = await world.start()
+    try:
+        await world.settle(bridge)
+    except Killed:
+        pass
+    else:
+        raise AssertionError("nothing was to be sent")
+    world.exchange.create_order = place

@@ -1,0 +1,306 @@
+"""What an account holds and has resting, on the machine's own disk: for when the database is gone.
+
+One append-only file an account, each line a checksum and a JSON object. It is written before each sending,
+and synced to the disk then, so that a killed process leaves what is needed to close everything. A line that
+was cut off is left out; the last line of a signal counts. Keys are in it as the ciphertext that the database
+keeps, and open with SIGTRAIL_MASTER_KEY alone.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from shared.money import money, text
+from workers.trading.book import Trade
+from workers.trading.ledger import Account
+from workers.trading.orders import Leg, Order, OrderStatus, PositionSide, Side
+
+# A file that has grown to this is written anew with what still counts.
+MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTrade:
+    """One signal as the journal knows it: what it holds, its live orders, and the number of its next exit."""
+
+    signal_id: UUID
+    position_id: UUID | None
+    trader_id: UUID
+    symbol: str
+    side: PositionSide
+    amount: Decimal
+    lot: Decimal
+    next_exit: int
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """An exit that was sent without the database: it has to be told. `outcome` is None until one is known."""
+
+    signal_id: UUID
+    position_id: UUID | None
+    client_order_id: str
+    attempt: int
+    side: Side
+    amount: Decimal
+    why: str
+    at: datetime
+    outcome: str | None = None
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a journal says. `damaged` lines could not be read."""
+
+    account: Account | None = None
+    trades: dict[UUID, HeldTrade] = field(default_factory=dict)
+    closed: dict[str, Closed] = field(default_factory=dict)
+    damaged: int = 0
+
+
+class Journal:
+    """One account's file. Not shared by processes but for appending: an emergency close adds to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._written = path.stat().st_size if path.is_file() else 0
+
+    @property
+    def was_added_to(self) -> bool:
+        """Whether somebody else wrote to it since this process did."""
+        return self.path.is_file() and self.path.stat().st_size != self._written
+
+    def read(self) -> Contents:
+        """Everything that it says now."""
+        found = Contents()
+        if not self.path.is_file():
+            return found
+        raw = self.path.read_bytes()
+        for line in raw.split(b"\n"):
+            if not line:
+                continue
+            item = _parse(line)
+            if item is None:
+                found.damaged += 1
+            else:
+                _apply(found, item)
+        return found
+
+    def begin(self, account: Account, trades: Iterable[Trade], *, keep: Iterable[Closed] = ()) -> None:
+        """Write the file anew, whole or not at all: the account, what it holds, exits to be told."""
+        items = [_account(account), *(_trade(one) for one in trades), *(_closed(one) for one in keep)]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(b"".join(_line(item) for item in items))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+        self._written = self.path.stat().st_size
+
+    def note(self, trades: Iterable[Trade], over: Iterable[UUID] = ()) -> None:
+        """Add what these trades are now. Synced when one of them has an order that is about to be sent."""
+        trades = list(trades)
+        items = [*(_trade(one) for one in trades), *({"kind": "over", "signal_id": str(one)} for one in over)]
+        if items:
+            sends = any(order.is_doubtful for one in trades for order in one.orders.values())
+            self._append(items, sync=sends)
+
+    def note_closed(self, closed: Closed) -> None:
+        """Add an exit, before it is sent and again with its outcome."""
+        self._append([_closed(closed)], sync=True)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is time to begin it anew."""
+        return self._written > MOST_BYTES
+
+    def _append(self, items: list[dict[str, Any]], *, sync: bool) -> None:
+        # A line that a killed process cut off must not swallow the next one: an empty line is none.
+        content = b"\n" + b"".join(_line(item) for item in items)
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        self._written += len(content)
+
+
+def _line(item: Mapping[str, Any]) -> bytes:
+    body = orjson.dumps(item)
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    checksum, _, body = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(body):
+        return None
+    item: dict[str, Any] = orjson.loads(body)
+    return item
+
+
+def _apply(found: Contents, item: Mapping[str, Any]) -> None:
+    kind = item["kind"]
+    if kind == "account":
+        found.account = _account_of(item)
+    elif kind == "trade":
+        trade = _trade_of(item)
+        found.trades[trade.signal_id] = trade
+    elif kind == "over":
+        found.trades.pop(UUID(item["signal_id"]), None)
+    elif kind == "closed":
+        closed = _closed_of(item)
+        found.closed[closed.client_order_id] = closed
+
+
+def _account(account: Account) -> dict[str, Any]:
+    sealed = account.sealed
+    names = ("ciphertext", "salt", "key_version")
+    return {
+        "kind": "account",
+        "id": str(account.id),
+        "user_id": str(account.user_id),
+        "venue": account.venue,
+        "market": account.market,
+        "sandbox": account.sandbox,
+        "settings": dict(account.settings),
+        "opened_at": account.opened_at.isoformat(),
+        "sealed": None if sealed is None else {name: sealed[name] for name in names},
+    }
+
+
+def _account_of(item: Mapping[str, Any]) -> Account:
+    return Account(
+        id=UUID(item["id"]),
+        user_id=UUID(item["user_id"]),
+        venue=str(item["venue"]),
+        market=str(item["market"]),
+        sandbox=bool(item["sandbox"]),
+        status="halted",
+        permissions="trade",
+        settings=dict(item["settings"]),
+        fence=0,
+        opened_at=datetime.fromisoformat(item["opened_at"]),
+        sealed=item["sealed"],
+    )
+
+
+def _trade(trade: Trade) -> dict[str, Any]:
+    position, entry = trade.position, trade.entry
+    some = entry or next(iter(trade.orders.values()))
+    held = position is not None and position.is_open
+    if position is not None:
+        side, symbol = position.side, position.symbol
+    else:
+        side, symbol = ("long" if some.side == "buy" else "short"), some.symbol
+    return {
+        "kind": "trade",
+        "signal_id": str(trade.signal_id),
+        "position_id": None if position is None else str(position.id),
+        "trader_id": str(some.trader_id),
+        "symbol": symbol,
+        "side": side,
+        "amount": text(position.amount) if position is not None and held else "0",
+        "lot": "0" if position is None else text(position.lot),
+        "next_exit": trade.next_attempt(Leg.EXIT),
+        "orders": [_order(order) for order in trade.orders.values() if order.is_live],
+    }
+
+
+def _trade_of(item: Mapping[str, Any]) -> HeldTrade:
+    signal, trader = UUID(item["signal_id"]), UUID(item["trader_id"])
+    position = item["position_id"]
+    return HeldTrade(
+        signal_id=signal,
+        position_id=None if position is None else UUID(position),
+        trader_id=trader,
+        symbol=str(item["symbol"]),
+        side="long" if item["side"] == "long" else "short",
+        amount=money(item["amount"]),
+        lot=money(item["lot"]),
+        next_exit=int(item["next_exit"]),
+        orders=tuple(_order_of(row, signal, trader, str(item["symbol"])) for row in item["orders"]),
+    )
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        "client_order_id": order.client_order_id,
+        "venue_order_id": order.venue_order_id,
+        "leg": order.leg.value,
+        "attempt": order.attempt,
+        "side": order.side,
+        "kind": order.kind,
+        "amount": text(order.amount),
+        "filled": text(order.filled),
+        "price": None if order.price is None else text(order.price),
+        "trigger_price": None if order.trigger_price is None else text(order.trigger_price),
+        "status": order.status.value,
+        "managed_by": order.managed_by,
+        "attached": order.attached,
+        "reduce_only": order.reduce_only,
+    }
+
+
+def _order_of(row: Mapping[str, Any], signal: UUID, trader: UUID, symbol: str) -> Order:
+    price, trigger = row["price"], row["trigger_price"]
+    return Order(
+        client_order_id=str(row["client_order_id"]),
+        signal_id=signal,
+        trader_id=trader,
+        leg=Leg(row["leg"]),
+        attempt=int(row["attempt"]),
+        symbol=symbol,
+        side="buy" if row["side"] == "buy" else "sell",
+        kind=row["kind"],
+        amount=money(row["amount"]),
+        status=OrderStatus(row["status"]),
+        price=None if price is None else money(price),
+        trigger_price=None if trigger is None else money(trigger),
+        reduce_only=bool(row["reduce_only"]),
+        managed_by=row["managed_by"],
+        attached=bool(row["attached"]),
+        filled=money(row["filled"]),
+        venue_order_id=row["venue_order_id"],
+    )
+
+
+def _closed(closed: Closed) -> dict[str, Any]:
+    return {
+        "kind": "closed",
+        "signal_id": str(closed.signal_id),
+        "position_id": None if closed.position_id is None else str(closed.position_id),
+        "client_order_id": closed.client_order_id,
+        "attempt": closed.attempt,
+        "side": closed.side,
+        "amount": text(closed.amount),
+        "why": closed.why,
+        "at": closed.at.isoformat(),
+        "outcome": closed.outcome,
+    }
+
+
+def _closed_of(item: Mapping[str, Any]) -> Closed:
+    position = item["position_id"]
+    return Closed(
+        signal_id=UUID(item["signal_id"]),
+        position_id=None if position is None else UUID(position),
+        client_order_id=str(item["client_order_id"]),
+        attempt=int(item["attempt"]),
+        side="buy" if item["side"] == "buy" else "sell",
+        amount=money(item["amount"]),
+        why=str(item["why"]),
+        at=datetime.fromisoformat(item["at"]),
+        outcome=item["outcome"],
+    )

@@ -1,0 +1,166 @@
+"""Whether an order may still be sent, at the moment of sending: pure functions of what is known then.
+
+The database judged the intent in its transaction. Between that and the sending lies time: a restart, a
+database that was away, a venue that was asked three times. So the account's state, the limits as last known,
+the signal's age and the price are looked at once more. Only what opens is ever refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from shared.errors import OrderDenied
+from shared.money import ZERO, add, divide, money, multiply, subtract, text
+from workers.trading.orders import Kind, Leg, Order, Position, PositionSide
+
+HUNDRED = Decimal(100)
+MAX_DRIFT_PERCENT = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of an account or a trader, in quote currency; None is no limit."""
+
+    max_positions: int | None = None
+    max_notional: Decimal | None = None
+    max_symbol_notional: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What owner and schema allow now, as last known."""
+
+    status: str
+    permissions: str
+    account: Limits = field(default_factory=Limits)
+    traders: Mapping[UUID, Limits] = field(default_factory=dict)
+    max_drift_percent: Decimal = MAX_DRIFT_PERCENT
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one signal holds and has under way, as notional value in quote currency."""
+
+    signal_id: UUID
+    trader_id: UUID
+    symbol: str
+    notional: Decimal
+
+
+def refuse(
+    order: Order, terms: Terms, held: Iterable[Holding], price: Decimal | None, now: datetime
+) -> OrderDenied | None:
+    """Why this order must not be sent now, with its reason code; None when it may.
+
+    `held` is everything of the account beside this order's signal, `price` the last one of its symbol.
+    """
+    if order.leg is not Leg.ENTRY:
+        return None
+    if terms.status != "active" or terms.permissions != "trade":
+        return OrderDenied(
+            f"the account is {terms.status} and may {terms.permissions}", code="account_inactive"
+        )
+    if order.expires_at is not None and now >= order.expires_at:
+        return OrderDenied(f"the plan was valid until {order.expires_at.isoformat()}", code="signal_stale")
+    if price is None:
+        return OrderDenied(f"there is no price of {order.symbol}", code="symbol_not_tradable")
+    if order.planned_price is not None:
+        side: PositionSide = "long" if order.side == "buy" else "short"
+        refusal = drifted(side, order.kind, order.planned_price, price, terms.max_drift_percent)
+        if refusal is not None:
+            return refusal
+    held = list(held)
+    trader = terms.traders.get(order.trader_id)
+    return _passed("account", terms.account, held, order) or (
+        None
+        if trader is None
+        else _passed("trader", trader, [one for one in held if one.trader_id == order.trader_id], order)
+    )
+
+
+def drifted(
+    side: PositionSide, kind: Kind, planned: Decimal, price: Decimal, most_percent: Decimal
+) -> OrderDenied | None:
+    """The refusal of an entry whose price has moved too far from its plan, `price_drifted`.
+
+    An order that waits at its price is stale only when the price has gone far through it: a limit from above
+    (of a long), a stop from below.
+    """
+    through = subtract(planned, price) if side == "long" else subtract(price, planned)
+    moved = {"limit": through, "stop": -through}.get(kind, abs(through))
+    percent = divide(multiply(moved, HUNDRED), planned) if planned > ZERO else ZERO
+    if percent <= most_percent:
+        return None
+    return OrderDenied(
+        f"the price {text(price)} is over {text(most_percent)} % away from the planned entry {text(planned)}",
+        code="price_drifted",
+    )
+
+
+def most_drift(settings: Mapping[str, Any]) -> Decimal:
+    """How far the price may be from the plan, in percent, by the account's settings."""
+    value = settings.get("max_drift_percent")
+    return MAX_DRIFT_PERCENT if value is None else money(value)
+
+
+def holding_of(
+    signal_id: UUID, trader_id: UUID, symbol: str, position: Position | None, orders: Iterable[Order]
+) -> Holding:
+    """What a signal holds and has under way: its position at cost, and what is left of its entries."""
+    under_way = [order.notional for order in orders if order.leg is Leg.ENTRY and order.is_live]
+    if position is not None and position.is_open:
+        under_way.append(multiply(abs(position.amount), position.entry_average))
+    return Holding(signal_id, trader_id, symbol, add(*under_way))
+
+
+def terms_of(answer: Mapping[str, Any], settings: Mapping[str, Any], known: Terms | None = None) -> Terms:
+    """The terms in an answer of the database; what it does not name stays as it was known."""
+    account, traders = answer.get("account"), answer.get("traders")
+    kept = known.traders if known is not None else {}
+    if "traders" in answer:
+        limits = _limits(account)
+        kept = {**kept, **{UUID(one): _limits(row) for one, row in (traders or {}).items()}}
+    else:
+        limits = known.account if known is not None else Limits()
+    return Terms(
+        status=str(answer["status"]),
+        permissions=str(answer["permissions"]),
+        account=limits,
+        traders=kept,
+        max_drift_percent=most_drift(settings),
+    )
+
+
+def _passed(noun: str, limits: Limits, held: list[Holding], order: Order) -> OrderDenied | None:
+    if limits.max_positions is not None and len(held) >= limits.max_positions:
+        return OrderDenied(
+            f"the {noun} has {len(held)} of {limits.max_positions} positions", code="position_limit"
+        )
+    total = add(order.notional, *(one.notional for one in held))
+    if limits.max_notional is not None and total > limits.max_notional:
+        return OrderDenied(
+            f"the {noun} would hold {text(total)} of {text(limits.max_notional)}", code="notional_limit"
+        )
+    of_symbol = add(order.notional, *(one.notional for one in held if one.symbol == order.symbol))
+    if limits.max_symbol_notional is not None and of_symbol > limits.max_symbol_notional:
+        return OrderDenied(
+            f"the {noun} would hold {text(of_symbol)} of {text(limits.max_symbol_notional)} "
+            f"in {order.symbol}",
+            code="symbol_limit",
+        )
+    return None
+
+
+def _limits(row: Mapping[str, Any] | None) -> Limits:
+    row = row or {}
+    notional, symbol = row.get("max_notional"), row.get("max_symbol_notional")
+    return Limits(
+        max_positions=row.get("max_positions"),
+        max_notional=None if notional is None else money(notional),
+        max_symbol_notional=None if symbol is None else money(symbol),
+    )
