@@ -14,10 +14,11 @@ from cli.running import machine_folder
 from shared.clock import WallClock
 from shared.errors import InputError, SigtrailError
 from shared.market import Market
-from shared.settings import load
+from shared.settings import Settings, load
 from workers.trading.emergency import Report, close_account
 from workers.trading.exchanges import Exchanges, venue_of
 from workers.trading.journal import Journal
+from workers.trading.sessions import session_factory_of
 
 app = typer.Typer(name="emergency", help="Close everything at once.", no_args_is_help=True)
 
@@ -77,10 +78,7 @@ def _close_from_journals(folder: Path | None, why: str, *, json: bool) -> None:
         raise InputError(
             f"there is no journal in {folder or machines}: run this on the machine of the bridge"
         )
-    key = settings.sigtrail_master_key
-    clock = WallClock()
-    exchanges = Exchanges(clock, Market(), None, key.get_secret_value() if key is not None else None)
-    reports = run(_close_all(paths, exchanges, why, clock))
+    reports = run(_close_all(paths, settings, why))
     rows = [_row(one) for one in reports]
     columns = {"account_id": "ACCOUNT", "closed": "EXITS", "cancelled": "CANCELLED", "problems": "PROBLEMS"}
     print_rows(rows, columns, json=json, empty="no account of a venue is in the journals")
@@ -88,7 +86,10 @@ def _close_from_journals(folder: Path | None, why: str, *, json: bool) -> None:
         raise NotDone("not everything is closed: look at the problems, then give the same command again")
 
 
-async def _close_all(paths: list[Path], exchanges: Exchanges, why: str, clock: WallClock) -> list[Report]:
+async def _close_all(paths: list[Path], settings: Settings, why: str) -> list[Report]:
+    key, clock = settings.sigtrail_master_key, WallClock()
+    master_key = key.get_secret_value() if key is not None else None
+    exchanges = Exchanges(clock, Market(), None, master_key, session_factory_of(settings))
     reports: list[Report] = []
     for path in paths:
         journal = Journal(path)
@@ -101,11 +102,12 @@ async def _close_all(paths: list[Path], exchanges: Exchanges, why: str, clock: W
         except SigtrailError as error:
             reports.append(Report(account.id, problems=[str(error)], damaged=contents.damaged))
             continue
-        venue = venue_of(exchange, account.market)
+        venue = venue_of(exchange, account.market, exchanges.catalogue)
         try:
             reports.append(await close_account(journal, contents, venue, why, clock.now))
         finally:
             await venue.close()
+    await exchanges.catalogue.close()
     return reports
 
 

@@ -79,8 +79,6 @@ class Order:
     trigger_price: Decimal | None = None
     # What whoever decided counted on; slippage and drift are measured against it.
     planned_price: Decimal | None = None
-    # A limit that the venue refuses rather than fill at once.
-    post_only: bool = False
     reduce_only: bool = False
     # Refused rather than filled at once: it only ever adds to the book.
     post_only: bool = False
