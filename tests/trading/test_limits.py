@@ -126,3 +126,50 @@ def test_a_market_that_cannot_be_traded_says_why(fields: dict[str, Any], mode: i
 def test_binance_counts_in_ticks() -> None:
     """The mode that everything here rests on for the first real venue."""
     assert ccxt.binanceusdm().precisionMode == TICK_SIZE
+
+
+@pytest.mark.parametrize(
+    ("amount", "price", "last", "code"),
+    [
+        ("10", "100", "100", None),
+        ("10.001", "100", "100", "above_max_notional"),
+        ("1", "120", "100", None),
+        ("1", "120.1", "100", "price_out_of_band"),
+        ("1", "79.9", "100", "price_out_of_band"),
+        ("1", "130", None, None),
+        ("1", "151", None, "price_out_of_band"),
+        ("1", "9", None, "price_out_of_band"),
+    ],
+)
+def test_what_is_worth_too_much_or_priced_too_far_off_is_refused(
+    amount: str, price: str, last: str | None, code: str | None
+) -> None:
+    rules = rules_of(
+        {
+            "symbol": "BTC/USDT",
+            "base": "BTC",
+            "quote": "USDT",
+            "spot": True,
+            "precision": {"amount": 0.001, "price": 0.1},
+            "limits": {"amount": {"min": 0.001}, "cost": {"max": 1000}, "price": {"min": 10, "max": 150}},
+            "info": {
+                "filters": [
+                    {
+                        "filterType": "PERCENT_PRICE_BY_SIDE",
+                        "bidMultiplierUp": "1.2",
+                        "bidMultiplierDown": "0.8",
+                        "askMultiplierUp": "5",
+                        "askMultiplierDown": "0.2",
+                    }
+                ]
+            },
+        },
+        TICK_SIZE,
+    )
+    at = None if last is None else Decimal(last)
+    if code is None:
+        rules.check(Decimal(amount), Decimal(price), last=at)
+        return
+    with pytest.raises(OrderDenied) as denied:
+        rules.check(Decimal(amount), Decimal(price), last=at)
+    assert denied.value.code == code

@@ -25,11 +25,14 @@ from shared.work import Work
 from workers.trading.book import Book
 from workers.trading.emergency import facts_of
 from workers.trading.entries import Conditions, Refusal, decide_entry
+from workers.trading.external import VenueClose, VenueIncome
 from workers.trading.hearing import Hearing
 from workers.trading.journal import Journal
 from workers.trading.ledger import Account, Facts, Ledger, State
+from workers.trading.margin import VenuePosition
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.outcome import describe
+from workers.trading.oversight import Oversight
 from workers.trading.policy import Policy
 from workers.trading.risk import Terms, refuse, terms_of
 from workers.trading.sending import Results, cancel, send
@@ -79,6 +82,7 @@ class Desk:
         self._counts = counts
         self._book = Book()
         self._hearing = Hearing(venue, self._book, policy)
+        self._oversight = Oversight(account, venue, self._book)
         self._tending = Tending(account, venue, self._book, market, policy, counts)
         self._resumes_at: datetime | None = None
         self._terms: Terms | None = None
@@ -202,12 +206,39 @@ class Desk:
             moments.append(trade.position.opened_at if trade.position is not None else None)
         return max((moment for moment in moments if moment is not None), default=None)
 
+    async def hear_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> int:
+        """What the venue says of positions and margin: too near to liquidation is warned of, and reduced."""
+        return await self._hear_of_account(await self._oversight.judge_margin(positions, margin_balance))
+
+    async def hear_incomes(self, incomes: Iterable[VenueIncome]) -> int:
+        """Funding and whatever else changed the balance without a trade."""
+        return await self._hear_of_account(self._oversight.hear_incomes(incomes))
+
+    async def hear_closes(self, closes: Iterable[VenueClose]) -> int:
+        """What the venue closed with orders of its own, such as a liquidation."""
+        return await self._hear_of_account(self._oversight.hear_closes(closes))
+
+    async def _hear_of_account(self, facts: Facts) -> int:
+        if not facts:
+            return 0
+        await self._record(facts)
+        intended = [self._book.find(id_of(intent)) for intent in facts.intents]
+        fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
+        results = Results()
+        await send(self._venue, self._book, fresh, results)
+        await self._settle(results)
+        return 1 + await self._tend()
+
     # Hearing
 
     async def _listen(self) -> int:
         found = await self._hearing.listen(self._clock.now())
-        if found:
-            await self._record(Facts(fills=found.fills, outcomes=found.outcomes))
+        others = self._oversight.hear_orders(self._hearing.swept)
+        self._hearing.swept.clear()
+        if found or others:
+            await self._record(
+                Facts(fills=found.fills, outcomes=found.outcomes, external_orders=others.external_orders)
+            )
         self._hearing.heard()
         return len(found.fills) + len(found.outcomes)
 

@@ -55,6 +55,8 @@ class Hearing:
         self._strange: Counter[str] = Counter()
         # What the record holds and the venue does not, by symbol and side, as of the last sweep.
         self.short: dict[tuple[str, str], Decimal] = {}
+        # Every order that the last sweep was answered, also those of others.
+        self.swept: list[VenueOrder] = []
         self._ask_at: dict[str, datetime] = {}
         # Doubtful orders of which we know ourselves that the last try never left.
         self._unsent: set[str] = set()
@@ -100,6 +102,7 @@ class Hearing:
         if sweep:
             for symbol in sorted(symbols):
                 seen += await self._open_orders(symbol)
+            self.swept = list(seen)
             await self._compare_holdings()
         first = reconcile(orders, seen, trades, self._book.recorded)
         seen += await self._ask(self._unheard(live, first, seen, sweep=sweep))

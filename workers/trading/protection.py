@@ -191,9 +191,15 @@ def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | No
 
 def _protect(it: Situation, held: Decimal) -> list[Command]:
     commands: list[Command] = []
-    stops = _live(it.orders, Leg.STOP_LOSS)
+    stops, targets = _live(it.orders, Leg.STOP_LOSS), _live(it.orders, Leg.TAKE_PROFIT)
     placed = [stop for stop in stops if stop.trigger_price == it.position.stop_loss]
-    stale = [stop for stop in stops if stop.trigger_price != it.position.stop_loss]
+    if it.capabilities.resting_legs and any(o.leg is Leg.EXIT and o.filled > ZERO for o in it.orders):
+        # Some of it was taken out on purpose: a leg over more than is held would close somebody else's, where
+        # the venue nets the positions of a symbol.
+        placed = [stop for stop in placed if stop.remaining <= held]
+        large = [one for one in targets if one.remaining > held]
+        commands += [Cancel(one.client_order_id) for one in large if one.is_confirmed]
+    stale = [stop for stop in stops if stop not in placed]
     missing = _to_place(it, held, placed)
     if missing > ZERO and stale and not (it.capabilities.resting_legs or not it.capabilities.stops):
         # The old stop binds the balance that the new one needs: a gap, as short as one round trip.
@@ -205,7 +211,7 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
     target = it.position.take_profit
     if target is None:
         return commands
-    missing = _to_place(it, held, _live(it.orders, Leg.TAKE_PROFIT))
+    missing = _to_place(it, held, targets)
     if missing > ZERO:
         by_both: ManagedBy = "venue" if it.capabilities.resting_legs and it.capabilities.stops else "bridge"
         commands.append(Place(Leg.TAKE_PROFIT, "take_profit", missing, target, by_both))

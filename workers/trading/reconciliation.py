@@ -35,6 +35,8 @@ class VenueOrder:
     filled: Decimal
     trigger_price: Decimal | None = None
     fills_as: str | None = None
+    symbol: str = ""
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from shared.identity import from_ms
 from shared.money import ZERO, divide, money, multiply, text
 from workers.trading.capabilities import Amend, Capabilities
 from workers.trading.limits import Rules
-from workers.trading.orders import Leg, Order
+from workers.trading.orders import Leg, Order, Side
 from workers.trading.reconciliation import VenueOrder, VenueStatus, VenueTrade
 
+_SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 _STATUS: Mapping[str, VenueStatus] = {
     "open": "open",
     "closed": "filled",
@@ -151,6 +152,8 @@ def read_order(answer: Mapping[str, Any], row: Capabilities, rules: Rules, order
         amount=known if amount is None else multiply(money(amount), rules.contract_size),
         filled=ZERO if filled is None else multiply(money(filled), rules.contract_size),
         trigger_price=None if trigger is None else money(trigger),
+        symbol=rules.symbol,
+        side=_SIDES.get(str(answer.get("side"))),
     )
 
 

@@ -1,0 +1,123 @@
+"""The journal: what a killed bridge leaves on its disk, however it was cut off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trading.made import NOW, SIGNAL, order, position
+from workers.trading.book import Trade
+from workers.trading.journal import Closed, Contents, Journal
+from workers.trading.ledger import Account
+from workers.trading.orders import Leg, OrderStatus
+
+ACCOUNT = Account(
+    id=UUID(int=1),
+    user_id=UUID(int=2),
+    venue="binanceusdm",
+    market="usdm",
+    sandbox=True,
+    status="active",
+    permissions="trade",
+    settings={"leverage": "2"},
+    fence=3,
+    opened_at=datetime(2025, 1, 1, tzinfo=UTC),
+    sealed={"ciphertext": "c2VhbGVk", "salt": "c2FsdA==", "key_version": 1, "name": "not this"},
+)
+EXIT = Closed(SIGNAL, SIGNAL, "abc", 2, "sell", Decimal("1.5"), "fire", NOW)
+
+
+def trade(signal: UUID = SIGNAL, amount: str = "10") -> Trade:
+    stop = replace(order(Leg.STOP_LOSS), signal_id=signal)
+    done = replace(order(Leg.ENTRY), signal_id=signal, status=OrderStatus.FILLED, filled=Decimal(10))
+    gone = replace(order(Leg.EXIT, 3), signal_id=signal, status=OrderStatus.REJECTED)
+    orders = {one.client_order_id + str(signal): one for one in (stop, done, gone)}
+    return Trade(signal, orders, position(signal_id=signal, amount=Decimal(amount)))
+
+
+def test_what_is_held_and_what_rests_is_read_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "deep" / "one.jsonl")
+    journal.begin(ACCOUNT, [trade()])
+    found = journal.read()
+    held = found.trades[SIGNAL]
+    assert (held.amount, held.side, held.next_exit) == (Decimal(10), "long", 4)
+    assert [(one.leg, one.trigger_price, one.remaining) for one in held.orders] == [
+        (Leg.STOP_LOSS, Decimal(98), Decimal(10))
+    ]
+    assert found.account is not None
+    assert found.account.sealed == {"ciphertext": "c2VhbGVk", "salt": "c2FsdA==", "key_version": 1}
+    assert (found.account.venue, found.account.settings) == ("binanceusdm", {"leverage": "2"})
+    assert journal.path.stat().st_mode & 0o077 == 0
+
+
+def test_the_last_line_of_a_signal_counts(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [trade()])
+    journal.note([trade(amount="4")])
+    assert journal.read().trades[SIGNAL].amount == 4
+    journal.note([], over=[SIGNAL])
+    assert journal.read().trades == {}
+
+
+def test_an_exit_is_told_with_its_last_outcome(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    before = journal.was_added_to
+    other = Journal(journal.path)
+    other.note_closed(EXIT)
+    other.note_closed(replace(EXIT, outcome="confirmed"))
+    after = journal.was_added_to
+    assert (before, after) == (False, True)
+    assert list(journal.read().closed.values()) == [replace(EXIT, outcome="confirmed")]
+    journal.begin(ACCOUNT, [])
+    assert journal.read().closed == {}
+    assert not journal.was_added_to
+
+
+def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "none.jsonl")
+    assert journal.read() == Contents()
+    assert not journal.was_added_to
+
+
+@given(amounts=st.lists(st.integers(1, 99), min_size=1, max_size=6), cut=st.integers(0, 5000))
+def test_a_cut_off_file_says_what_was_whole(tmp_path_factory: object, amounts: list[int], cut: int) -> None:
+    """Wherever a kill cut the file, it reads as some earlier moment, and what is added later is read."""
+    folder = tmp_path_factory.mktemp("journal")  # type: ignore[attr-defined]
+    journal = Journal(folder / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    for amount in amounts:
+        journal.note([trade(amount=str(amount))])
+    raw = journal.path.read_bytes()
+    journal.path.write_bytes(raw[: max(len(raw) - cut, 0)])
+    again = Journal(journal.path)
+    found = again.read()
+    assert found.damaged <= 1
+    earlier = {Decimal(one) for one in amounts}
+    assert {one.amount for one in found.trades.values()} <= earlier
+    again.note([trade(UUID(int=9), "7")])
+    assert again.read().trades[UUID(int=9)].amount == 7
+
+
+@given(place=st.integers(0, 3000), byte=st.integers(0, 255))
+def test_a_damaged_line_is_left_out_and_counted(tmp_path_factory: object, place: int, byte: int) -> None:
+    folder = tmp_path_factory.mktemp("journal")  # type: ignore[attr-defined]
+    journal = Journal(folder / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    for signal in range(3):
+        journal.note([trade(UUID(int=signal))])
+    raw = bytearray(journal.path.read_bytes())
+    place %= len(raw)
+    raw[place] = byte
+    journal.path.write_bytes(bytes(raw))
+    found = journal.read()
+    # A line, or two where their separation was hit, or none where nothing changed.
+    known = len(found.trades) + (found.account is not None)
+    assert known >= 2
+    assert (known == 4) or found.damaged >= 1
