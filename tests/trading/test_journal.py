@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trading.made import NOW, SIGNAL, order, position
+from tests.waiting import until
 from workers.trading.book import Trade
 from workers.trading.journal import Closed, Contents, Journal
 from workers.trading.ledger import Account
@@ -86,6 +89,23 @@ def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     assert not journal.was_added_to
 
 
+async def test_a_killed_process_leaves_a_journal_that_reads(tmp_path: Path) -> None:
+    """SIGKILL in the middle of writing: all but the last line are whole."""
+    path = tmp_path / "one.jsonl"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.trading.test_journal", str(path)
+    )
+    try:
+        await until(lambda: path.is_file() and path.stat().st_size > 20_000)
+    finally:
+        process.kill()
+        await process.wait()
+    found = Journal(path).read()
+    assert found.account is not None
+    assert found.damaged <= 1
+    assert found.trades[SIGNAL].amount > 1
+
+
 @given(amounts=st.lists(st.integers(1, 99), min_size=1, max_size=6), cut=st.integers(0, 5000))
 def test_a_cut_off_file_says_what_was_whole(tmp_path_factory: object, amounts: list[int], cut: int) -> None:
     """Wherever a kill cut the file, it reads as some earlier moment, and what is added later is read."""
@@ -121,3 +141,17 @@ def test_a_damaged_line_is_left_out_and_counted(tmp_path_factory: object, place:
     known = len(found.trades) + (found.account is not None)
     assert known >= 2
     assert (known == 4) or found.damaged >= 1
+
+
+def write_without_end(path: Path) -> None:
+    """What the process does that is killed."""
+    journal = Journal(path)
+    journal.begin(ACCOUNT, [])
+    amount = 1
+    while True:
+        amount += 1
+        journal.note([trade(amount=str(amount))])
+
+
+if __name__ == "__main__":
+    write_without_end(Path(sys.argv[1]))

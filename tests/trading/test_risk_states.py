@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.stacks import Stack
 from tests.trading.kills import Killed
-from tests.trading.world import World
+from tests.trading.world import SqlCall, World
 
 
 async def limit(world: World, *, trader: bool = False, **limits: Any) -> None:
@@ -114,6 +119,35 @@ async def test_an_intent_that_waited_is_denied_when_a_limit_was_set(world: World
     await world.settle(await world.start())
     assert await end_of(world, signal) == ("expired", "notional_limit")
     assert not world.exchange.paper_engine.orders
+
+
+async def test_a_race_does_not_get_past_a_limit(world: World, stack: Stack) -> None:
+    """Four transactions at once, each with an entry of its own: two positions are allowed, and two get in."""
+    await limit(world, max_positions=2)
+    symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+    signals = [await world.make_ready(symbol) for symbol in symbols]
+    world.still()
+    signals.append(await world.make_ready())
+    leased = await world.call(
+        "claim_accounts", {"max_rows": 1, "lease_seconds": 60, "accounts": [str(world.account)]}
+    )
+    connections = [
+        await psycopg.AsyncConnection.connect(stack.db_url, autocommit=True, row_factory=dict_row)
+        for _ in signals
+    ]
+
+    async def intend(connection: Any, signal: UUID) -> str:
+        entry = {"signal_id": str(signal), "leg": "entry", "attempt": 1, "side": "buy", "kind": "market"}
+        entry |= {"amount": "1", "lot": "0.001", "stop_loss": "98", "planned_price": "100"}
+        told = {"account_id": str(world.account), "fence": leased[0]["fence"], "facts": {"intents": [entry]}}
+        told["at"] = world.clock.now().isoformat()
+        answer = await SqlCall(connection, world.machine)("record_trading", told)
+        return str(answer["refused"][0]["code"] if answer["refused"] else answer["orders"][0]["status"])
+
+    ends = await asyncio.gather(*(intend(c, s) for c, s in zip(connections, signals, strict=True)))
+    for connection in connections:
+        await connection.close()
+    assert sorted(ends) == ["intended", "intended", "position_limit", "position_limit"]
 
 
 async def test_a_position_closes_when_its_time_is_over(world: World) -> None:

@@ -200,8 +200,9 @@ class TradingRole:
             self._reopen_at.pop(desk.account.id, None)
 
     async def _keep_accounts(self) -> None:
-        woken = self._wakes.pending(self.name) and self._monotonic() >= self._renewed_at + WAKE_SECONDS
-        if self._monotonic() < self._renew_at and not woken:
+        if self._wakes.pending(self.name):
+            self._renew_at = min(self._renew_at, self._renewed_at + WAKE_SECONDS)
+        if self._monotonic() < self._renew_at:
             return
         renewal = await self._ledger.renew_accounts(
             [desk.account for desk in self._desks.values()], self._policy.lease_seconds

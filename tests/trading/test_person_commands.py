@@ -1,0 +1,214 @@
+"""What a person types in an emergency, with the database and without it; and the limits that prevent one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import build
+from scripts.fake_venue import FakeVenue
+from shared.clock import WallClock
+from shared.errors import InputError
+from shared.market import Market
+from shared.vault import Vault, new_master_key
+from tests.stacks import Stack
+from tests.trading.made import NOW, position
+from tests.trading.world import World
+from workers.trading.book import Trade
+from workers.trading.exchanges import Exchanges, venue_of
+from workers.trading.journal import Journal
+from workers.trading.ledger import Account
+from workers.trading.orders import Leg, Order, OrderStatus, client_order_id
+
+KEY, SECRET = "key-of-the-test", "secret-of-the-test"
+Command = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def command(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `sigtrail` as the operator of this stack's project."""
+    monkeypatch.setenv("SUPABASE_URL", stack.url)
+    monkeypatch.setenv("SUPABASE_DB_URL", stack.db_url)
+    monkeypatch.setenv("SUPABASE_PUBLISHABLE_KEY", stack.publishable_key)
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", stack.secret_key)
+
+    async def run(*arguments: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, build(arguments), list(arguments))
+
+    return run
+
+
+def document(result: Result) -> Any:
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+async def test_a_position_is_closed_for_a_reason(world: World, command: Command) -> None:
+    bridge = await world.start()
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    one = str((await world.position(signal))["id"])
+    refused = await command("positions", "close", one)
+    assert isinstance(refused.exception, InputError)
+    assert "say --yes" in str(refused.exception)
+    assert (await world.position(signal))["exit_reason"] is None
+    answer = document(await command("positions", "close", one, "--yes", "--json", "--why", "a rumour"))
+    assert answer == {"position_id": one, "state": "closing", "exit_reason": "manual_close"}
+    world.wall += 30
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    again = document(await command("positions", "close", one, "--yes", "--json"))
+    assert again["state"] == "closed"
+
+
+async def test_everything_is_closed_and_lifted_for_a_reason(world: World, command: Command) -> None:
+    unsaid = await command("emergency", "close", "--yes")
+    assert isinstance(unsaid.exception, InputError)
+    accounts = document(await command("emergency", "close", "--all", "--yes", "--json", "--why", "storm"))
+    account = str(world.account)
+    assert [one["status"] for one in accounts if one["account_id"] == account] == ["halted"]
+    without = await command("risk", "status", account, "active")
+    assert without.exit_code == 2
+    lifted = document(await command("risk", "status", account, "active", "--why", "it is over", "--json"))
+    assert lifted == {"account_id": account, "status": "active"}
+    rows = await world.fetch(
+        "select details ->> 'reason' as why from public.account_events"
+        " where account_id = %s and event_type = 'status_changed' order by id",
+        world.account,
+    )
+    assert [row["why"] for row in rows] == ["storm", "it is over"]
+
+
+async def test_limits_are_set_and_shown(world: World, command: Command) -> None:
+    account = str(world.account)
+    made = document(
+        await command(
+            "risk", "limit", "--account", account, "--positions", "3", "--daily-loss", "99.5", "--json"
+        )
+    )
+    assert (made["max_positions"], Decimal(str(made["max_daily_loss"]))) == (3, Decimal("99.5"))
+    shown = document(await command("risk", "show", "--json"))
+    [row] = [one for one in shown if one["id"] == account]
+    assert (row["subject"], row["max_positions"], row["max_daily_loss"], row["daily_loss"]) == (
+        "account",
+        3,
+        "99.5",
+        "0",
+    )
+    both = await command("risk", "limit")
+    assert isinstance(both.exception, InputError)
+
+
+async def test_everything_is_closed_over_the_wire_without_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unmodified ccxt, keys that only the master key opens, a venue's own book: flat at the end."""
+    async with FakeVenue() as venue:
+        venue.move("BTC/USDT:USDT", "50000")
+        venue.open_account("binanceusdm", KEY, SECRET, {"USDT": "10000"})
+        authority, master_key = tmp_path / "ca.pem", new_master_key()
+        authority.write_bytes(venue.ca_pem)
+        monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:1")
+        monkeypatch.setenv("SUPABASE_PUBLISHABLE_KEY", "none")
+        monkeypatch.setenv("SIGTRAIL_MASTER_KEY", master_key)
+        monkeypatch.setenv("SIGTRAIL_VENUE_RESOLVER", venue.address)
+        monkeypatch.setenv("SIGTRAIL_VENUE_CA", str(authority))
+        account = sealed_account(master_key)
+        journal = Journal(tmp_path / f"{account.id}.jsonl")
+        await hold(venue, account, master_key, journal)
+        assert held_at(venue) == [Decimal("0.01")]
+        assert len(venue.engine(KEY, "usdm").open_orders()) == 1
+
+        arguments = ["emergency", "close", "--from-journal", "--journals", str(tmp_path), "--yes", "--json"]
+        result = await asyncio.to_thread(CliRunner().invoke, build(arguments), arguments)
+        [report] = document(result)
+        assert report["done"], report
+        assert [one["outcome"] for one in report["closed"]] == ["confirmed"]
+        assert report["cancelled"] == 1
+        assert held_at(venue) == []
+        assert venue.engine(KEY, "usdm").open_orders() == []
+        assert KEY not in result.output + journal.path.read_text()
+        assert SECRET not in result.output + journal.path.read_text()
+        again = await asyncio.to_thread(CliRunner().invoke, build(arguments), arguments)
+        assert document(again)[0]["closed"] == []
+
+
+def held_at(venue: FakeVenue) -> list[Decimal]:
+    return [one.amount for one in venue.ledger(KEY, "usdm").positions.values() if one.amount]
+
+
+def sealed_account(master_key: str) -> Account:
+    account = Account(
+        id=uuid4(),
+        user_id=uuid4(),
+        venue="binanceusdm",
+        market="usdm",
+        sandbox=False,
+        status="active",
+        permissions="trade",
+        settings={},
+        fence=1,
+        opened_at=NOW,
+    )
+    keys = {"apiKey": KEY, "secret": SECRET}
+    sealed = Vault.from_text(master_key).seal(account.user_id, account.id, keys)
+    return replace(
+        account,
+        sealed={
+            "ciphertext": base64.b64encode(sealed.ciphertext).decode(),
+            "salt": base64.b64encode(sealed.salt).decode(),
+            "key_version": sealed.key_version,
+        },
+    )
+
+
+async def hold(venue: FakeVenue, account: Account, master_key: str, journal: Journal) -> None:
+    """Buy, rest a stop, and write both into the journal, as a bridge would before it is killed."""
+    exchanges = Exchanges(WallClock(), Market(), None, master_key, venue.session_factory())
+    edge = venue_of(await exchanges(account), "usdm", exchanges.catalogue)
+    held = position(amount=Decimal("0.01"), lot=Decimal("0.001"), stop_loss=Decimal(49000))
+    orders = {
+        leg: Order(
+            client_order_id=client_order_id(held.signal_id, leg, 1),
+            signal_id=held.signal_id,
+            trader_id=held.trader_id,
+            leg=leg,
+            attempt=1,
+            symbol=held.symbol,
+            side="buy" if leg is Leg.ENTRY else "sell",
+            kind="market" if leg is Leg.ENTRY else "stop",
+            amount=held.amount,
+            status=OrderStatus.OPEN,
+            trigger_price=None if leg is Leg.ENTRY else held.stop_loss,
+            reduce_only=leg is not Leg.ENTRY,
+        )
+        for leg in (Leg.ENTRY, Leg.STOP_LOSS)
+    }
+    await edge.open()
+    entry = await edge.place(orders[Leg.ENTRY], [])
+    stop = await edge.place(orders[Leg.STOP_LOSS], [])
+    await edge.close()
+    await exchanges.catalogue.close()
+    known = [
+        replace(
+            orders[Leg.ENTRY],
+            status=OrderStatus.FILLED,
+            filled=held.amount,
+            venue_order_id=entry.venue_order_id,
+        ),
+        replace(orders[Leg.STOP_LOSS], venue_order_id=stop.venue_order_id),
+    ]
+    journal.begin(account, [Trade(held.signal_id, {one.client_order_id: one for one in known}, held)])
