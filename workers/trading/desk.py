@@ -88,6 +88,10 @@ class Desk:
         self._terms: Terms | None = None
         # A person wants something closed: the record is read again.
         self._is_stale = False
+        self._margin_at: datetime | None = None
+        self._funding_at: datetime | None = None
+        # From when on funding is asked for, by symbol.
+        self._funded: dict[str, datetime] = {}
 
     @property
     def is_blocked(self) -> bool:
@@ -160,6 +164,7 @@ class Desk:
                 done += await self._listen()
             done += await self._resolve()
             done += await self._tend()
+            done += await self._watch_account()
         except BaseError as error:
             # Every answer to an order or a cancel is judged where it is sent; this was a question, and it is
             # asked again with the next step.
@@ -205,6 +210,28 @@ class Desk:
             moments += [order.sent_at for order in trade.orders.values()]
             moments.append(trade.position.opened_at if trade.position is not None else None)
         return max((moment for moment in moments if moment is not None), default=None)
+
+    async def _watch_account(self) -> int:
+        """Ask, now and then, how far futures are from liquidation, and what they paid as funding."""
+        # The paper exchange liquidates nobody, and knows no funding.
+        if self.account.market != "usdm" or self._venue.is_authoritative:
+            return 0
+        now, done, held = self._clock.now(), 0, set[str]()
+        for trade in self._book:
+            position = trade.position
+            if position is not None and position.is_open:
+                held.add(position.symbol)
+                self._funded.setdefault(position.symbol, position.opened_at)
+        if held and (self._margin_at is None or now >= self._margin_at):
+            self._margin_at = now + self._policy.margin_every
+            done += await self.hear_margin(*await self._venue.standing(sorted(held)))
+        if self._funded and (self._funding_at is None or now >= self._funding_at):
+            self._funding_at = now + self._policy.funding_every
+            for symbol, since in sorted(self._funded.items()):
+                done += await self.hear_incomes(await self._venue.funding(symbol, since))
+            # What was closed since is asked for once more: it may have paid on its last day.
+            self._funded = dict.fromkeys(held, now - self._policy.overlap)
+        return done
 
     async def hear_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> int:
         """What the venue says of positions and margin: too near to liquidation is warned of, and reduced."""

@@ -25,6 +25,9 @@ class Policy:
     settle: timedelta = timedelta(seconds=3)
     # How often the open orders are compared as well: an order may end without a fill.
     sweep_every: timedelta = timedelta(minutes=15)
+    # How often futures are looked at for nearness to liquidation, and for what was paid as funding.
+    margin_every: timedelta = timedelta(seconds=30)
+    funding_every: timedelta = timedelta(minutes=15)
     # What a venue records late is asked for again.
     overlap: timedelta = timedelta(minutes=2)
     # After a failure to reach a venue at start-up.

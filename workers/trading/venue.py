@@ -28,12 +28,15 @@ from ccxt.base.errors import (
 
 from shared.errors import OrderDenied
 from shared.identity import floor_ms
-from shared.money import ZERO, money, multiply, text
+from shared.money import ZERO, add, money, multiply, text
 from workers.trading.capabilities import Capabilities
+from workers.trading.external import VenueIncome
 from workers.trading.fills import list_fills
 from workers.trading.limits import Rules, rules_of
+from workers.trading.margin import VenuePosition
 from workers.trading.orders import Leg, Order
 from workers.trading.reconciliation import VenueOrder, VenueTrade
+from workers.trading.standing import read_funding, read_standing
 from workers.trading.stream import Stream
 from workers.trading.traffic import FreeTraffic, Traffic, Turn
 from workers.trading.wording import (
@@ -52,6 +55,7 @@ from workers.trading.wording import (
 
 # Listings answer twenty orders or so when no number is asked for.
 _LISTED = 50
+_FUNDINGS = 100
 _SERVER_ERROR = 500
 # Where a venue lists orders that have ended, by ccxt's name of the ability.
 _ENDED = (
@@ -302,6 +306,36 @@ class Venue:
             balances = {str(name): money(total) for name, total in totals.items() if total}
         derivatives = [symbol for symbol in symbols if not (await self.rules(symbol)).spot]
         return Holdings(balances, await self._positions(derivatives) if derivatives else {})
+
+    async def standing(self, symbols: list[str]) -> tuple[list[VenuePosition], Decimal]:
+        """The positions in these symbols with their margin, and the margin balance behind all of them."""
+        found: list[VenuePosition] = []
+        for answer in await self._read("fetch_positions", symbols):
+            if answer["symbol"] in symbols:
+                rules = await self.rules(answer["symbol"])
+                with readable("fetch_positions"):
+                    one = read_standing(answer, rules)
+                found += [] if one is None else [one]
+        quotes = {(await self.rules(symbol)).quote for symbol in symbols}
+        balance = await self._read("fetch_balance")
+        with readable("fetch_balance"):
+            totals = [money((balance.get(quote) or {}).get("total") or 0) for quote in sorted(quotes)]
+        return found, add(*totals)
+
+    async def funding(self, symbol: str, since: datetime) -> list[VenueIncome]:
+        """Payments of funding of a symbol since a time, where the venue tells of them."""
+        if not self.exchange.has.get("fetchFundingHistory"):
+            return []
+        rules = await self.rules(symbol)
+        raw = await self._read("fetch_funding_history", symbol, floor_ms(since), _FUNDINGS)
+        with readable("fetch_funding_history"):
+            incomes = [read_funding(one, rules) for one in raw]
+        return [
+            one
+            if one.currency == rules.quote
+            else replace(one, rate=await self.rate(one.currency, rules.quote))
+            for one in incomes
+        ]
 
     async def _positions(self, symbols: list[str]) -> dict[tuple[str, str], Decimal]:
         answers = await self._read("fetch_positions", symbols)
