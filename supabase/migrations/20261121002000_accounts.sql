@@ -18,7 +18,9 @@ as $$
   select jsonb_typeof(settings) = 'object' and length(settings::text) <= 2000 and not exists (
     select from jsonb_each(settings) s
     where case
-      when s.key in ('leverage', 'max_drift_percent', 'latency_ms', 'slippage', 'participation')
+      when s.key in ('leverage', 'max_drift_percent', 'latency_ms', 'slippage', 'participation',
+        'margin_warn_distance', 'margin_reduce_distance', 'margin_close_distance',
+        'margin_warn_share', 'margin_reduce_share', 'margin_close_share')
         then coalesce(s.value #>> '{}' !~ '^[0-9]{1,9}(\.[0-9]{1,12})?$', true)
       when s.key = 'attached' then jsonb_typeof(s.value) <> 'boolean'
       when s.key = 'starting' then jsonb_typeof(s.value) <> 'object'
@@ -38,7 +40,8 @@ create table public.exchange_accounts (
   sandbox boolean not null default true,
   permissions text not null default 'read',
   status public.account_status not null default 'active',
-  -- `leverage` (most notional value as a multiple of equity), `max_drift_percent`, and for paper `starting`.
+  -- `leverage` (most notional value as a multiple of equity), `max_drift_percent`, `margin_*` (when nearness to
+  -- liquidation is warned of, reduced and closed, in percent), and for paper `starting`.
   settings jsonb not null default '{}',
   ciphertext bytea,
   salt bytea,
