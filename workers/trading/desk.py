@@ -151,15 +151,15 @@ class Desk:
             return 0
         self._resumes_at = None
         done = 0
-        if self._journal is not None and self._journal.was_added_to:
-            await self._listen()
-            await self._tell_journal()
-            self._journal.begin(self.account, self._book)
         if self._is_stale:
             self._take_over(await self._ledger.list_trading(self.account))
             self._is_stale = False
             done += 1
         try:
+            if self._journal is not None and self._journal.was_added_to:
+                await self._listen()
+                await self._tell_journal()
+                self._journal.begin(self.account, self._book)
             if self._hearing.has_news(self._clock.now()):
                 done += await self._listen()
             done += await self._resolve()
