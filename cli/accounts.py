@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from supabase import AsyncClient
 
+from cli.decisions import Why, Yes, be_sure, call
 from cli.output import notes, print_json, print_rows
 from cli.project import ask, database, find_user, operator, run
 from cli.queries import query
@@ -85,6 +86,23 @@ def set_status(
 
     run(change())
     notes.print(f"account {account} is {status} now")
+
+
+@app.command("close")
+def close_account(
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    why: Why = "closed by an operator",
+    yes: Yes = False,
+    json: AsJson = False,
+) -> None:
+    """Halt an account: flatten what is open, cancel what rests, open nothing until a person lifts it."""
+    be_sure(yes, f"close everything of account {account}")
+    answer = run(call("close_account", account_id=account, why=why))
+    if json:
+        print_json(answer)
+    else:
+        held = f"{answer['positions']} positions and {answer['orders']} orders"
+        notes.print(f"account {answer['name']} is halted, its bridge closes {held}", soft_wrap=True)
 
 
 async def create_paper_account(

@@ -92,6 +92,23 @@ async def test_everything_is_closed_and_lifted_for_a_reason(world: World, comman
     assert [row["why"] for row in rows] == ["storm", "it is over"]
 
 
+async def test_an_account_is_closed(world: World, command: Command) -> None:
+    bridge = await world.start()
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    account = str(world.account)
+    answer = document(await command("accounts", "close", account, "--yes", "--json", "--why", "enough"))
+    assert (answer["status"], answer["positions"]) == ("halted", 1)
+    world.wall += 30
+    for _ in range(2):
+        await world.settle(bridge)
+        world.still()
+    assert (await world.signal(signal))["outcome_code"] == "emergency_close"
+    assert not world.exchange.paper_engine.open_orders()
+
+
 async def test_limits_are_set_and_shown(world: World, command: Command) -> None:
     account = str(world.account)
     made = document(
