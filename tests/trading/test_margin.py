@@ -39,6 +39,8 @@ def held(
         ("93", "long", "reduce"),
         ("97", "long", "close"),
         ("101", "long", "close"),
+        ("150", "long", "close"),
+        ("50", "short", "close"),
         ("116", "short", None),
         ("115", "short", "warn"),
         ("107", "short", "reduce"),
