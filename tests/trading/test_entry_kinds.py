@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from tests.trading.world import World
 
 
@@ -19,8 +21,10 @@ async def test_a_stop_entry_waits_for_its_level_and_is_protected_then(world: Wor
     world.candle("101.2")
     await world.settle(bridge)
     position = await world.position(signal)
-    assert (position["entry_average"], position["stop_loss"], position["take_profit"]) == (101, 99, 105)
-    assert position["entry_slippage"] == 0
+    assert (position["stop_loss"], position["take_profit"]) == (99, 105)
+    # A stop takes what is offered, a tick above its level here.
+    assert 101 <= position["entry_average"] < Decimal("101.2")
+    assert position["entry_slippage"] == (position["entry_average"] - 101) * position["entry_amount"]
     assert await world.unprotected() == []
     world.candle("101.2", "105.5", "101", "105.2")
     await world.settle(bridge)

@@ -140,7 +140,7 @@ async def test_a_liquidation_ends_the_position_with_what_it_cost(world: World) -
     row = await world.position(signal)
     assert (row["status"], row["exit_reason"]) == ("closed", "liquidated")
     entry_fee = row["fees"] - 1
-    assert row["realized_pnl"] == -100 - 1 - entry_fee
+    assert row["realized_pnl"] == 10 * (90 - row["entry_average"]) - 1 - entry_fee
     await world.check_record()
 
 
@@ -162,7 +162,7 @@ async def test_funding_is_recorded_of_its_position(world: World) -> None:
 
 async def test_orders_of_others_are_listed_and_left_alone(world: World) -> None:
     """A person's order on the same account: it is in the record as external, and still rests at the end."""
-    await world.exchange.create_order("BTC/USDT:USDT", "limit", "buy", 1, 50)
+    await world.exchange.create_order("BTC/USDT:USDT", "limit", "buy", 3, 50)
     bridge = await world.start()
     signal = await world.make_ready()
     await world.settle(bridge)
