@@ -177,4 +177,4 @@ async def test_orders_of_others_are_listed_and_left_alone(world: World) -> None:
         await world.settle(bridge)
         world.still()
     assert (await world.signal(signal))["outcome_code"] == "emergency_close"
-    assert [str(o.request.price) for o in world.exchange.paper_engine.open_orders()] == ["50"]
+    assert [o.request.price for o in world.exchange.paper_engine.open_orders()] == [Decimal(50)]
