@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 # After so many times our stops say nothing of a fill, it is somebody else's.
 _ASKED_ABOUT = 5
+# Whoever trades the account by hand as well makes new strangers every day.
+_STRANGERS = 10_000
 
 
 class Hearing:
@@ -225,6 +227,8 @@ class Hearing:
             and trade.venue_order_id not in known
             and self._strange[trade.venue_order_id] < _ASKED_ABOUT
         }
+        if len(self._strange) > _STRANGERS:
+            self._strange.clear()
         self._strange.update(strange.keys())
         symbols = set(strange.values())
         told = {answer.client_order_id for answer in seen if answer.fills_as is not None}

@@ -1,0 +1,95 @@
+"""Commands to a venue: what each answer leaves behind, and that nothing is tried twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ccxt.base.errors import BaseError, InsufficientFunds, OrderNotFound, RequestTimeout
+
+from shared.errors import OrderDenied
+from tests.trading.made import order
+from workers.trading.book import Book
+from workers.trading.ledger import State
+from workers.trading.orders import Leg, Order, OrderStatus
+from workers.trading.reconciliation import VenueOrder
+from workers.trading.sending import Results, cancel, send
+from workers.trading.traffic import Withheld
+
+
+class StubVenue:
+    """A venue that answers every command with the same exception, or takes it."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[str] = []
+
+    async def place(self, one: Order, attached: list[Order]) -> VenueOrder:
+        return self._answer(one)
+
+    async def cancel(self, one: Order) -> VenueOrder:
+        return self._answer(one)
+
+    def _answer(self, one: Order) -> VenueOrder:
+        self.asked.append(one.client_order_id)
+        if self.error is not None:
+            raise self.error
+        return VenueOrder("v-1", one.client_order_id, "canceled", one.amount, one.filled)
+
+
+ENTRY = order(status=OrderStatus.INTENDED, venue_order_id=None)
+
+
+async def sent(error: Exception | None, one: Order = ENTRY) -> Results:
+    book, results, venue = Book(), Results(), StubVenue(error)
+    book.update(State(orders=(one,), positions=()))
+    await send(venue, book, [one], results)  # type: ignore[arg-type]
+    assert len(venue.asked) == (0 if one.managed_by == "bridge" else 1)
+    return results
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "asks"),
+    [
+        (None, "confirmed", False),
+        (OrderDenied("too small", code="below_min_amount"), "denied", False),
+        (InsufficientFunds("no"), "rejected", False),
+        (RequestTimeout("…"), "unresolved", True),
+    ],
+)
+async def test_each_answer_to_an_order_is_one_outcome(
+    error: Exception | None, outcome: str, asks: bool
+) -> None:
+    results = await sent(error)
+    assert [one["outcome"] for one in results.outcomes] == [outcome]
+    assert results.ask == ([ENTRY] if asks else [])
+    assert results.unsent == []
+
+
+async def test_an_order_that_was_held_back_leaves_no_outcome_and_no_question() -> None:
+    results = await sent(Withheld("the breaker is open", code="breaker_open"))
+    assert (results.unsent, results.outcomes, results.ask) == ([ENTRY], [], [])
+
+
+async def test_what_the_bridge_watches_itself_is_never_sent() -> None:
+    watched = order(Leg.STOP_LOSS, managed_by="bridge", status=OrderStatus.INTENDED, venue_order_id=None)
+    assert [one["outcome"] for one in (await sent(RequestTimeout("…"), watched)).outcomes] == ["confirmed"]
+
+
+@pytest.mark.parametrize(
+    ("error", "failed", "asked"),
+    [
+        (RequestTimeout("…"), 1, False),
+        (Withheld("the breaker is open", code="breaker_open"), 1, False),
+        # Not there any more: it may have filled, and that only the order itself tells.
+        (OrderNotFound("-2011"), 0, True),
+    ],
+)
+async def test_a_cancel_that_failed_is_given_again_and_a_refused_one_asked_about(
+    error: BaseError, failed: int, asked: bool
+) -> None:
+    stop, results = order(Leg.STOP_LOSS), Results()
+    venue: Any = StubVenue(error)
+    await cancel(venue, [stop], results)
+    assert (results.failed, results.ask) == (failed, [stop] if asked else [])
+    assert (results.outcomes, results.seen) == ([], [])
