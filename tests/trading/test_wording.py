@@ -10,15 +10,16 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import aiohttp
 import ccxt.pro
 import pytest
-from ccxt.base.errors import BadResponse
+from ccxt.base.errors import BadResponse, ExchangeError, OperationFailed
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from shared.errors import OrderDenied
 from tests.trading.made import order
-from workers.trading.capabilities import TABLE
+from workers.trading.capabilities import TABLE, UNVERIFIED
 from workers.trading.orders import Leg, Order
 from workers.trading.venue import Venue
 
@@ -176,6 +177,55 @@ async def test_a_triggered_stop_on_okx_is_followed_to_what_it_became() -> None:
         # Under our own id: the venue's may be that of what the stop became.
         assert asked[0] == ("order-algo", {"instId": "BTC-USDT-SWAP", "algoClOrdId": stop.client_order_id})
         assert asked[1][1]["ordId"] == "900"
+
+
+async def test_a_stop_that_triggered_just_now_neither_filled_nor_ended() -> None:
+    """What it became is told a moment later: until then nothing follows, least of all another stop."""
+
+    def answer(_path: str, said: Any) -> Any:
+        algo = {"algoId": "77", "algoClOrdId": said.get("algoClOrdId"), "ordId": "", "state": "effective"}
+        shared = {"instId": "BTC-USDT-SWAP", "instType": "SWAP", "side": "sell", "sz": "200", "cTime": "1"}
+        return {"code": "0", "msg": "", "data": [{**shared, **algo}]}
+
+    async with venue_on("okx", "usdm", answer, 0.01) as (venue, _):
+        found = await venue.find(ours("usdm", Leg.STOP_LOSS, venue_order_id="77"))
+        assert found is not None
+        assert (found.status, found.filled, found.fills_as) == ("open", Decimal(0), None)
+
+
+class Broken:
+    """An exchange whose every answer is an error of the kind that tells nothing, handed on as a refusal."""
+
+    id, has, options = "broken", {}, {}  # type: ignore[var-annotated]
+
+    def __init__(self, status: int | None, cause: Exception | None) -> None:
+        self.status, self.cause = status, cause
+
+    def on_rest_response(self, *_: Any) -> str:
+        return ""
+
+    async def fetch_balance(self) -> Any:
+        if self.status is not None:
+            self.on_rest_response(self.status, "", "", "", {"Retry-After": "7"}, "")
+        raise ExchangeError('broken {"code":-9999}') from self.cause
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "kind"),
+    [
+        (500, None, OperationFailed),
+        (503, None, OperationFailed),
+        # The answer broke off: what was asked for may have been done.
+        (None, aiohttp.ClientPayloadError("half"), OperationFailed),
+        (400, None, ExchangeError),
+    ],
+)
+async def test_a_server_in_trouble_refuses_nothing(
+    status: int | None, cause: Exception | None, kind: type[Exception]
+) -> None:
+    venue = Venue(Broken(status, cause), UNVERIFIED)
+    with pytest.raises(kind):
+        await venue.equity("USDT")
 
 
 async def test_a_stop_on_okx_moves_and_leaves_in_the_algo_book() -> None:
