@@ -232,13 +232,14 @@ class Venue:
             became = read_successor(answer)
         if not (self.capabilities.triggers_anew and is_conditional(order)):
             return found
+        # Triggered, and what it became is not told yet: it neither filled nor ended, whatever ccxt infers.
+        underway = replace(found, status="open", filled=order.filled)
         if became is None:
-            # Triggered, and what it became is not told yet: it neither filled nor ended.
-            return replace(found, status="open") if found.status == "filled" else found
+            return underway if found.status == "filled" else found
         try:
             successor = await self._read("fetch_order", became, order.symbol, {})
         except OrderNotFound:
-            return replace(found, status="open")
+            return underway
         with readable("fetch_order"):
             other = read_order(successor, self.capabilities, rules, None)
         return replace(
