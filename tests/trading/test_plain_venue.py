@@ -176,7 +176,7 @@ async def test_a_fee_in_a_third_currency_is_worth_its_price(world: World, curren
         return [{**trade, "fee": fee} for trade in await asked(symbol, since, limit, params)]
 
     async def ticker(symbol: str) -> Any:
-        assert symbol == "BNB/USDT"
+        assert symbol == "BNB/USDT:USDT", "a market of perpetuals has no plain pair of the two"
         return {"last": 600.5}
 
     vars(exchange).update(fetch_my_trades=in_bnb, fetch_ticker=ticker)
