@@ -212,6 +212,19 @@ as $$
   from private.unprotected_positions() p;
 $$;
 
+create function private.check_orders() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'orders', count(*) = 0, coalesce(jsonb_agg(jsonb_build_object('account_id', o.account_id, 'signal_id', o.signal_id,
+      'client_order_id', o.client_order_id, 'leg', o.leg, 'sent_at', o.sent_at)), '[]'),
+    'nobody knows what became of these orders: look for them at the venue; until then their accounts enter nothing'
+  )
+  from public.orders o
+  where o.is_live and o.status = 'unresolved';
+$$;
+
 create function private.check_broadcasts() returns jsonb
 language sql stable
 set search_path = ''
@@ -257,7 +270,8 @@ as $$
   select jsonb_build_object('ok', bool_and((c ->> 'ok')::boolean), 'at', now(), 'checks', jsonb_agg(c))
   from unnest(array[
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
-    private.check_queue(), private.check_machines(), private.check_positions(), private.check_broadcasts(),
+    private.check_queue(), private.check_machines(), private.check_positions(), private.check_orders(),
+    private.check_broadcasts(),
     private.check_transactions(), private.check_orphans(), private.check_seals()
   ]) c;
 $$;

@@ -1,7 +1,7 @@
 -- Limits: who sets them, what each refuses with which code, and that they hold in the transaction of the intent.
 begin;
 \ir trading_setup.psql
-select plan(34);
+select plan(35);
 
 create function pg_temp.as_ann(statement text) returns text language sql as $$
   select pg_temp.as_role('authenticated', current_setting('test.ann'), statement);
@@ -116,6 +116,11 @@ select is(pg_temp.enter(:'c'), 'intended', 'a looser limit lets it');
 select pg_temp.tell(pg_temp.told('outcomes', pg_temp.outcome(:'c', 'entry', 'unresolved'))) \g /dev/null
 select pg_temp.make_ready('BTCUSDT', '3 minutes') as d \gset
 select is(pg_temp.enter(:'d'), 'account_unresolved', 'an order in doubt blocks the account''s entries');
+
+select ok(exists (
+  select from jsonb_array_elements(pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'checks') c
+  where c ->> 'name' = 'orders' and c -> 'ok' = 'false' and c -> 'found' @> jsonb_build_array(
+    jsonb_build_object('client_order_id', pg_temp.cid(:'c', 'entry')))), 'and the doctor names it');
 
 select * from finish();
 rollback;
