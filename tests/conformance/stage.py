@@ -69,6 +69,7 @@ class Stage(World):
         self.fake = fake
         super().__init__(connection)
         self.bridges: list[TradingRole] = []
+        self.volume: float | None = None
 
     @property
     def row(self) -> Capabilities:
@@ -138,7 +139,13 @@ class Stage(World):
                 first, highest, lowest, last = (Decimal(value) for value in (o, h, low, c))
                 bar = Bar(symbol, opened, opened + 60_000, first, highest, lowest, last, Decimal(10) ** 9)
                 self.fake.candle(bar)
-        super().candles(prices, volume)
+        super().candles(prices, volume if self.volume is None else self.volume)
+
+    def offer(self, amount: str | None) -> None:
+        """No more than this can be bought or sold until the next offer; None: as much as anybody wants."""
+        self.volume = None if amount is None else float(amount)
+        if self.fake is not None:
+            self.fake.offer(self.symbol, amount)
 
     async def play(self, bridge: TradingRole, *prices: str) -> None:
         """A flat candle for each price, and the bridge looks after each."""

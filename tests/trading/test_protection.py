@@ -338,3 +338,18 @@ def test_whatever_happens_a_position_comes_to_rest_protected_or_closed(
         refused = [o for o in venue.orders.values() if o.leg is Leg.EXIT and o.status is OrderStatus.REJECTED]
         stops = [o for o in venue.orders.values() if o.leg is Leg.STOP_LOSS]
         assert covered(stops) >= venue.position.amount or len(refused) >= Patience().exits
+
+
+def test_on_spot_a_rest_that_is_worth_too_little_for_a_stop_of_its_own_takes_the_whole_along() -> None:
+    """The venue refuses a stop under its least notional, and the old stop binds what a new one needs."""
+    rules = replace(RULES, spot=True, min_cost=Decimal(5))
+    old = order(Leg.STOP_LOSS, amount=Decimal("9.99"))
+    held = position(amount=Decimal(10), take_profit=None)
+    it = Situation(held, [old], rules, SPOT, PRICE, NOW)
+    assert guard(it, Patience()) == [Cancel(old.client_order_id)]
+    gone = replace(old, status=OrderStatus.CANCELED)
+    alone = replace(it, orders=[gone])
+    assert guard(alone, Patience()) == [Place(Leg.STOP_LOSS, "stop", Decimal(10), held.stop_loss)]
+    # On futures the same rest is covered by a stop of its own.
+    futures = replace(it, rules=RULES, capabilities=FUTURES)
+    assert guard(futures, Patience()) == [Place(Leg.STOP_LOSS, "stop", Decimal("0.01"), held.stop_loss)]

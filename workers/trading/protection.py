@@ -201,9 +201,12 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
         commands += [Cancel(one.client_order_id) for one in large if one.is_confirmed]
     stale = [stop for stop in stops if stop not in placed]
     missing = _to_place(it, held, placed)
-    if missing > ZERO and stale and not (it.capabilities.resting_legs or not it.capabilities.stops):
+    binding = it.capabilities.stops and not it.capabilities.resting_legs
+    # Of those that cover too little, the new one takes the whole along.
+    outgrown = stale if missing < held else [*stale, *placed]
+    if missing > ZERO and outgrown and binding:
         # The old stop binds the balance that the new one needs: a gap, as short as one round trip.
-        return [Cancel(stop.client_order_id) for stop in stale if stop.is_confirmed]
+        return [Cancel(stop.client_order_id) for stop in outgrown if stop.is_confirmed]
     if missing > ZERO:
         by: ManagedBy = "venue" if it.capabilities.stops else "bridge"
         commands.append(Place(Leg.STOP_LOSS, "stop", missing, it.position.stop_loss, by))
@@ -225,7 +228,9 @@ def _to_place(it: Situation, held: Decimal, live: Sequence[Order]) -> Decimal:
     are surplus as soon as the new one is confirmed.
     """
     missing = max(subtract(held, add(*(order.remaining for order in live))), ZERO)
-    if missing == ZERO or it.rules.closable(missing) == missing:
+    # On spot no order is reduce-only, and each has to be worth the venue's least.
+    worth = not it.rules.spot or multiply(missing, it.position.stop_loss) >= it.rules.min_cost
+    if missing == ZERO or (worth and it.rules.closable(missing) == missing):
         return missing
     return held
 
