@@ -43,6 +43,7 @@ class Control:
             "clear_faults": venue.faults.clear,
             "faults": self._faults,
             "skew": self._skew,
+            "limit_requests": self._limit_requests,
             "cut_streams": venue.cut_streams,
             "mend_streams": venue.mend_streams,
             "end_user_stream": venue.end_user_stream,
@@ -111,6 +112,9 @@ class Control:
 
     def _faults(self) -> list[dict[str, Any]]:
         return [asdict(fault) for fault in self._venue.faults]
+
+    def _limit_requests(self, a_minute: int | None) -> None:
+        self._venue.requests_a_minute = a_minute
 
     def _skew(self, ms: int) -> None:
         self._venue.skew_ms = ms

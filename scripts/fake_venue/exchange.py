@@ -40,6 +40,7 @@ class Exchange(ABC):
         self.accounts: dict[str, Account] = {}
         self.streams = Streams(venue.faults)
         self._by_id: dict[tuple[str, Market], Listing] = {}
+        self._minute, self.taken = 0, 0
         self.bars: dict[str, list[Bar]] = {}
         # Coins beside those of the listings, that the exchange lists: fees may be paid in them.
         self.coins: set[str] = {"BNB"}
@@ -53,6 +54,17 @@ class Exchange(ABC):
     def server_ms(self) -> int:
         """The server's clock, that signed requests are held against."""
         return time.time_ns() // 1_000_000 + self.venue.skew_ms
+
+    def is_flooded(self) -> int:
+        """Count a request; the seconds until one is taken again, or zero if this one is."""
+        minute, second = divmod(time.time_ns() // 1_000_000_000, 60)
+        if minute != self._minute:
+            self._minute, self.taken = minute, 0
+        most = self.venue.requests_a_minute
+        if most is not None and self.taken >= most:
+            return 60 - second
+        self.taken += 1
+        return 0
 
     # ---------------------------------------------------------------- the wire
 

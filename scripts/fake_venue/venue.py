@@ -11,7 +11,7 @@ from types import TracebackType
 import aiohttp
 
 from scripts.fake_venue.accounts import Account, Permission
-from scripts.fake_venue.binance.events import expire_listen_key, terminate
+from scripts.fake_venue.binance.listen_keys import expire_listen_key, terminate
 from scripts.fake_venue.binance.wire import Binance
 from scripts.fake_venue.bybit.wire import Bybit
 from scripts.fake_venue.exchange import Exchange
@@ -59,6 +59,8 @@ class FakeVenue:
         self.seed = seed
         self.faults = Faults()
         self.skew_ms = 0
+        # Requests that each exchange takes in a minute from all its clients; more are refused. None: all.
+        self.requests_a_minute: int | None = None
         self.immediate = immediate
         self.terms = terms
         names = None if symbols is None else list(symbols)

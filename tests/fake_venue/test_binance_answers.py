@@ -91,6 +91,16 @@ async def test_a_fault_strikes_the_order_and_the_turn_that_it_names(client: Clie
     assert [order.request.client_id for order in client.book.orders.values()] == ["first", "third"]
 
 
+async def test_more_requests_than_a_minute_has_room_for_are_refused(client: Client) -> None:
+    await client.exchange.fetch_balance()
+    assert int(client.exchange.last_response_headers["X-MBX-USED-WEIGHT-1M"]) > 0
+    client.venue.requests_a_minute = 0
+    with pytest.raises(DDoSProtection, match="429"):
+        await client.order("too many")
+    assert 0 < int(client.exchange.last_response_headers["Retry-After"]) <= 60
+    assert client.book.orders == {}
+
+
 async def test_half_of_an_order_fills(client: Client, name: str) -> None:
     client.venue.faults.add(Fault("partial", route=ORDERS[name], share="0.5"))
     order = await client.order("half", price=50_010)

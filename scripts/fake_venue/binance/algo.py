@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance.numbers import plain
 from scripts.fake_venue.binance.refusals import missing
 from scripts.fake_venue.binance.usdm import direction, kind_at_matching
 from scripts.fake_venue.call import Call, VenueError
 from scripts.fake_venue.matching import Book
+from scripts.fake_venue.numbers import plain
 from workers.trading.paper.order import Kind, Order, Request, Trigger
 
 if TYPE_CHECKING:

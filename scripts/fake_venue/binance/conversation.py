@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from scripts.fake_venue.binance.events import listen_key_of, topic_of
+from scripts.fake_venue.binance.events import topic_of
+from scripts.fake_venue.binance.listen_keys import listen_key_of
 from scripts.fake_venue.binance.refusals import missing
 from scripts.fake_venue.binance.signature import check_time
 from scripts.fake_venue.call import Call, VenueError

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
 from scripts.fake_venue.binance import algo, usdm
-from scripts.fake_venue.binance.numbers import plain
-from scripts.fake_venue.binance.numbers import spot as eight
-from scripts.fake_venue.call import Call, VenueError
 from scripts.fake_venue.matching import Book
+from scripts.fake_venue.numbers import plain
+from scripts.fake_venue.numbers import spot as eight
 from workers.trading.paper.engine import Changes
 from workers.trading.paper.order import ZERO, Order, Trade
 from workers.trading.paper.rules import Market
@@ -308,50 +307,3 @@ def tell_funding(wire: Binance, account: Account, book: Book, symbol: str, paid:
     # The position is not part of it on a cross account.
     payload["a"]["P"] = []
     wire.streams.tell(topic_of(account, "usdm"), "ACCOUNT_UPDATE", payload)
-
-
-# -------------------------------------------------------------------- listen keys
-
-
-def listen_key_of(account: Account) -> str | None:
-    """The key of the account's stream, if it has one."""
-    key: str | None = account.kept.get("listen_key")
-    return key
-
-
-def open_listen_key(wire: Binance, account: Account, call: Call) -> dict[str, str]:
-    """POST /fapi/v1/listenKey: the same one while it is valid."""
-    if listen_key_of(account) is None:
-        account.kept["listen_key"] = f"listen{account.number:04d}{wire.venue.next_number():06d}"
-    return {"listenKey": account.kept["listen_key"]}
-
-
-def keep_listen_key(wire: Binance, account: Account, call: Call) -> dict[str, str]:
-    """PUT /fapi/v1/listenKey. Raises VenueError if there is none."""
-    key = listen_key_of(account)
-    if key is None:
-        raise VenueError(-1125, "This listenKey does not exist.")
-    return {"listenKey": key}
-
-
-def close_listen_key(wire: Binance, account: Account, call: Call) -> dict[str, str]:
-    """DELETE /fapi/v1/listenKey."""
-    account.kept.pop("listen_key", None)
-    return {}
-
-
-def expire_listen_key(wire: Binance, account: Account) -> None:
-    """The venue lets the key run out, and says so once."""
-    key = account.kept.pop("listen_key", None)
-    payload = {"e": "listenKeyExpired", "E": wire.now_ms(), "listenKey": key}
-    topic = topic_of(account, "usdm")
-    wire.streams.tell(topic, "listenKeyExpired", payload)
-    wire.streams.leave(topic)
-
-
-def terminate(wire: Binance, account: Account) -> None:
-    """Spot's stream ends without its socket: nothing comes any more."""
-    topic = topic_of(account, "spot")
-    payload = {"e": "eventStreamTerminated", "E": wire.now_ms()}
-    wire.streams.tell(topic, "eventStreamTerminated", payload)
-    wire.streams.leave(topic)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.fake_venue.binance.numbers import digits, plain, spot
 from scripts.fake_venue.listings import Listing
+from scripts.fake_venue.numbers import digits, plain, spot
 from workers.trading.paper.order import ZERO
 
 _SPOT_TYPES = [

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
 from scripts.fake_venue.binance.markets import exchange_info, spot_symbol, usdm_symbol
-from scripts.fake_venue.binance.numbers import plain
 from scripts.fake_venue.call import Call
 from scripts.fake_venue.listings import Listing
+from scripts.fake_venue.numbers import plain
 from workers.trading.paper.order import ZERO
 from workers.trading.paper.path import Bar
 from workers.trading.paper.rules import Market

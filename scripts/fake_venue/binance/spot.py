@@ -6,10 +6,10 @@ from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance.numbers import spot
 from scripts.fake_venue.binance.refusals import missing
 from scripts.fake_venue.call import Call, VenueError
 from scripts.fake_venue.matching import Book
+from scripts.fake_venue.numbers import spot
 from workers.trading.paper.order import ZERO, Kind, Order, Refused, Request, Trade, Trigger
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Binance USD-M's private requests: orders, trades, positions, income and settings."""
+"""Binance USD-M's orders and trades."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance.numbers import plain
 from scripts.fake_venue.binance.refusals import missing
 from scripts.fake_venue.binance.spot import STATUS
 from scripts.fake_venue.call import Call, VenueError
 from scripts.fake_venue.matching import Book, TimeInForce
-from workers.trading.paper.order import ZERO, Order, Position, Refused, Request, Side, Trade
+from scripts.fake_venue.numbers import plain
+from workers.trading.paper.order import Order, Refused, Request, Side, Trade
 
 if TYPE_CHECKING:
     from scripts.fake_venue.binance.wire import Binance
 
 _WEEK_MS = 7 * 86_400_000
-MAINTENANCE = Decimal("0.025")
 _TIMES: dict[str, TimeInForce] = {"IOC": "IOC", "FOK": "FOK"}
 
 
@@ -175,246 +174,6 @@ def named(wire: Binance, account: Account, call: Call) -> tuple[Book, Order | No
     if order is None or order.request.symbol != symbol or not order.working:
         return book, None
     return book, order
-
-
-# -------------------------------------------------------------------- money
-
-
-def held(book: Book) -> list[tuple[Position, Decimal, Decimal]]:
-    """Positions that are not empty, with their mark price and unrealized profit."""
-    rows = []
-    for position in book.ledger.positions.values():
-        if position.amount:
-            mark = book.last_price[position.symbol]
-            value = position.amount * mark
-            gain = value - position.cost if position.side == "long" else position.cost - value
-            rows.append((position, mark, gain))
-    return rows
-
-
-def liquidation_price(book: Book, position: Position) -> Decimal:
-    """Where margin ends, for one position on a cross account with nothing else; zero if it cannot."""
-    wallet = book.ledger.balances.get(book.rules[position.symbol].quote, ZERO)
-    if position.side == "long":
-        found = (position.cost - wallet) / (position.amount * (1 - MAINTENANCE))
-    else:
-        found = (position.cost + wallet) / (position.amount * (1 + MAINTENANCE))
-    step = book.rules[position.symbol].tick
-    return max(ZERO, (found / step).to_integral_value() * step)
-
-
-def position_risk(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
-    """GET /fapi/v3/positionRisk: symbols with a position or an open order."""
-    book = account.books["usdm"]
-    wanted = wire.find_listing(call).rule.symbol if "symbol" in call.params else None
-    rows = []
-    for position, mark, gain in held(book):
-        if wanted in (None, position.symbol):
-            rows.append(_risk(book, position, mark, gain))
-    return rows
-
-
-def _risk(book: Book, position: Position, mark: Decimal, gain: Decimal) -> dict[str, Any]:
-    sign = 1 if position.side == "long" else -1
-    notional = position.amount * mark
-    margin = notional / book.ledger.leverage
-    return {
-        "symbol": book.rules[position.symbol].id,
-        "positionSide": "BOTH" if book.ledger.netting else position.side.upper(),
-        "positionAmt": plain(sign * position.amount),
-        "entryPrice": plain(position.cost / position.amount),
-        "breakEvenPrice": plain(position.cost / position.amount),
-        "markPrice": plain(mark),
-        "unRealizedProfit": plain(gain),
-        "liquidationPrice": plain(liquidation_price(book, position)),
-        "isolatedMargin": "0",
-        "notional": plain(sign * notional),
-        "marginAsset": book.rules[position.symbol].quote,
-        "isolatedWallet": "0",
-        "initialMargin": plain(margin),
-        "maintMargin": plain(notional * MAINTENANCE),
-        "positionInitialMargin": plain(margin),
-        "openOrderInitialMargin": "0",
-        "adl": 1,
-        "bidNotional": "0",
-        "askNotional": "0",
-        "updateTime": position.opened_ms,
-    }
-
-
-def account_info(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
-    """GET /fapi/v3/account (and v2): wallet, margins and positions."""
-    book = account.books["usdm"]
-    rows = held(book)
-    assets = [_asset(book, coin, total, rows, wire.now_ms()) for coin, total in book.ledger.balances.items()]
-    gains = sum((gain for _, _, gain in rows), ZERO)
-    wallet = sum(book.ledger.balances.values(), ZERO)
-    return {
-        "feeTier": 0,
-        "canTrade": "trade" in account.permissions,
-        "canDeposit": True,
-        "canWithdraw": "withdraw" in account.permissions,
-        "multiAssetsMargin": False,
-        "totalWalletBalance": plain(wallet),
-        "totalUnrealizedProfit": plain(gains),
-        "totalMarginBalance": plain(wallet + gains),
-        "totalInitialMargin": plain(sum((p.amount * m / book.ledger.leverage for p, m, _ in rows), ZERO)),
-        "totalMaintMargin": plain(sum((p.amount * m * MAINTENANCE for p, m, _ in rows), ZERO)),
-        "availableBalance": plain(sum((book.free(coin) for coin in book.ledger.balances), ZERO)),
-        "assets": assets,
-        "positions": [
-            {
-                **_risk(book, position, mark, gain),
-                "unrealizedProfit": plain(gain),
-                "leverage": str(_leverage(account, book, position.symbol)),
-                "isolated": False,
-            }
-            for position, mark, gain in rows
-        ],
-    }
-
-
-def _asset(
-    book: Book, coin: str, total: Decimal, rows: list[tuple[Position, Decimal, Decimal]], now_ms: int
-) -> dict[str, Any]:
-    own = [row for row in rows if book.rules[row[0].symbol].quote == coin]
-    gains = sum((gain for _, _, gain in own), ZERO)
-    initial = sum((p.amount * mark / book.ledger.leverage for p, mark, _ in own), ZERO)
-    return {
-        "asset": coin,
-        "walletBalance": plain(total),
-        "unrealizedProfit": plain(gains),
-        "marginBalance": plain(total + gains),
-        "maintMargin": plain(sum((p.amount * mark * MAINTENANCE for p, mark, _ in own), ZERO)),
-        "initialMargin": plain(initial),
-        "positionInitialMargin": plain(initial),
-        "openOrderInitialMargin": "0",
-        "crossWalletBalance": plain(total),
-        "crossUnPnl": plain(gains),
-        "availableBalance": plain(book.free(coin)),
-        "maxWithdrawAmount": plain(book.free(coin)),
-        "updateTime": now_ms,
-    }
-
-
-def wallet(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
-    """GET /fapi/v3/balance (and v2)."""
-    return [
-        {
-            "accountAlias": f"fake{account.number}",
-            "asset": row["asset"],
-            "balance": row["walletBalance"],
-            "crossWalletBalance": row["crossWalletBalance"],
-            "crossUnPnl": row["crossUnPnl"],
-            "availableBalance": row["availableBalance"],
-            "maxWithdrawAmount": row["maxWithdrawAmount"],
-            "marginAvailable": True,
-            "updateTime": row["updateTime"],
-        }
-        for row in account_info(wire, account, call)["assets"]
-    ]
-
-
-def income(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
-    """GET /fapi/v1/income: funding, realized profit, commission and liquidation fees."""
-    kind, symbol = call.params.get("incomeType"), call.params.get("symbol")
-    start, end = int(call.params.get("startTime", 0)), int(call.params.get("endTime", 2**62))
-    found = [
-        {
-            "symbol": wire.tape.listings[one.symbol].rule.id,
-            "incomeType": one.kind,
-            "income": plain(one.amount),
-            "asset": one.asset,
-            "info": one.trade_id or one.kind,
-            "time": one.at_ms,
-            "tranId": one.id,
-            "tradeId": one.trade_id,
-        }
-        for one in account.incomes
-        if kind in (None, one.kind)
-        and symbol in (None, wire.tape.listings[one.symbol].rule.id)
-        and start <= one.at_ms <= end
-    ]
-    return found[: min(int(call.params.get("limit", 100)), 1000)]
-
-
-# -------------------------------------------------------------------- settings
-
-
-def position_mode(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
-    """GET and POST /fapi/v1/positionSide/dual: hedge mode or one-way mode."""
-    ledger = account.books["usdm"].ledger
-    if call.method == "GET":
-        return {"dualSidePosition": not ledger.netting}
-    hedged = call.need("dualSidePosition").lower() == "true"
-    if hedged != ledger.netting:
-        raise VenueError(-4059, "No need to change position side.")
-    if account.books["usdm"].open_orders():
-        raise VenueError(-4067, "Position side cannot be changed if there exists open orders.")
-    if any(position.amount for position in ledger.positions.values()):
-        raise VenueError(-4068, "Position side cannot be changed if there exists position.")
-    ledger.netting = not hedged
-    return {"code": 200, "msg": "success"}
-
-
-def set_leverage(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
-    """POST /fapi/v1/leverage."""
-    listing, leverage = wire.find_listing(call), int(call.need("leverage"))
-    if not 1 <= leverage <= 125:
-        raise VenueError(-4028, f"Leverage {leverage} is not valid")
-    account.leverages[listing.rule.symbol] = leverage
-    return {"leverage": leverage, "maxNotionalValue": "50000000", "symbol": listing.rule.id}
-
-
-def _leverage(account: Account, book: Book, symbol: str) -> int:
-    return account.leverages.get(symbol, int(book.ledger.leverage))
-
-
-def set_margin_type(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
-    """POST /fapi/v1/marginType: all positions here are on cross margin."""
-    wire.find_listing(call)
-    if call.need("marginType") == "CROSSED":
-        raise VenueError(-4046, "No need to change margin type.")
-    return {"code": 200, "msg": "success"}
-
-
-def symbol_config(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
-    """GET /fapi/v1/symbolConfig."""
-    book = account.books["usdm"]
-    symbols = [wire.find_listing(call).rule.symbol] if "symbol" in call.params else list(book.rules)
-    return [
-        {
-            "symbol": book.rules[symbol].id,
-            "marginType": "CROSSED",
-            "isAutoAddMargin": False,
-            "leverage": _leverage(account, book, symbol),
-            "maxNotionalValue": "50000000",
-        }
-        for symbol in symbols
-        if book.rules[symbol].market == "usdm"
-    ]
-
-
-def leverage_brackets(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
-    """GET /fapi/v1/leverageBracket: one bracket for all."""
-    return [
-        {
-            "symbol": listing.rule.id,
-            "notionalCoef": 1.0,
-            "brackets": [
-                {
-                    "bracket": 1,
-                    "initialLeverage": 125,
-                    "notionalCap": 50_000_000,
-                    "notionalFloor": 0,
-                    "maintMarginRatio": float(MAINTENANCE),
-                    "cum": 0.0,
-                }
-            ],
-        }
-        for listing in wire.tape.listings.values()
-        if listing.rule.market == "usdm"
-    ]
 
 
 # -------------------------------------------------------------------- shapes

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance import algo, events, lists, public, spot, usdm
+from scripts.fake_venue.binance import algo, events, listen_keys, lists, margin, public, settings, spot, usdm
 from scripts.fake_venue.binance.conversation import converse
 from scripts.fake_venue.binance.refusals import failure, missing, reply_to, worded
 from scripts.fake_venue.binance.signature import account_of, check
@@ -50,19 +50,19 @@ PRIVATE: dict[str, Handler] = {
     "GET /fapi/v1/openOrders": usdm.open_orders,
     "GET /fapi/v1/allOrders": usdm.all_orders,
     "GET /fapi/v1/userTrades": usdm.user_trades,
-    "GET /fapi/v2/account": usdm.account_info,
-    "GET /fapi/v3/account": usdm.account_info,
-    "GET /fapi/v2/balance": usdm.wallet,
-    "GET /fapi/v3/balance": usdm.wallet,
-    "GET /fapi/v2/positionRisk": usdm.position_risk,
-    "GET /fapi/v3/positionRisk": usdm.position_risk,
-    "GET /fapi/v1/income": usdm.income,
-    "GET /fapi/v1/positionSide/dual": usdm.position_mode,
-    "POST /fapi/v1/positionSide/dual": usdm.position_mode,
-    "POST /fapi/v1/leverage": usdm.set_leverage,
-    "POST /fapi/v1/marginType": usdm.set_margin_type,
-    "GET /fapi/v1/symbolConfig": usdm.symbol_config,
-    "GET /fapi/v1/leverageBracket": usdm.leverage_brackets,
+    "GET /fapi/v2/account": margin.account_info,
+    "GET /fapi/v3/account": margin.account_info,
+    "GET /fapi/v2/balance": margin.wallet,
+    "GET /fapi/v3/balance": margin.wallet,
+    "GET /fapi/v2/positionRisk": margin.position_risk,
+    "GET /fapi/v3/positionRisk": margin.position_risk,
+    "GET /fapi/v1/income": margin.income,
+    "GET /fapi/v1/positionSide/dual": settings.position_mode,
+    "POST /fapi/v1/positionSide/dual": settings.position_mode,
+    "POST /fapi/v1/leverage": settings.set_leverage,
+    "POST /fapi/v1/marginType": settings.set_margin_type,
+    "GET /fapi/v1/symbolConfig": settings.symbol_config,
+    "GET /fapi/v1/leverageBracket": settings.leverage_brackets,
     "POST /fapi/v1/algoOrder": algo.place,
     "GET /fapi/v1/algoOrder": algo.query,
     "DELETE /fapi/v1/algoOrder": algo.cancel,
@@ -72,9 +72,9 @@ PRIVATE: dict[str, Handler] = {
 }
 # Listen keys want the key, and no signature.
 KEYED: dict[str, Handler] = {
-    "POST /fapi/v1/listenKey": events.open_listen_key,
-    "PUT /fapi/v1/listenKey": events.keep_listen_key,
-    "DELETE /fapi/v1/listenKey": events.close_listen_key,
+    "POST /fapi/v1/listenKey": listen_keys.open_listen_key,
+    "PUT /fapi/v1/listenKey": listen_keys.keep_listen_key,
+    "DELETE /fapi/v1/listenKey": listen_keys.close_listen_key,
 }
 _TRADES = {
     "POST /api/v3/order",
@@ -94,8 +94,9 @@ class Binance(Exchange):
     suffixes = ("binance.com", "binance.vision", "binancefuture.com")
 
     def answer(self, call: Call) -> Reply:
+        weight = {"X-MBX-USED-WEIGHT-1M": str(self.taken)}
         try:
-            return Reply(self._answer(call))
+            return Reply(self._answer(call), headers=weight)
         except spot.Answered as answered:
             return Reply(answered.payload, answered.status)
         except Refused as refusal:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.bybit import orders, positions
+from scripts.fake_venue.bybit import positions, records
 from scripts.fake_venue.call import Call
 from scripts.fake_venue.matching import Book
 from scripts.fake_venue.streams import Listener
@@ -87,9 +87,9 @@ def publish(wire: Bybit, account: Account, changes: Changes) -> None:
     trades = [one for one in changes.trades if one.order_id in book.orders]
     for order in changed:
         ids = {order.request.client_id}
-        _tell(wire, account, "order", orders.shown(book, order), ids)
+        _tell(wire, account, "order", records.shown(book, order), ids)
     for trade in trades:
-        _tell(wire, account, "execution", orders.execution(book, trade), {trade.client_id})
+        _tell(wire, account, "execution", records.execution(book, trade), {trade.client_id})
     _earn(account, book, trades)
     for symbol in sorted({trade.symbol for trade in trades}):
         if book.rules[symbol].market == "usdm":

@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance.numbers import plain
-from scripts.fake_venue.binance.usdm import MAINTENANCE, liquidation_price
 from scripts.fake_venue.bybit.orders import page
 from scripts.fake_venue.call import Call, VenueError
+from scripts.fake_venue.liquidation import MAINTENANCE, liquidation_price
 from scripts.fake_venue.matching import Book
+from scripts.fake_venue.numbers import plain
 from workers.trading.paper.engine import Changes
 from workers.trading.paper.order import ZERO, Position, Request, Trigger
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from scripts.fake_venue.binance.numbers import digits, plain
 from scripts.fake_venue.call import Call
 from scripts.fake_venue.listings import Listing
+from scripts.fake_venue.numbers import digits, plain
 from workers.trading.paper.order import ZERO
 from workers.trading.paper.path import Bar
 

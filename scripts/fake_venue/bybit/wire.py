@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance.numbers import plain
 from scripts.fake_venue.bybit import events, orders, positions, public
 from scripts.fake_venue.bybit.refusals import failure, refuse, worded, wrap
 from scripts.fake_venue.bybit.signature import check
@@ -19,6 +18,7 @@ from scripts.fake_venue.exchange import Exchange
 from scripts.fake_venue.faults import Fault
 from scripts.fake_venue.listings import Listing
 from scripts.fake_venue.matching import Book
+from scripts.fake_venue.numbers import plain
 from workers.trading.paper.engine import Changes
 from workers.trading.paper.order import Refused
 from workers.trading.paper.path import Bar

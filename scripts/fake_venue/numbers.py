@@ -1,4 +1,4 @@
-"""How Binance writes numbers: eight decimals on spot, as few as needed on futures."""
+"""How venues write numbers: eight decimals on Binance spot, as few as needed elsewhere."""
 
 from __future__ import annotations
 
