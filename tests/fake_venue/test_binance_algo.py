@@ -60,6 +60,18 @@ async def test_a_conditional_order_is_cancelled_in_its_own_book_alone(client: Cl
     assert len(client.book.trades) == 1
 
 
+async def test_what_triggered_is_cancelled_as_the_order_that_it_became(client: Client) -> None:
+    await client.order("entry")
+    limit = {"stopLossPrice": 49_000, "reduceOnly": True}
+    await client.order("guard", "sell", price=49_500, **limit)
+    client.venue.move(client.symbol, "48900")
+    assert (await client.find("guard"))["status"] == "open"
+    with pytest.raises(OrderNotFound):
+        await client.exchange.cancel_order(None, client.symbol, {"clientOrderId": "guard", **TRIGGER})
+    await client.exchange.cancel_order(None, client.symbol, {"clientOrderId": "guard"})
+    assert (await client.find("guard"))["status"] == "canceled"
+
+
 async def test_attached_protection_is_silently_nothing(client: Client) -> None:
     """Pitfall 6: ccxt sends the unified parameters along, and the venue attaches nothing."""
     await client.order("entry", stopLoss={"triggerPrice": 49_000}, takeProfit={"triggerPrice": 52_000})
