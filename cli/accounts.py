@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from supabase import AsyncClient
 
+from cli import account_keys
 from cli.decisions import Why, Yes, be_sure, call
 from cli.output import notes, print_json, print_rows
 from cli.project import ask, database, find_user, operator, run
@@ -15,6 +16,7 @@ from cli.queries import query
 from shared.errors import InputError, NotFound
 
 app = typer.Typer(name="accounts", help="Where signals are traded.", no_args_is_help=True)
+app.add_typer(account_keys.app)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 STATUSES = ("active", "reducing", "halted")
 
@@ -40,7 +42,7 @@ def list_accounts(json: AsJson = False) -> None:
         "fees": "FEES",
         "id": "ID",
     }
-    print_rows(run(read()), columns, json=json, empty="no accounts yet: `sigtrail accounts add-paper`")
+    print_rows(run(read()), columns, json=json, empty="no accounts yet: see `sigtrail accounts add`")
 
 
 @app.command("add-paper")

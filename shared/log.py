@@ -11,6 +11,8 @@ from typing import Any, TextIO
 import stamina
 import structlog
 
+from shared import redaction
+
 # Tokens and keys have no business in a log; this catches those that slip into an error text.
 SECRET = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*|sb_(?:secret|publishable)_[\w-]+|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"
@@ -38,7 +40,9 @@ def setup(*, json: bool = False, level: str = "info", stream: TextIO | None = No
         cache_logger_on_first_use=False,
     )
     # The libraries' own loggers say at warning what a reader has to know, and below that every request.
-    logging.basicConfig(stream=out, level=max(number, logging.WARNING), format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_Redacting("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING))
     # Whoever calls reports an absent database once, not once an attempt.
     stamina.instrumentation.set_on_retry_hooks([])
     # The realtime client reports each failed attempt as an error; our wrapper reports outages once.
@@ -46,8 +50,20 @@ def setup(*, json: bool = False, level: str = "info", stream: TextIO | None = No
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace whatever looks like a token, a key or a password in an address."""
+    """Replace whatever looks like a token, a key or a password in an address, and every concealed secret."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = SECRET.sub("[redacted]", value)
+        plain = value if value is None or isinstance(value, (bool, int, float)) else _text(value)
+        event[key] = SECRET.sub("[redacted]", plain) if isinstance(plain, str) else plain
     return event
+
+
+def _text(value: Any) -> Any:
+    # An object would show what it holds only when the line is written, where nobody looks any more.
+    return redaction.redact_all(value if isinstance(value, (str, dict, list, tuple)) else str(value))
+
+
+class _Redacting(logging.Formatter):
+    """The libraries' own lines, with tracebacks, and without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return SECRET.sub("[redacted]", redaction.redact(super().format(record)))

@@ -81,6 +81,11 @@ class Vault:
         """The version that new seals carry."""
         return self._version
 
+    @property
+    def versions(self) -> frozenset[int]:
+        """The versions that can be opened."""
+        return frozenset(self._keys)
+
     def seal(
         self, user_id: UUID, account_id: UUID, keys: Mapping[str, str], salt: bytes | None = None
     ) -> Sealed:

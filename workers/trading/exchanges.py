@@ -13,6 +13,7 @@ from shared.clock import Clock
 from shared.errors import ConfigurationError
 from shared.identity import floor_ms
 from shared.market import Market
+from shared.redaction import conceal
 from shared.vault import Sealed, Vault
 from workers.trading.capabilities import TABLE, UNVERIFIED, capabilities_of
 from workers.trading.catalogue import Catalogue, SessionFactory
@@ -75,6 +76,8 @@ class Exchanges:
             key_version=int(account.sealed["key_version"]),
         )
         keys = Vault.from_text(self._master_key).open(account.user_id, account.id, sealed)
+        # A venue's error may echo a request: from here on no text that leaves this process shows these.
+        conceal(keys.values())
         kind = "swap" if account.market == "usdm" else "spot"
         row = TABLE.get((account.venue, account.market), UNVERIFIED)
         config: dict[str, Any] = {

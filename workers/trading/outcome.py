@@ -20,6 +20,8 @@ from enum import StrEnum
 
 from ccxt.base import errors
 
+from shared.redaction import redact
+
 
 class Outcome(StrEnum):
     """What is known about an order after a command."""
@@ -107,7 +109,7 @@ def judge(error: errors.BaseError) -> Verdict:
 
 def describe(error: BaseException) -> str:
     """An exception for a record: its kind and the beginning of its text, never a whole page of a proxy."""
-    detail = " ".join(str(error).split())
+    detail = " ".join(redact(str(error)).split())
     return f"{type(error).__name__}: {detail[:300]}" if detail else type(error).__name__
 
 

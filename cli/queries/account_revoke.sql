@@ -1,0 +1,1 @@
+select private.revoke_account_keys(%(id)s, %(leave)s)
