@@ -194,8 +194,9 @@ class Machine:
                 log.debug("flush_postponed", error=str(error))
 
     async def _tell(self) -> None:
-        details = {"candles": self.status.candles, "done": dict(self.status.done)}
+        details: dict[str, Any] = {"candles": self.status.candles, "done": dict(self.status.done)}
         details["errors"] = self.status.error_count
+        details["venues"] = dict(self.status.venues())
         try:
             await self._call("machine_heartbeat", {"status": self.status.state, "details": details})
         except Unavailable as error:

@@ -25,7 +25,7 @@ from shared.identity import from_ms
 from shared.market import Candle, Market
 from shared.realtime import Realtime
 from shared.role import Role
-from shared.settings import Settings
+from shared.settings import CHECKOUT, Settings
 from shared.wakes import Wakes
 from workers.analysis.role import AnalysisRole
 from workers.analysis.rules import RuleBasedAnalyst
@@ -122,12 +122,15 @@ async def build(
                 settings=settings,
                 state=paper or state / "paper",
                 journal=None if replaying else state / "journal",
+                limits=limits_folder(settings),
             ),
             "archive": lambda connection: ArchiveRole(settings),
         }
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
         for one in made:
             status.counts[one.name] = getattr(one, "counts", Counter())
+            if isinstance(one, TradingRole):
+                status.venues = one.gates.visible
         stages = {one: connections[DATABASE_ROLES[one]].call for one in roles if one in QUEUED}
         recorder = None
         for one in made:
@@ -165,6 +168,12 @@ def find_machine_id(state: Path) -> str:
     name = f"sig-{secrets.token_hex(4)}"
     path.write_text(f"{name}\n")
     return name
+
+
+def limits_folder(settings: Settings) -> Path:
+    """Where the processes of this machine count their requests together, whichever project they work for:
+    venues count by address."""
+    return (settings.sigtrail_state or CHECKOUT / ".local" / "machines") / "limits"
 
 
 def _first_moment(feed: Feed) -> datetime:

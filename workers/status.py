@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -55,6 +55,8 @@ class Status:
     errors: list[str] = field(default_factory=list)
     error_count: int = 0
     latency: Latencies = field(default_factory=Latencies)
+    # How the venues stand that this machine trades at: breakers and clocks.
+    venues: Callable[[], Mapping[str, Any]] = dict
 
     def note_error(self, role: str, error: BaseException) -> None:
         """Count an error and keep its text, once for each text."""
@@ -82,4 +84,5 @@ class Status:
             "errors": list(self.errors),
             "error_count": self.error_count,
             "trigger_to_subscriber_ms": self.latency.to_json(),
+            "venues": dict(self.venues()),
         }

@@ -225,6 +225,27 @@ as $$
   where o.is_live and o.status = 'unresolved';
 $$;
 
+-- What the bridges told of the venues with their last heartbeats.
+create function private.check_venues() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'venues', coalesce(bool_and(v.breaker is not distinct from 'closed' and v.sound is not distinct from 'true'), true),
+    coalesce(jsonb_agg(jsonb_build_object('machine_id', v.machine_id, 'venue', v.venue, 'breaker', v.breaker,
+        'why', v.why, 'clock_sound', v.sound, 'clock_offset_ms', v.offset_ms) order by v.machine_id, v.venue)
+      filter (where v.breaker is distinct from 'closed' or v.sound is distinct from 'true'), '[]'),
+    'these venues do not answer, or their clock and the machine''s are apart: nothing new is opened there'
+  )
+  from (
+    select m.machine_id, told.key as venue, told.value #>> '{breaker,state}' as breaker, told.value #>> '{breaker,why}' as why,
+      told.value #>> '{clock,sound}' as sound, told.value #> '{clock,offset_ms}' as offset_ms
+    from public.cloud_machines m, jsonb_each(case jsonb_typeof(m.details -> 'venues') when 'object' then m.details -> 'venues'
+      else '{}' end) told
+    where m.status <> 'stopped' and m.last_heartbeat_at >= now() - interval '1 minute'
+  ) v;
+$$;
+
 create function private.check_broadcasts() returns jsonb
 language sql stable
 set search_path = ''
@@ -271,8 +292,8 @@ as $$
   from unnest(array[
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
     private.check_queue(), private.check_machines(), private.check_positions(), private.check_orders(),
-    private.check_broadcasts(),
-    private.check_transactions(), private.check_orphans(), private.check_seals()
+    private.check_venues(), private.check_broadcasts(), private.check_transactions(), private.check_orphans(),
+    private.check_seals()
   ]) c;
 $$;
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -16,7 +15,7 @@ from ccxt.base.errors import BaseError
 
 from shared import work
 from shared.candles import Candle
-from shared.clock import Clock
+from shared.clock import Clock, MarketClock
 from shared.errors import OrderDenied, Refused, SigtrailError, Unavailable
 from shared.market import Market
 from shared.role import Call
@@ -26,7 +25,10 @@ from shared.work import Work
 from workers.trading.catalogue import Catalogue
 from workers.trading.desk import Desk
 from workers.trading.exchanges import Exchanges, OpenExchange, venue_of
+from workers.trading.gates import Gates
 from workers.trading.journal import Journal
+from workers.trading.lease import awake_seconds, guard
+from workers.trading.leases import Leases
 from workers.trading.ledger import Account, Ledger
 from workers.trading.outcome import describe
 from workers.trading.policy import Policy
@@ -55,7 +57,8 @@ class TradingRole:
     `counts` holds what was done so far: claimed, orders, fills, flattened, refused, venue_errors, and how
     many signals were not traded, by outcome code. `only` are the accounts that this machine may trade;
     without it, all that nobody else holds. `journal` is the folder that keeps what is held while the
-    database is gone.
+    database is gone, `limits` that of the counts that all processes of the machine share; `monotonic` is
+    what leases run on.
     """
 
     name = "trading"
@@ -73,7 +76,8 @@ class TradingRole:
         policy: Policy | None = None,
         only: Collection[UUID] | None = None,
         journal: Path | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
+        limits: Path | None = None,
+        monotonic: Callable[[], float] = awake_seconds,
     ) -> None:
         self._call = connection.call
         self._ledger = Ledger(connection.call)
@@ -96,7 +100,12 @@ class TradingRole:
         self._reopen_at: dict[UUID, datetime] = {}
         # Accounts whose exchange could not be made, and when to look at them again.
         self._unusable: dict[UUID, float] = {}
-        self._renew_at = self._renewed_at = 0.0
+        # A replay has its accounts to itself, and its steps may take long.
+        self._seconds = self._policy.lease_seconds
+        if isinstance(clock, MarketClock):
+            self._seconds = max(self._seconds, self._policy.replay_lease_seconds)
+        self._leases = Leases(self._ledger, self._seconds, monotonic, lambda: wakes.nudge(self.name))
+        self.gates = Gates(limits)
         # Claimed and not decided about yet: kept over a failure, or they would wait for their leases.
         self._claimed: dict[UUID, Work] = {}
         # The highest fence of a claim: a claim whose answer was lost is given again.
@@ -109,6 +118,8 @@ class TradingRole:
     async def start(self) -> None:
         """Take the accounts that are free and compare each with its venue, before anything new is ordered."""
         await self._claim_accounts(self._only)
+        if not isinstance(self._clock, MarketClock):
+            self._leases.keep()
         self._unsubscribe = self._market.subscribe(self._hear)
         self._wakes.wake(self.name)
 
@@ -130,15 +141,17 @@ class TradingRole:
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        await self._leases.stop()
         claimed, self._claimed = list(self._claimed.values()), {}
         desks, self._desks = list(self._desks.values()), {}
         for desk in desks:
             await desk.close()
         await self._catalogue.close()
+        self.gates.close()
         if claimed:
             await work.release(self._call, "trading", [w.reference() for w in claimed], self._clock.now())
         if desks:
-            await self._ledger.release_accounts(desk.account for desk in desks)
+            await self._leases.release(desk.account for desk in desks)
 
     def _hear(self, candle: Candle) -> None:
         # The paper exchanges subscribed earlier: what this candle filled has happened by now.
@@ -152,11 +165,7 @@ class TradingRole:
     # Accounts
 
     async def _claim_accounts(self, only: Iterable[UUID] | None) -> None:
-        taken = await self._ledger.claim_accounts(
-            most=self._policy.accounts, lease_seconds=self._policy.lease_seconds, only=only
-        )
-        self._note_lease()
-        for account in taken:
+        for account in await self._leases.claim(self._policy.accounts, only):
             known = self._desks.pop(account.id, None)
             if known is not None:
                 await known.close()
@@ -170,11 +179,14 @@ class TradingRole:
             log.error("account_unusable", account_id=str(account.id), error=str(error))  # noqa: TRY400
             self.counts["accounts_unusable"] += 1
             self._unusable[account.id] = self._monotonic() + UNUSABLE_SECONDS
-            await self._ledger.release_accounts([account])
+            await self._leases.release([account])
             return
+        lease = self._leases.lease_of(account)
+        way = self.gates.way(account.venue, str(account.id), lease)
+        guard(exchange, lease)
         desk = Desk(
             account,
-            venue_of(exchange, account.market, self._catalogue, wake=lambda: self._wakes.nudge(self.name)),
+            venue_of(exchange, account.market, self._catalogue, way, lambda: self._wakes.nudge(self.name)),
             self._ledger,
             self._clock,
             self._market,
@@ -201,21 +213,20 @@ class TradingRole:
 
     async def _keep_accounts(self) -> None:
         if self._wakes.pending(self.name):
-            self._renew_at = min(self._renew_at, self._renewed_at + WAKE_SECONDS)
-        if self._monotonic() < self._renew_at:
-            return
-        renewal = await self._ledger.renew_accounts(
-            [desk.account for desk in self._desks.values()], self._policy.lease_seconds
-        )
-        self._note_lease()
-        for account_id, row in renewal.terms.items():
-            self._desks[account_id].set_terms(row)
-        for account_id in renewal.lost:
-            await self._leave(account_id)
+            self._leases.hurry(WAKE_SECONDS)
+        free: set[UUID] = set()
+        for renewal in await self._leases.news():
+            for account_id, row in renewal.terms.items():
+                desk = self._desks.get(account_id)
+                if desk is not None:
+                    desk.set_terms(row)
+            for account_id in renewal.lost:
+                await self._leave(account_id)
+            free |= {one for one in renewal.free if self._may_trade(one)}
         # The accounts of a machine that died may have positions that nobody looks after.
-        free = [one for one in renewal.free if self._may_trade(one)]
+        free -= self._desks.keys()
         if free:
-            await self._claim_accounts(free)
+            await self._claim_accounts(sorted(free))
 
     def _may_trade(self, account_id: UUID) -> bool:
         ours = self._only is None or account_id in self._only
@@ -224,6 +235,7 @@ class TradingRole:
     async def _leave(self, account_id: UUID) -> None:
         log.error("account_lost", account_id=str(account_id))
         self.counts["accounts_lost"] += 1
+        self._leases.forget(account_id)
         desk = self._desks.pop(account_id, None)
         if desk is not None:
             await desk.close()
@@ -238,10 +250,6 @@ class TradingRole:
             await self._leave(desk.account.id)
             return 0
         return done
-
-    def _note_lease(self) -> None:
-        self._renewed_at = self._monotonic()
-        self._renew_at = self._renewed_at + self._policy.lease_seconds / 3
 
     # Signals
 

@@ -1,7 +1,7 @@
 -- The doctor finds what is wrong and says what to do; only operators ask.
 begin;
 \ir stage.psql
-select plan(20);
+select plan(23);
 
 create function pg_temp.check_of(wanted text) returns jsonb language sql as $$
   select c from jsonb_array_elements(pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'checks') c
@@ -25,6 +25,18 @@ select private.find_orphans(private.utc_day(now() - interval '1 hour')) \g /dev/
 select is(pg_temp.check_of('orphans') -> 'found' ->> 'queue', '1', 'a queue row without its signal is an orphan');
 select is((pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'ok'), 'false', 'then all is not well');
 select alike(pg_temp.as_role('authenticated', pg_temp.ann()::text, 'select public.doctor()'), '42501%', 'users do not ask');
+
+-- Venues.
+select is(pg_temp.check_of('venues') -> 'ok', 'true', 'venues of which nobody complains are well');
+update public.cloud_machines set status = 'running', last_heartbeat_at = now(), details = '{"venues": {
+  "bybit": {"breaker": {"state": "open", "why": "RequestTimeout"}, "clock": {"sound": true, "offset_ms": 3}},
+  "okx": {"breaker": {"state": "closed"}, "clock": {"sound": true, "offset_ms": null}}}}'
+where machine_id = 'stage-bridge';
+select is(pg_temp.check_of('venues') - 'advice', '{"name": "venues", "ok": false, "found": [{"machine_id": "stage-bridge",
+  "venue": "bybit", "breaker": "open", "why": "RequestTimeout", "clock_sound": "true", "clock_offset_ms": 3}]}',
+  'one that does not answer is named, with the machine that says so');
+update public.cloud_machines set last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-bridge';
+select is(pg_temp.check_of('venues') -> 'found', '[]', 'what a machine said long ago is no news');
 
 -- Jobs.
 create function pg_temp.jobs(what text) returns jsonb language sql as $$ select pg_temp.check_of('jobs') #> array['found', what] $$;

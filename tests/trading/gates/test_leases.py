@@ -1,0 +1,179 @@
+"""Leases are renewed in good time; one that was lost ends at once, whatever the role is doing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.errors import NotSent
+from tests.waiting import until
+from workers.trading.leases import Leases
+from workers.trading.ledger import Account, Ledger, Renewal
+
+
+def account(fence: int = 1, account_id: UUID | None = None) -> Account:
+    return Account(
+        id=account_id or uuid4(),
+        user_id=uuid4(),
+        venue="bybit",
+        market="usdm",
+        sandbox=False,
+        status="active",
+        permissions="trade",
+        settings={},
+        fence=fence,
+        opened_at=datetime.now(UTC),
+    )
+
+
+class Books:
+    """The database's side: who holds what."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self.accounts = {one.id: one for one in accounts}
+        self.lost: set[UUID] = set()
+        self.free: tuple[UUID, ...] = ()
+        self.away = 0
+        self.renewed = 0
+        self.released: list[UUID] = []
+        # What happens while a renewal is under way.
+        self.meanwhile: Any = None
+
+    async def claim_accounts(
+        self, *, most: int, lease_seconds: int, only: Iterable[UUID] | None = None
+    ) -> list[Account]:
+        """Everything, or what is asked for."""
+        wanted = None if only is None else set(only)
+        return [one for one in self.accounts.values() if wanted is None or one.id in wanted][:most]
+
+    async def renew_accounts(self, accounts: Iterable[Account], lease_seconds: int) -> Renewal:
+        """Everything that is not lost."""
+        self.renewed += 1
+        if self.away > 0:
+            self.away -= 1
+            raise NotSent("the database is away")
+        held = {one.id for one in accounts}
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return Renewal({one: {} for one in held - self.lost}, frozenset(held & self.lost), self.free)
+
+    async def release_accounts(self, accounts: Iterable[Account]) -> None:
+        """Given back."""
+        self.released += [one.id for one in accounts]
+
+
+class Scene:
+    """Leases of ten seconds on a clock that the test moves."""
+
+    def __init__(self, *accounts: Account, seconds: int = 10) -> None:
+        self.at = 100.0
+        self.books = Books(*accounts)
+        self.woken = 0
+        self.leases = Leases(cast(Ledger, self.books), seconds, lambda: self.at, self.wake)
+
+    def wake(self) -> None:
+        """The role has something to do."""
+        self.woken += 1
+
+
+async def test_a_claim_holds_and_a_renewal_extends_it() -> None:
+    one = account()
+    scene = Scene(one)
+    await scene.leases.claim(10, None)
+    lease = scene.leases.lease_of(one)
+    assert lease.holds
+    assert await scene.leases.news() == [], "just claimed: nothing is due"
+    scene.at += 2.5
+    (renewal,) = await scene.leases.news()
+    assert set(renewal.terms) == {one.id}
+    scene.at += 6.9
+    assert lease.holds
+    scene.at += 0.2
+    assert not lease.holds
+
+
+async def test_what_was_lost_ends_at_once_and_the_role_is_woken() -> None:
+    one, other = account(), account()
+    scene = Scene(one, other)
+    await scene.leases.claim(10, None)
+    scene.books.lost = {one.id}
+    await scene.leases.renew()
+    assert not scene.leases.lease_of(one).holds
+    assert scene.leases.lease_of(other).holds
+    assert scene.woken == 1
+    (renewal,) = await scene.leases.news()
+    assert renewal.lost == {one.id}
+
+
+async def test_an_account_that_was_claimed_anew_meanwhile_is_not_lost() -> None:
+    one = account()
+    scene = Scene(one)
+    await scene.leases.claim(10, None)
+    again = account(2, one.id)
+    before = scene.leases.lease_of(one)
+
+    async def claim_again() -> None:
+        scene.books.accounts = {one.id: again}
+        await scene.leases.claim(10, [one.id])
+
+    scene.books.lost = {one.id}
+    scene.books.meanwhile = claim_again
+    await scene.leases.renew()
+    assert not before.holds, "nothing leaves under the old fence"
+    assert scene.leases.lease_of(again).holds
+    assert not scene.leases.lease_of(one).holds
+    (renewal,) = await scene.leases.news()
+    assert renewal.lost == frozenset()
+
+
+async def test_a_released_account_sends_nothing() -> None:
+    one = account()
+    scene = Scene(one)
+    await scene.leases.claim(10, None)
+    lease = scene.leases.lease_of(one)
+    await scene.leases.release([one])
+    assert not lease.holds
+    assert scene.books.released == [one.id]
+
+
+async def test_a_renewal_may_be_hurried() -> None:
+    scene = Scene(account())
+    await scene.leases.claim(10, None)
+    scene.at += 1.0
+    assert await scene.leases.news() == []
+    scene.leases.hurry(1.0)
+    assert len(await scene.leases.news()) == 1
+
+
+async def test_free_accounts_are_told() -> None:
+    scene = Scene()
+    scene.books.free = (uuid4(),)
+    (renewal,) = await scene.leases.news()
+    assert renewal.free == scene.books.free
+    assert scene.woken == 1
+
+
+async def test_leases_are_kept_beside_the_steps_also_while_the_database_stumbles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = account()
+    scene = Scene(one)
+    await scene.leases.claim(10, None)
+    scene.books.away = 2
+    sleep = asyncio.sleep
+
+    async def pass_time(seconds: float) -> None:
+        scene.at += seconds
+        await sleep(0)
+
+    monkeypatch.setattr("workers.trading.leases.asyncio.sleep", pass_time)
+    scene.leases.keep()
+    await until(lambda: scene.books.renewed >= 5, every=0)
+    await scene.leases.stop()
+    assert scene.leases.lease_of(one).holds
+    assert len(await scene.leases.news()) >= 3
