@@ -311,7 +311,7 @@ class Venue:
     async def standing(self, symbols: list[str]) -> tuple[list[VenuePosition], Decimal]:
         """The positions in these symbols with their margin, and the margin balance behind all of them."""
         found: list[VenuePosition] = []
-        for answer in await self._read("fetch_positions", symbols):
+        for answer in await self._fetch_positions(symbols):
             if answer["symbol"] in symbols:
                 rules = await self.rules(answer["symbol"])
                 with readable("fetch_positions"):
@@ -338,8 +338,16 @@ class Venue:
             for one in incomes
         ]
 
+    async def _fetch_positions(self, symbols: list[str]) -> list[Any]:
+        # Bybit tells of one symbol, or of the first twenty positions of all: ccxt refuses a list of several.
+        groups = [[one] for one in symbols] if self.exchange.id == "bybit" else [symbols]
+        answers: list[Any] = []
+        for group in groups:
+            answers += await self._read("fetch_positions", group)
+        return answers
+
     async def _positions(self, symbols: list[str]) -> dict[tuple[str, str], Decimal]:
-        answers = await self._read("fetch_positions", symbols)
+        answers = await self._fetch_positions(symbols)
         held: dict[tuple[str, str], Decimal] = {}
         for answer in answers:
             if answer["symbol"] not in symbols or not answer["contracts"]:
