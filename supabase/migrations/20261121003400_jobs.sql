@@ -157,7 +157,8 @@ begin
 end;
 $$;
 
--- What pg_cron is told. A block and not a function, since only a block can commit between the steps.
+-- What pg_cron is told. A block and not a function, since only a block can commit between the steps. After a step a job
+-- rests for as long as that took, at most five seconds: what is left to do is never in anybody's way.
 create function private.job_command(job text) returns text
 language sql immutable
 set search_path = ''
@@ -165,10 +166,14 @@ as $body$
   select format($command$do $job$
 declare
   run bigint := private.begin_job(%1$L);
+  began timestamptz;
 begin
   while run is not null loop
     commit;
+    began := clock_timestamp();
     exit when not private.continue_job(run);
+    commit;
+    perform pg_sleep(least(extract(epoch from clock_timestamp() - began), 5));
   end loop;
   if run is not null then
     commit;
