@@ -246,7 +246,10 @@ begin
     end loop;
     update private.rollups r set
       next_tx = to_tx, counted_to = case when to_tx >= settled.tx then settled.at else r.counted_to end,
-      step_tx = greatest(least((to_tx - from_tx) * most_events / greatest(events, 1), most), 20)
+      step_tx = case
+        when to_tx > from_tx then greatest(least((to_tx - from_tx) * most_events / greatest(events, 1), most), 20)
+        else r.step_tx
+      end
     where r.name = 'events';
     exit when days > 0 or to_tx >= settled.tx;
   end loop;
@@ -296,23 +299,36 @@ begin
 end;
 $$;
 
--- One step of the job: what is new is counted, and goes to the traders once little of it is left. From then on the run
--- counts no more, or it would never end while signals arrive.
+-- Whether there is more to read than what came in meanwhile.
+create function private.roll_up_is_behind() returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return (select private.tx_horizon() - r.next_tx > least(r.step_tx / 2, 1000) from private.rollups r where r.name = 'events');
+end;
+$$;
+
+-- One step of the job: what is new is counted, and goes to the traders once little of it is left, or after every
+-- 300,000 events. Then the run counts no more, or it would never end while signals arrive.
 create function private.roll_up_step() returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
   much constant bigint := 50000;
+  most constant bigint := 300000;
+  so_far jsonb := private.done_so_far();
   counted jsonb;
 begin
-  if private.done_so_far() ? 'traders' then
+  if so_far ? 'traders' then
     return private.apply_counters();
   end if;
   counted := private.count_events();
   if counted is null then
     return private.apply_counters();
-  elsif (counted ->> 'events')::bigint > much then
+  elsif ((counted ->> 'events')::bigint > much or private.roll_up_is_behind())
+    and coalesce((so_far ->> 'events')::bigint, 0) < most then
     return counted;
   end if;
   return private.add_counts(counted, coalesce(private.apply_counters(), '{"traders": 0}'));
@@ -328,6 +344,8 @@ declare
   step jsonb;
   done jsonb := '{}'::jsonb;
 begin
+  -- A run of the job in this transaction may have left off counting.
+  perform set_config('sigtrail.done_so_far', '', true);
   loop
     step := private.roll_up_step();
     exit when step is null;

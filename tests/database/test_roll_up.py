@@ -113,3 +113,31 @@ def test_a_summary_that_was_dropped_does_not_come_back_in_part(stage: Stage) -> 
     rejected = "select sum(rejected_signals) from public.signal_metrics_summary where user_id = %s"
     assert one(stage.operator, rejected + " and period_type = 'hour'", user) == 1
     assert one(stage.operator, rejected + " and period_type = 'day'", user) == 1
+
+
+def test_one_run_counts_a_backlog_of_many_small_writes(stage: Stage) -> None:
+    day, user = date(2018, 3, 31), stage.user()
+    trader = stage.trader(user)
+    open_day(stage, day)
+    roll_up(stage)
+    # As after big batches: the next step would read few transactions.
+    stage.operator.execute("update private.rollups set step_tx = 20 where name = 'events'")
+    others = "do $$ begin for i in 1..300 loop perform pg_current_xact_id(); commit; end loop; end; $$"
+    for second in range(20):
+        ingest(stage.operator, [row(trader, f"S{second}", noon_of(day) + timedelta(seconds=second))])
+        stage.operator.execute(others)
+    report = one(stage.operator, "select private.run_job('rollup')")
+    assert report["ok"], report
+    assert report["steps"] > 1
+    assert sum(total for _, total in totals(stage, user, "minute")) == 20
+    generated = "select total_signals_generated from public.traders where id = %s"
+    assert one(stage.operator, generated, trader) == 20
+
+
+def test_counting_what_is_not_settled_leaves_the_size_of_a_step(stage: Stage) -> None:
+    size = "select step_tx from private.rollups where name = 'events'"
+    roll_up(stage)
+    before = one(stage.operator, size)
+    for _ in range(3):
+        roll_up(stage)
+    assert one(stage.operator, size) >= min(before, 1000)
