@@ -9,7 +9,7 @@ crash at any point leaves an intent whose order is asked for by its client order
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -155,22 +155,37 @@ class Desk:
             self._take_over(await self._ledger.list_trading(self.account))
             self._is_stale = False
             done += 1
+        # What a person closed comes first: without it, it would be closed again.
+        told = await self._try(self._hear_journal)
+        if told is None:
+            return done
+        # A question that fails keeps no stop from being watched: orders may work while questions do not.
+        for part in (self._hear_news, self._resolve, self._tend, self._watch_account):
+            done += await self._try(part) or 0
+        return done
+
+    async def _try(self, part: Callable[[], Awaitable[int]]) -> int | None:
+        """Do one part of a step; None when the venue failed it.
+
+        Every answer to an order or a cancel is judged where it is sent; what fails here was a question, and
+        it is asked again with the next step.
+        """
         try:
-            if self._journal is not None and self._journal.was_added_to:
-                await self._listen()
-                await self._tell_journal()
-                self._journal.begin(self.account, self._book)
-            if self._hearing.has_news(self._clock.now()):
-                done += await self._listen()
-            done += await self._resolve()
-            done += await self._tend()
-            done += await self._watch_account()
-        except BaseError as error:
-            # Every answer to an order or a cancel is judged where it is sent; this was a question, and it is
-            # asked again with the next step.
+            return await part()
+        except (BaseError, OrderDenied) as error:
             self._counts["venue_errors"] += 1
             log.warning("venue_failed", account_id=str(self.account.id), error=describe(error))
-        return done
+            return None
+
+    async def _hear_journal(self) -> int:
+        if self._journal is not None and self._journal.was_added_to:
+            await self._listen()
+            await self._tell_journal()
+            self._journal.begin(self.account, self._book)
+        return 0
+
+    async def _hear_news(self) -> int:
+        return await self._listen() if self._hearing.has_news(self._clock.now()) else 0
 
     async def enter(self, works: Iterable[Work]) -> int:
         """Decide about claimed ready signals, in order of id: entries are intended, recorded and sent."""

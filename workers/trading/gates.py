@@ -79,6 +79,10 @@ class Gates:
         if self._folder is not None and venue != "paper":
             tariff = tariff_of(venue)
             limiter = Limiter(self._folder, venue, account, tariff, now_ms=self._now_ms, chance=self._chance)
+            before = self._limiters.pop(f"{venue}/{account}", None)
+            if before is not None:
+                before.close()
+            self._limiters[f"{venue}/{account}"] = limiter
         return Way(venue, known, lease, limiter, self._sleep, self._monotonic)
 
     def close(self) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
 import structlog
 
-from shared.errors import Unavailable
+from shared.errors import DatabaseError, Unavailable
 from workers.trading.lease import Lease
 from workers.trading.ledger import Account, Ledger, Renewal
 
@@ -37,6 +36,11 @@ class Leases:
         self._told: list[Renewal] = []
         self._renew_at = self._renewed_at = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def held(self) -> frozenset[UUID]:
+        """The accounts that are renewed: whoever holds one has to tend it."""
+        return frozenset(self._held)
 
     def lease_of(self, account: Account) -> Lease:
         """The lease under which this account may be traded."""
@@ -108,8 +112,10 @@ class Leases:
         keeping, self._keeping = self._keeping, None
         if keeping is not None:
             keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
+            await asyncio.wait([keeping])
+            if not keeping.cancelled() and (error := keeping.exception()) is not None:
+                # Whoever stops still has venues to close.
+                log.error("leases_not_kept", error=repr(error))
 
     def _note_renewal(self) -> None:
         self._renewed_at = self._now()
@@ -123,6 +129,6 @@ class Leases:
                 continue
             try:
                 await self.renew()
-            except Unavailable as error:
+            except (Unavailable, DatabaseError) as error:
                 # Nothing leaves once the leases may be over; the steps wait for the database by themselves.
                 log.warning("leases_not_renewed", error=str(error))

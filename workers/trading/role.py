@@ -117,9 +117,10 @@ class TradingRole:
 
     async def start(self) -> None:
         """Take the accounts that are free and compare each with its venue, before anything new is ordered."""
-        await self._claim_accounts(self._only)
         if not isinstance(self._clock, MarketClock):
+            # Before the claim: opening many accounts takes longer than a lease.
             self._leases.keep()
+        await self._claim_accounts(self._only)
         self._unsubscribe = self._market.subscribe(self._hear)
         self._wakes.wake(self.name)
 
@@ -208,6 +209,10 @@ class TradingRole:
             log.warning("reconciliation_failed", account_id=str(desk.account.id), error=describe(error))
             self.counts["venue_errors"] += 1
             self._reopen_at[desk.account.id] = now + self._policy.reopen_after
+        except Refused as error:
+            if error.code != LEASE_LOST:
+                raise
+            await self._leave(desk.account.id)
         else:
             self._reopen_at.pop(desk.account.id, None)
 
@@ -223,6 +228,8 @@ class TradingRole:
             for account_id in renewal.lost:
                 await self._leave(account_id)
             free |= {one for one in renewal.free if self._may_trade(one)}
+        # What was claimed and never seated, because the database went away in between, is ours and untended.
+        free |= {one for one in self._leases.held if self._may_trade(one)}
         # The accounts of a machine that died may have positions that nobody looks after.
         free -= self._desks.keys()
         if free:

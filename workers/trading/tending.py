@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from ccxt.base.errors import ExchangeError
+from ccxt.base.errors import BaseError
 
 from shared.errors import OrderDenied
 from shared.market import Market
@@ -75,8 +75,8 @@ class Tending:
         for trade in self._book:
             try:
                 commands = await self._decide(trade, now, round_.facts)
-            except (ExchangeError, OrderDenied) as error:
-                # A symbol that the venue took off its list must not keep the others from being looked after.
+            except (BaseError, OrderDenied) as error:
+                # A symbol that was delisted, a question without an answer: the others are looked after.
                 log.error("trade_stuck", signal_id=str(trade.signal_id), error=describe(error))  # noqa: TRY400
                 self._counts["trades_stuck"] += 1
                 continue

@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 
 from ccxt.base.errors import OperationFailed
 
-# An `order` opens or closes something, a `stop` protects what is open, a `cancel` takes an order back, a
-# `read` only asks. Stops and cancels have a reserve that the others never use up.
+# An `order` opens something or takes a profit, a `stop` protects what is open or closes it at the market, a
+# `cancel` takes an order back, a `read` only asks. Stops and cancels have a reserve that the
+# others never use up.
 Turn = Literal["order", "cancel", "stop", "read"]
 
 

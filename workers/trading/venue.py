@@ -184,7 +184,7 @@ class Venue:
         """
         rules = await self.rules(order.symbol)
         answer = await self._request(
-            "stop" if order.leg is Leg.STOP_LOSS else "order",
+            "stop" if order.leg in (Leg.STOP_LOSS, Leg.EXIT) else "order",
             "create_order",
             order.symbol,
             "limit" if order.kind == "limit" else "market",

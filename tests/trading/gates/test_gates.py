@@ -149,3 +149,21 @@ def test_paper_has_no_limits_and_is_not_shown(tmp_path: Path) -> None:
     way.hear(429, {"retry-after": "90"})
     assert gates.visible() == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_an_account_that_is_seated_again_leaves_no_file_open(tmp_path: Path) -> None:
+    gates, lease = Gates(tmp_path), Lease()
+    lease.extend(lease._now(), 1e9)
+
+    async def seat() -> int:
+        async with gates.way("bybit", "one", lease).turn("read", "fetch_balance"):
+            return open_files()
+
+    first = await seat()
+    assert [await seat() for _ in range(3)] == [first] * 3
+    gates.close()
+    assert open_files() < first

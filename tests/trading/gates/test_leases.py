@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from shared.errors import NotSent
+from shared.errors import NotAllowed, NotSent, Refused
 from tests.waiting import until
 from workers.trading.leases import Leases
 from workers.trading.ledger import Account, Ledger, Renewal
@@ -39,6 +39,7 @@ class Books:
         self.lost: set[UUID] = set()
         self.free: tuple[UUID, ...] = ()
         self.away = 0
+        self.error: Exception = NotSent("the database is away")
         self.renewed = 0
         self.released: list[UUID] = []
         # What happens while a renewal is under way.
@@ -56,7 +57,7 @@ class Books:
         self.renewed += 1
         if self.away > 0:
             self.away -= 1
-            raise NotSent("the database is away")
+            raise self.error
         held = {one.id for one in accounts}
         if self.meanwhile is not None:
             await self.meanwhile()
@@ -158,13 +159,14 @@ async def test_free_accounts_are_told() -> None:
     assert scene.woken == 1
 
 
+@pytest.mark.parametrize("error", [NotSent("away"), Refused("locked"), NotAllowed("an old token")])
 async def test_leases_are_kept_beside_the_steps_also_while_the_database_stumbles(
-    monkeypatch: pytest.MonkeyPatch,
+    error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = account()
     scene = Scene(one)
     await scene.leases.claim(10, None)
-    scene.books.away = 2
+    scene.books.away, scene.books.error = 2, error
     sleep = asyncio.sleep
 
     async def pass_time(seconds: float) -> None:
@@ -177,3 +179,20 @@ async def test_leases_are_kept_beside_the_steps_also_while_the_database_stumbles
     await scene.leases.stop()
     assert scene.leases.lease_of(one).holds
     assert len(await scene.leases.news()) >= 3
+
+
+async def test_a_keeper_that_died_keeps_nobody_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(account())
+    await scene.leases.claim(10, None)
+    scene.books.away, scene.books.error = 1, KeyError("ours")
+
+    async def pass_time(seconds: float) -> None:
+        scene.at += seconds
+
+    monkeypatch.setattr("workers.trading.leases.asyncio.sleep", pass_time)
+    scene.leases.keep()
+    keeping = scene.leases._keeping
+    assert keeping is not None
+    await asyncio.wait([keeping])
+    await scene.leases.stop()
+    assert scene.books.renewed == 1

@@ -1,0 +1,115 @@
+"""What breaks off half-way leaves no account untended, and a failing question no position."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from ccxt.base.errors import RequestTimeout
+
+from shared.clock import WallClock
+from shared.errors import NotSent, Refused
+from tests.trading.made import RULES, order
+from tests.trading.test_plain_venue import PlainExchange, play
+from tests.trading.world import World
+from workers.trading.capabilities import Capabilities
+from workers.trading.leases import Leases
+from workers.trading.orders import Leg
+from workers.trading.role import LEASE_LOST
+from workers.trading.traffic import FreeTraffic
+from workers.trading.venue import Venue
+
+
+class Refusing:
+    """A database that answers the next call of this name with an error."""
+
+    def __init__(self, world: World, name: str, error: Exception) -> None:
+        self.world, self.name, self.error = world, name, error
+        self.left = 1
+
+    async def __call__(self, name: str, params: Mapping[str, Any], /) -> Any:
+        if name == self.name and self.left:
+            self.left -= 1
+            raise self.error
+        return await self.world.call(name, params)
+
+
+async def test_an_account_that_was_claimed_and_not_seated_is_seated_later(world: World) -> None:
+    bridge = world.bridge(Refusing(world, "list_trading", NotSent("the database is away")))
+    with pytest.raises(NotSent):
+        await bridge.start()
+    # As if it had broken off one account earlier.
+    bridge._desks.clear()
+    await world.settle(bridge)
+    assert set(bridge._desks) == {world.account}
+    assert bridge._desks[world.account].is_open
+
+
+async def test_a_lease_that_is_lost_while_its_account_opens_is_left(world: World) -> None:
+    bridge = world.bridge(Refusing(world, "list_trading", Refused("taken over", code=LEASE_LOST)))
+    await bridge.start()
+    assert bridge.counts["accounts_lost"] == 1
+    assert bridge._desks == {}
+
+
+async def test_leases_are_kept_while_accounts_open(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    call = world.call
+
+    async def listen(name: str, params: Mapping[str, Any], /) -> Any:
+        told.append(name)
+        return await call(name, params)
+
+    monkeypatch.setattr(Leases, "keep", lambda _self: told.append("keep"))
+    bridge = world.bridge(listen)
+    bridge._clock = WallClock()
+    await bridge.start()
+    assert told.index("keep") < told.index("claim_accounts")
+    await bridge.stop()
+
+
+async def test_questions_that_fail_keep_no_stop_from_being_watched(world: World) -> None:
+    exchange = PlainExchange(world.exchange, "kraken")
+    bridge = await world.start(exchange=exchange)
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    await play(world, bridge, "100")
+    assert (await world.signal(signal))["status"] == "in_position"
+
+    async def silent(*_: Any, **__: Any) -> Any:
+        raise RequestTimeout("no answer")
+
+    vars(exchange).update(fetch_my_trades=silent, fetch_open_orders=silent, fetch_balance=silent)
+    for price in ("97", "96"):
+        world.candle(price)
+        await bridge.step()
+    assert bridge.counts["venue_errors"] > 0
+    assert ("exit", 1) in await world.orders(signal)
+    assert not any(one.amount for one in world.exchange.paper_engine.ledger.positions.values())
+
+
+@pytest.mark.parametrize(
+    ("leg", "kind"),
+    [(Leg.ENTRY, "order"), (Leg.TAKE_PROFIT, "order"), (Leg.STOP_LOSS, "stop"), (Leg.EXIT, "stop")],
+)
+async def test_what_closes_at_the_market_leaves_as_a_stop_does(
+    leg: Leg, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: list[str] = []
+
+    class Traffic(FreeTraffic):
+        @asynccontextmanager
+        async def turn(self, kind: str, name: str) -> AsyncIterator[None]:
+            kinds.append(kind)
+            raise RequestTimeout("enough")
+            yield
+
+    venue: Any = Venue(type("Exchange", (), {"id": "test"})(), Capabilities(), Traffic())
+    venue._rules = {RULES.symbol: RULES}
+    monkeypatch.setattr("workers.trading.venue.word_amount", lambda *_: 1.0)
+    monkeypatch.setattr("workers.trading.venue.word_order", lambda *_: {})
+    with pytest.raises(RequestTimeout):
+        await venue.place(order(leg), [])
+    assert kinds == [kind]
