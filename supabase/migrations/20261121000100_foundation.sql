@@ -125,7 +125,7 @@ as $$
 begin
   return value is null or (
     pg_column_size(value) <= most
-    and not jsonb_path_exists(value, '$.** ? (@ > 1e40 || @ < -1e40)')
+    and not jsonb_path_exists(value, '$.** ? (@ > 1e40 || @ < -1e40 || (@ > -1e-40 && @ < 1e-40 && @ != 0))')
     and octet_length(value::text) <= 4 * most
   );
 end;

@@ -105,6 +105,9 @@ begin
     union all
     select 4, 'status_changed', jsonb_build_object('from', old.status, 'to', new.status)
     where tg_op = 'UPDATE' and new.status <> old.status
+    union all
+    select 5, 'settings_changed', jsonb_build_object('from', old.settings, 'to', new.settings)
+    where tg_op = 'UPDATE' and new.settings <> old.settings
   ) e
   order by e.nth;
   return null;
@@ -116,7 +119,7 @@ create trigger exchange_accounts_trail after insert or delete on public.exchange
 -- Leases are renewed every few seconds, and are no news.
 create trigger exchange_accounts_changes after update on public.exchange_accounts
   for each row when (old.ciphertext is distinct from new.ciphertext or old.permissions <> new.permissions
-    or old.status <> new.status)
+    or old.status <> new.status or old.settings <> new.settings)
   execute function private.record_account_change();
 
 -- Functions: keys -----------------------------------------------------------------------------------------

@@ -274,7 +274,7 @@ begin
   select jsonb_agg(jsonb_build_object('signal_id', l.signal_id,
     'event_type', case l.reason when 'protection_failed' then 'protection_failed' else 'position_updated' end,
     'position_id', l.id, 'event_data', jsonb_strip_nulls(jsonb_build_object(
-      'exit_reason', l.reason, 'message', l.message, 'amount', trim_scale(l.amount)::text)))
+      'exit_reason', l.reason, 'message', left(l.message, 2000), 'amount', trim_scale(l.amount)::text)))
     order by l.signal_id) into events
   from leaving l;
   perform private.append_signal_events(events, at);

@@ -70,9 +70,10 @@ begin
     select private.uuid_of(f.item ->> 'signal_id') as signal_id, min(f.index) - 1 as index,
       jsonb_agg(f.item order by f.index) as items,
       bool_or(f.item ->> 'leg' = 'entry' and f.item ->> 'code' is null) as enters,
-      max(private.decimal(f.item ->> 'amount') * coalesce(private.decimal(f.item ->> 'planned_price'),
+      sum(private.decimal(f.item ->> 'amount') * coalesce(private.decimal(f.item ->> 'planned_price'),
         private.decimal(f.item ->> 'price'), private.decimal(f.item ->> 'trigger_price'),
-        private.decimal(f.item ->> 'stop_loss'))) filter (where f.item ->> 'leg' = 'entry') as notional
+        private.decimal(f.item ->> 'stop_loss'))) filter (where f.item ->> 'leg' = 'entry'
+        and f.item ->> 'code' is null) as notional
     from jsonb_array_elements(intents) with ordinality f (item, index)
     where not exists (
       select from public.orders o
@@ -151,7 +152,7 @@ begin
         and not exists (select from public.orders o where o.signal_id = s.id and o.is_live)
     ) then
       perform private.move_signal(one.signal_id, 'expired', at, one.code,
-        jsonb_build_object('event_data', jsonb_strip_nulls(jsonb_build_object('message', one.message))));
+        jsonb_build_object('event_data', jsonb_strip_nulls(jsonb_build_object('message', left(one.message, 2000)))));
     else
       refused := refused || private.refusal('denial', one.index, 'not_ready',
         format('signal %s is not ready, or has orders', one.signal_id));

@@ -323,7 +323,7 @@ begin
     refused := refused || private.record_incomes(account, every -> 'incomes', at);
   end if;
   if every -> 'external_orders' <> '[]' then
-    perform private.record_external_orders(account, every -> 'external_orders', at);
+    refused := refused || private.record_external_orders(account, every -> 'external_orders', at);
   end if;
   if every -> 'notices' <> '[]' then
     refused := refused || private.record_notices(account, every -> 'notices', at);
@@ -338,7 +338,8 @@ begin
     refused := refused || private.record_denials(account, every -> 'denials', at);
   end if;
   perform private.settle_signals(signal_ids, at);
-  if every -> 'fills' <> '[]' or every -> 'outcomes' <> '[]' or every -> 'incomes' <> '[]' or every -> 'venue_closes' <> '[]' then
+  if every -> 'fills' <> '[]' or every -> 'outcomes' <> '[]' or every -> 'write_offs' <> '[]' or every -> 'incomes' <> '[]'
+    or every -> 'venue_closes' <> '[]' then
     perform private.enforce_limits(account.id, at);
   end if;
 

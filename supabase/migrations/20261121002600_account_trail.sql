@@ -14,8 +14,9 @@ declare
   known text := coalesce(current_setting('sigtrail.actor', true), '');
 begin
   perform set_config('sigtrail.actor', coalesce(who, known), true);
-  perform private.note_account(account_id, event_type, jsonb_strip_nulls(jsonb_build_object('reason', left(why, 500), 'at', at,
-    'by', case when by_rule then 'rule' end)) || coalesce(details, '{}'));
+  -- What others tell never takes the place of why, when and by whom.
+  perform private.note_account(account_id, event_type, (coalesce(details, '{}') - 'by') || jsonb_strip_nulls(
+    jsonb_build_object('reason', left(why, 500), 'at', at, 'by', case when by_rule then 'rule' end)));
   perform set_config('sigtrail.actor', known, true);
 end;
 $$;
@@ -92,7 +93,7 @@ declare
 begin
   if account.status <> set_account_status.status then
     perform private.move_account(account.id, set_account_status.status, trim(why), false, who);
-    if set_account_status.status = 'active' then
+    if set_account_status.status = 'active' or account.status = 'halted' then
       perform private.measure_anew(account.id);
     end if;
     perform private.wake('trading', 1);

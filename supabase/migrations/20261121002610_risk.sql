@@ -75,6 +75,18 @@ begin
 end;
 $$;
 
+-- What a position won, as the limits see it. What is written off of a long is lost whole in its fills; of a short its
+-- fills keep the price that it was sold for as won, so that is taken off, and the same again is lost.
+create function private.measured_pnl(p public.positions) returns numeric
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return p.realized_pnl - case when p.side = 'short' and p.status = 'closed'
+    then coalesce(2 * greatest(p.written_off, 0) * p.entry_average, 0) else 0 end;
+end;
+$$;
+
 create function private.measure_positions() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -86,11 +98,10 @@ begin
   select jsonb_agg(r.one), max(n.status_at) into results, at
   from new_positions n
   join old_positions o on o.id = n.id and o.realized_pnl <> n.realized_pnl
+  cross join lateral (select private.measured_pnl(n) - private.measured_pnl(o) as change) m
   cross join lateral (values
-    (jsonb_build_object('subject_id', n.account_id, 'subject', 'account', 'user_id', n.user_id,
-      'change', n.realized_pnl - o.realized_pnl)),
-    (jsonb_build_object('subject_id', n.trader_id, 'subject', 'trader', 'user_id', n.user_id,
-      'change', n.realized_pnl - o.realized_pnl))
+    (jsonb_build_object('subject_id', n.account_id, 'subject', 'account', 'user_id', n.user_id, 'change', m.change)),
+    (jsonb_build_object('subject_id', n.trader_id, 'subject', 'trader', 'user_id', n.user_id, 'change', m.change))
   ) r (one);
   if results is not null then
     perform private.add_results(results, at);
@@ -182,10 +193,10 @@ begin
   ) h;
   select * into losses from private.losses_of(subject_id, at);
   if limits.max_orders_per_minute is not null then
-    -- Legs that the venue places by itself are no orders of ours.
+    -- Legs and closes that the venue places by itself are no orders of ours.
     select count(*) into recent from public.orders o
     where o.account_id = limit_refusal.account_id and o.intended_at > at - interval '1 minute' and o.intended_at <= at
-      and o.status <> 'denied' and not o.attached and (noun = 'account' or o.trader_id = subject_id);
+      and o.status <> 'denied' and not o.attached and not o.by_venue and (noun = 'account' or o.trader_id = subject_id);
   end if;
 
   if held.positions >= limits.max_positions then

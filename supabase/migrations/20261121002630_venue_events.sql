@@ -33,7 +33,7 @@ create trigger account_incomes_no_truncate before truncate on public.account_inc
 
 -- Orders at the venue that we did not send: seen, listed, left alone.
 create table public.external_orders (
-  account_id uuid not null references public.exchange_accounts (id),
+  account_id uuid not null references public.exchange_accounts (id) on delete cascade,
   venue_order_id text not null,
   user_id uuid not null,
   client_order_id text,
@@ -112,6 +112,16 @@ begin
 end;
 $$;
 
+create function private.is_close_fill(fill jsonb) returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return coalesce(jsonb_typeof(fill) = 'object' and fill ->> 'venue_trade_id' <> '' and private.decimal(fill ->> 'price') > 0
+    and private.decimal(fill ->> 'amount') > 0 and private.moment(fill ->> 'executed_at') is not null, false);
+end;
+$$;
+
 -- What the venue closed with an order of its own, such as a liquidation: an exit that we did not send, with its fill. By
 -- the venue's order id it is recorded once, and its profit counts like any other's.
 create function private.record_venue_closes(account public.exchange_accounts, closes jsonb, at timestamptz) returns jsonb
@@ -124,6 +134,7 @@ declare
   position public.positions;
   known public.orders;
   next_attempt integer;
+  not_taken jsonb;
 begin
   for one in
     select c.index - 1 as index, c.item, private.uuid_of(c.item ->> 'position_id') as position_id
@@ -132,10 +143,11 @@ begin
   loop
     select * into position from public.positions p
     where p.id = one.position_id and p.account_id = account.id;
-    if not found or coalesce(one.item ->> 'venue_order_id', '') = '' or one.item -> 'fill' is null
+    if not found or coalesce(one.item ->> 'venue_order_id', '') = '' or not private.is_close_fill(one.item -> 'fill')
       or coalesce(one.item ->> 'reason', 'venue_closed') not in ('liquidated', 'venue_closed') then
       refused := refused || private.refusal('venue_close', one.index, 'bad_close',
-        'a close needs a position of this account, venue_order_id, a fill, and liquidated or venue_closed as its reason');
+        'a close needs a position of this account, venue_order_id, a fill with venue_trade_id, price and amount above zero and '
+          'executed_at, and liquidated or venue_closed as its reason');
       continue;
     end if;
     select * into known from public.orders o
@@ -156,23 +168,48 @@ begin
       perform private.append_account_event(account.id, 'venue_closed',
         format('the venue closed %s of %s', one.item #>> '{fill,amount}', position.symbol),
         jsonb_build_object('position_id', position.id, 'venue_order_id', known.venue_order_id,
-          'reason', coalesce(one.item ->> 'reason', 'venue_closed')), at, true);
+          'exit_reason', coalesce(one.item ->> 'reason', 'venue_closed')), at, true);
     end if;
-    refused := refused || private.record_fills(account.id, jsonb_build_array((one.item -> 'fill') || jsonb_build_object(
+    not_taken := private.record_fills(account.id, jsonb_build_array((one.item -> 'fill') || jsonb_build_object(
       'client_order_id', known.client_order_id, 'venue_order_id', known.venue_order_id)), at);
+    if not_taken <> '[]' then
+      refused := refused || private.refusal('venue_close', one.index, not_taken #>> '{0,code}', not_taken #>> '{0,message}');
+    end if;
+    -- Without its fill the order would be live for ever, and its position look as if it were being closed. A late fill
+    -- completes it all the same.
+    update public.orders o set status = 'canceled', closed_at = at, status_at = at
+    where o.id = known.id and o.is_live and o.filled = 0;
   end loop;
   return refused;
 end;
 $$;
 
 -- Orders of others, as they are now.
-create function private.record_external_orders(account public.exchange_accounts, orders jsonb, at timestamptz) returns void
+create function private.is_external_order(item jsonb) returns boolean
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return coalesce(item ->> 'venue_order_id' <> '' and item ->> 'symbol' <> '' and private.decimal(item ->> 'amount') >= 0
+    and coalesce(item ->> 'side', 'buy') in ('buy', 'sell')
+    and item ->> 'status' in ('open', 'filled', 'canceled', 'rejected'), false);
+end;
+$$;
+
+create function private.record_external_orders(account public.exchange_accounts, orders jsonb, at timestamptz) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
   fresh integer;
+  refused jsonb;
 begin
+  select coalesce(jsonb_agg(jsonb_build_object('kind', 'external_order', 'index', o.index - 1, 'code', 'bad_external_order',
+    'message', 'an external order needs venue_order_id, symbol, amount and status, and buys or sells') order by o.index), '[]')
+  into refused
+  from jsonb_array_elements(orders) with ordinality o (item, index)
+  where not private.is_external_order(o.item);
+
   with seen as (
     insert into public.external_orders as e (account_id, venue_order_id, user_id, client_order_id, symbol, side, amount, filled,
       status, first_seen_at, last_seen_at)
@@ -180,8 +217,7 @@ begin
       account.user_id, left(o.item ->> 'client_order_id', 100), o.item ->> 'symbol', o.item ->> 'side',
       private.decimal(o.item ->> 'amount'), coalesce(private.decimal(o.item ->> 'filled'), 0), o.item ->> 'status', at, at
     from jsonb_array_elements(orders) with ordinality o (item, index)
-    where o.item ->> 'venue_order_id' <> '' and o.item ->> 'symbol' <> '' and private.decimal(o.item ->> 'amount') >= 0
-      and o.item ->> 'status' in ('open', 'filled', 'canceled', 'rejected')
+    where private.is_external_order(o.item)
       -- Nothing that we know as ours.
       and not exists (select from public.orders ours where ours.client_order_id = o.item ->> 'client_order_id')
     order by o.item ->> 'symbol', o.item ->> 'venue_order_id', o.index desc
@@ -195,6 +231,7 @@ begin
     perform private.append_account_event(account.id, 'external_order',
       format('%s orders on this account are not ours: they are left alone', fresh), '{}', at, true);
   end if;
+  return refused;
 end;
 $$;
 
@@ -210,9 +247,11 @@ begin
   for one in select n.index - 1 as index, n.item from jsonb_array_elements(notices) with ordinality n (item, index) order by n.index
   loop
     if coalesce(one.item ->> 'event_type', '') not in ('margin_warning', 'margin_reduction', 'journal_told')
-      or coalesce(one.item ->> 'why', '') = '' then
+      or coalesce(one.item ->> 'why', '') = '' or jsonb_typeof(coalesce(one.item -> 'event_data', '{}')) <> 'object'
+      or length(coalesce(one.item ->> 'event_data', '')) > 6000 then
       refused := refused || private.refusal('notice', one.index, 'bad_notice',
-        'a notice is a margin_warning, a margin_reduction or journal_told, and says why');
+        'a notice is a margin_warning, a margin_reduction or journal_told, says why, and its event_data is an object of at '
+          'most 6000 letters');
     else
       perform private.append_account_event(account.id, one.item ->> 'event_type', one.item ->> 'why',
         coalesce(one.item -> 'event_data', '{}'), coalesce(private.moment(one.item ->> 'occurred_at'), at));

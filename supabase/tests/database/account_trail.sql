@@ -1,7 +1,7 @@
 -- The state of an account: every change is in its trail, and only a person lifts a halt, saying why.
 begin;
 \ir trading_setup.psql
-select plan(19);
+select plan(20);
 
 create function pg_temp.set_status(role_name text, who text, status text, why text) returns text language sql as $$
   select pg_temp.as_role(role_name, who, format('select public.set_account_status(%L, %L, %L)',
@@ -47,6 +47,8 @@ select throws_ok($$delete from public.account_events$$, '42501', null, 'or remov
 select is(pg_temp.as_role('authenticated', current_setting('test.ann'),
   $$update public.exchange_accounts set settings = '{"margin_warn_distance": "20"}' returning settings ->> 'margin_warn_distance'$$),
   '20', 'an owner sets when nearness to liquidation is warned of');
+select is((select event_type || ' ' || (details -> 'from') || ' ' || (details -> 'to') from public.account_events order by id desc limit 1),
+  'settings_changed {} {"margin_warn_distance": "20"}', 'which the trail keeps');
 select matches(pg_temp.as_role('authenticated', current_setting('test.ann'),
   $$update public.exchange_accounts set settings = '{"margin_warn_distance": "soon"}'$$), '^23514', 'in numbers');
 

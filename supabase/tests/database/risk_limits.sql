@@ -1,7 +1,7 @@
 -- Limits: who sets them, what each refuses with which code, and that they hold in the transaction of the intent.
 begin;
 \ir trading_setup.psql
-select plan(35);
+select plan(42);
 
 create function pg_temp.as_ann(statement text) returns text language sql as $$
   select pg_temp.as_role('authenticated', current_setting('test.ann'), statement);
@@ -60,6 +60,14 @@ select pg_temp.limit_account('{"max_symbol_notional": 999}') \g /dev/null
 select is(pg_temp.enter(:'b'), 'symbol_limit', 'or over its exposure to a symbol');
 select pg_temp.limit_account('{"max_orders_per_minute": 1}') \g /dev/null
 select is(pg_temp.enter(:'b'), 'order_rate_limit', 'or over its orders of a minute');
+select is(
+  pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'b', 1, '6') || '{"planned_price": "100"}',
+    pg_temp.entry(:'b', 2, '5') || '{"planned_price": "100"}')) #>> '{refused,0,code}', 'order_rate_limit', 'also in two parts');
+select pg_temp.limit_account('{"max_symbol_notional": 1050}') \g /dev/null
+select is(
+  pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'b', 1, '6') || '{"planned_price": "100"}',
+    pg_temp.entry(:'b', 2, '5') || '{"planned_price": "100"}')) #>> '{refused,0,code}', 'symbol_limit',
+  'two entries of a signal are worth both');
 select pg_temp.limit_account('{}') \g /dev/null
 select pg_temp.limit_trader('{"max_positions": 1}') \g /dev/null
 select is(pg_temp.enter(:'b'), 'position_limit', 'a trader''s limits hold as well');
@@ -101,6 +109,10 @@ select is(
   'limit_reached lost 51 of 100 today; limit_reached lost 101 of 100 today; status_changed lost 101 of 100 today',
   'the trail has why');
 
+select pg_temp.as_ann(format($$select public.set_account_status(%L, 'reducing', 'looked at it')$$, current_setting('test.account'))) \g /dev/null
+select is((select daily_loss from private.losses_of(current_setting('test.account')::uuid, now())), 0::numeric,
+  'a halt that is lifted for reducing alone starts its losses anew as well');
+
 -- A trader's losses refuse it, and leave the account alone.
 select pg_temp.limit_account('{}') \g /dev/null
 select pg_temp.as_ann(format($$select public.set_account_status(%L, 'active', 'looked at it')$$, current_setting('test.account'))) \g /dev/null
@@ -110,6 +122,31 @@ select pg_temp.limit_trader('{"max_drawdown": 150}') \g /dev/null
 select is(pg_temp.enter(:'c'), 'drawdown_limit', 'nor one that is as far below its best');
 select pg_temp.limit_trader('{"max_drawdown": 153}') \g /dev/null
 select is(pg_temp.enter(:'c'), 'intended', 'a looser limit lets it');
+
+-- Written off ---------------------------------------------------------------------------------------------
+
+savepoint written_off;
+select pg_temp.limit_trader('{}') \g /dev/null
+select pg_temp.tell(pg_temp.told('outcomes', pg_temp.outcome(:'c', 'entry', 'rejected'))) \g /dev/null
+select pg_temp.limit_account('{"max_daily_loss": 100}') \g /dev/null
+select pg_temp.as_ann(format($$select public.set_account_status(%L, 'active', 'looked at it')$$, current_setting('test.account'))) \g /dev/null
+select private.measure_anew(current_setting('test.account')::uuid) \g /dev/null
+select total as before from public.risk_measures where subject_id = current_setting('test.account')::uuid \gset
+select total as trader_before from public.risk_measures where subject_id = current_setting('test.trader')::uuid \gset
+select pg_temp.make_ready('BTCUSDT', '5 minutes') as short \gset
+select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'short') || '{"side": "sell", "stop_loss": "102", "take_profit": "90"}')) \g /dev/null
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'short', 'entry', '90', '100', '10', '1'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('write_offs', jsonb_build_object('position_id',
+  (select id from public.positions where signal_id = :'short')))) \g /dev/null
+select is((select status || ' ' || close_state from public.positions where signal_id = :'short'), 'closed written_off',
+  'a short is closed without a fill');
+select is((select trim_scale(total - :'before') from public.risk_measures where subject_id = current_setting('test.account')::uuid),
+  -1001::numeric, 'and counts as lost whole, like a long');
+select is((select trim_scale(total - :'trader_before') from public.risk_measures where subject_id = current_setting('test.trader')::uuid),
+  -1001::numeric, 'to its trader as well');
+select is((select status::text from public.exchange_accounts where id = current_setting('test.account')::uuid), 'halted',
+  'which halts the account at once');
+rollback to written_off;
 
 -- In doubt ------------------------------------------------------------------------------------------------
 
