@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from ccxt.base.errors import RequestTimeout
+from ccxt.base.errors import BadResponse, RequestTimeout
 
 from shared.clock import WallClock
-from shared.errors import NotSent, Refused
+from shared.errors import NotSent, OrderDenied, Refused
 from tests.trading.made import RULES, order
 from tests.trading.test_plain_venue import PlainExchange, play
 from tests.trading.world import World
@@ -84,6 +84,8 @@ async def test_questions_that_fail_keep_no_stop_from_being_watched(world: World)
     vars(exchange).update(fetch_my_trades=silent, fetch_open_orders=silent, fetch_balance=silent)
     for price in ("97", "96"):
         world.candle(price)
+        # A sweep is due, and fails.
+        bridge._desks[world.account]._hearing._swept_at = None
         await bridge.step()
     assert bridge.counts["venue_errors"] > 0
     assert ("exit", 1) in await world.orders(signal)
@@ -103,7 +105,8 @@ async def test_what_closes_at_the_market_leaves_as_a_stop_does(
         @asynccontextmanager
         async def turn(self, kind: str, name: str) -> AsyncIterator[None]:
             kinds.append(kind)
-            raise RequestTimeout("enough")
+            if kinds:
+                raise RequestTimeout("enough")
             yield
 
     venue: Any = Venue(type("Exchange", (), {"id": "test"})(), Capabilities(), Traffic())
@@ -113,3 +116,84 @@ async def test_what_closes_at_the_market_leaves_as_a_stop_does(
     with pytest.raises(RequestTimeout):
         await venue.place(order(leg), [])
     assert kinds == [kind]
+
+
+@pytest.mark.parametrize(
+    "error", [OrderDenied("gone", code="symbol_not_tradable"), Refused("a rule", code="23514")]
+)
+async def test_a_desk_that_fails_stops_no_step(
+    world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = await world.start()
+
+    async def fail(*_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(bridge._desks[world.account], "step", fail)
+    await bridge.step()
+    assert bridge.counts["desks_failed"] == 1
+
+
+async def test_entries_that_the_database_refuses_wait(world: World) -> None:
+    call = Refusing(world, "record_trading", Refused("a rule", code="23514"))
+    bridge = await world.start(call=call)
+    signal = await world.make_ready()
+    await bridge.step()
+    assert bridge.counts["desks_failed"] == 1
+    for _ in range(3):
+        world.still()
+        world.wakes.wake("trading")
+        await world.settle(bridge)
+    assert ("entry", 1) in await world.orders(signal)
+
+
+async def test_the_database_being_away_still_stops_a_step(world: World) -> None:
+    bridge = await world.start(call=Refusing(world, "record_trading", NotSent("away")))
+    await world.make_ready()
+    with pytest.raises(NotSent):
+        await bridge.step()
+
+
+async def test_a_symbol_that_is_not_traded_any_more_hides_no_holdings() -> None:
+    class Exchange:
+        id = "test"
+
+        async def fetch_balance(self) -> Any:
+            return {"total": {"USDT": 5}}
+
+    venue: Any = Venue(Exchange(), Capabilities())
+    asked: list[list[str]] = []
+
+    async def rules(symbol: str) -> Any:
+        if symbol != RULES.symbol:
+            raise OrderDenied(symbol, code="symbol_not_tradable")
+        return RULES
+
+    async def positions(symbols: list[str]) -> dict[Any, Any]:
+        asked.append(symbols)
+        return {}
+
+    venue.rules, venue._positions = rules, positions
+    assert (await venue.holdings(["GONE", RULES.symbol])).balances == {"USDT": 5}
+    assert asked == [[RULES.symbol]]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda venue: venue.open(), lambda venue: venue.rules("X"), lambda venue: venue.rate("BNB", "USDT")],
+)
+async def test_public_answers_that_nobody_can_read_are_failed_questions(ask: Callable[[Any], Any]) -> None:
+    class Garbage:
+        markets: Any = None
+
+        async def load_markets(self, reload: bool = False) -> Any:
+            return {}["symbols"]
+
+        async def fetch_ticker(self, _symbol: str) -> Any:
+            raise TypeError("'NoneType' object is not subscriptable")
+
+    venue: Any = Venue(
+        type("Exchange", (), {"id": "test", "markets": None})(), Capabilities(), data=Garbage()
+    )
+    with pytest.raises(BadResponse):
+        await ask(venue)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from ccxt.base.errors import RequestTimeout
+from ccxt.base.errors import BadSymbol, RequestTimeout
 
 from tests.trading.made import NOW, RULES, SIGNAL, order
 from workers.trading.book import Book
@@ -60,9 +60,12 @@ class StubVenue:
         self.fills: list[VenueTrade] = []
         self.asked: list[str] = []
         self.fails = False
+        self.delisted: set[str] = set()
 
     async def find(self, one: Order) -> VenueOrder | None:
         self.asked.append(f"find {one.leg.value}")
+        if one.symbol in self.delisted:
+            raise BadSymbol(one.symbol)
         if self.fails:
             raise RequestTimeout("away")
         return self.orders.get(one.client_order_id)
@@ -231,3 +234,26 @@ async def test_what_rang_is_not_forgotten_when_the_venue_does_not_answer() -> No
         await hearing.listen(NOW)
     assert hearing.has_news(NOW)
     assert SIGNAL in {order().signal_id}
+
+
+async def test_an_order_of_a_delisted_symbol_keeps_no_other_from_being_heard() -> None:
+    venue = StubVenue()
+    gone = order(Leg.STOP_LOSS, symbol="GONE/USDT:USDT")
+    kept = order(Leg.TAKE_PROFIT)
+    venue.delisted = {gone.symbol}
+    hearing = hear(venue, gone, kept)
+    venue.orders[kept.client_order_id] = at_venue(kept, status="canceled")
+    found = await heard(hearing, NOW)
+    assert [one["client_order_id"] for one in found.outcomes] == [kept.client_order_id]
+
+
+async def test_a_doubtful_order_of_a_delisted_symbol_keeps_no_other_from_being_found() -> None:
+    venue = StubVenue()
+    gone = order(status=OrderStatus.UNRESOLVED, venue_order_id=None, symbol="GONE/USDT:USDT")
+    kept = order(attempt=2, status=OrderStatus.UNRESOLVED, venue_order_id=None)
+    venue.delisted = {gone.symbol}
+    hearing = hear(venue, gone, kept)
+    venue.orders[kept.client_order_id] = at_venue(kept)
+    found, absent = await hearing.probe(NOW + timedelta(minutes=1))
+    assert absent == []
+    assert [one["client_order_id"] for one in found.outcomes] == [kept.client_order_id]

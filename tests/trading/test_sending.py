@@ -43,7 +43,7 @@ ENTRY = order(status=OrderStatus.INTENDED, venue_order_id=None)
 async def sent(error: Exception | None, one: Order = ENTRY) -> Results:
     book, results, venue = Book(), Results(), StubVenue(error)
     book.update(State(orders=(one,), positions=()))
-    await send(venue, book, [one], results)  # type: ignore[arg-type]
+    await send(venue, book, [one], results, lambda _one: None)  # type: ignore[arg-type]
     assert len(venue.asked) == (0 if one.managed_by == "bridge" else 1)
     return results
 
@@ -93,3 +93,19 @@ async def test_a_cancel_that_failed_is_given_again_and_a_refused_one_asked_about
     await cancel(venue, [stop], results)
     assert (results.failed, results.ask) == (failed, [stop] if asked else [])
     assert (results.outcomes, results.seen) == ([], [])
+
+
+async def test_each_order_is_looked_at_right_before_it_leaves() -> None:
+    """The first took long: the second is too old by then."""
+    second = order(attempt=2, status=OrderStatus.INTENDED, venue_order_id=None)
+    book, results, venue = Book(), Results(), StubVenue()
+
+    def refuse(_one: Order) -> OrderDenied | None:
+        return OrderDenied("too old", code="signal_stale") if venue.asked else None
+
+    await send(venue, book, [ENTRY, second], results, refuse)  # type: ignore[arg-type]
+    assert venue.asked == [ENTRY.client_order_id]
+    assert [(one["outcome"], one.get("code")) for one in results.outcomes] == [
+        ("confirmed", None),
+        ("denied", "signal_stale"),
+    ]

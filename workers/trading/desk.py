@@ -210,8 +210,8 @@ class Desk:
         await self._record(facts)
         entries = [self._entry_of(signal) for signal in asked]
         results = Results()
-        fresh = self._check_again([entry for entry in entries if entry is not None], results)
-        await send(self._venue, self._book, fresh, results)
+        fresh = [entry for entry in entries if entry is not None]
+        await send(self._venue, self._book, fresh, results, self._refusal)
         await self._settle(results)
         return len(asked) + len(facts.denials)
 
@@ -267,7 +267,7 @@ class Desk:
         intended = [self._book.find(id_of(intent)) for intent in facts.intents]
         fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
         results = Results()
-        await send(self._venue, self._book, fresh, results)
+        await send(self._venue, self._book, fresh, results, self._refusal)
         await self._settle(results)
         return 1 + await self._tend()
 
@@ -293,13 +293,12 @@ class Desk:
             o for o in absent if o.leg is not Leg.ENTRY or self._market.price(o.venue_symbol) is not None
         ]
         wanted = [order for order in absent if self._is_wanted(order)]
-        again = self._check_again(wanted, results)
         for order in absent:
             if order not in wanted:
                 gone = {"client_order_id": order.client_order_id, "code": "signal_stale"}
                 outcome = "denied" if order.leg is Leg.ENTRY else "canceled"
                 results.outcomes.append({**gone, "outcome": outcome, "message": "it never reached the venue"})
-        await send(self._venue, self._book, again, results)
+        await send(self._venue, self._book, wanted, results, self._refusal)
         if found.fills:
             await self._record(Facts(fills=found.fills))
         await self._settle(results)
@@ -318,26 +317,17 @@ class Desk:
             return order.trigger_price == position.stop_loss
         return (order.leg is Leg.EXIT) == (position.exit_reason is not None)
 
-    def _check_again(self, orders: list[Order], results: Results) -> list[Order]:
-        """The orders that may be sent now. The others were intended, and end as denied, for a reason."""
-        passed: list[Order] = []
-        for order in orders:
-            refusal = self._refusal(order)
-            if refusal is None:
-                passed.append(order)
-                continue
-            log.warning("order_denied", client_order_id=order.client_order_id, code=refusal.code)
-            self._counts[refusal.code] += 1
-            why = {"code": refusal.code, "message": str(refusal)}
-            results.outcomes.append({"client_order_id": order.client_order_id, "outcome": "denied", **why})
-        return passed
-
     def _refusal(self, order: Order) -> OrderDenied | None:
+        """Why an order that was intended must not be sent at this moment; it then ends as denied."""
         if order.leg is not Leg.ENTRY:
             return None
         terms = self._terms or Terms(self.account.status, self.account.permissions)
         price = self._market.price(order.venue_symbol)
-        return refuse(order, terms, self._book.holdings(order.signal_id), price, self._clock.now())
+        refusal = refuse(order, terms, self._book.holdings(order.signal_id), price, self._clock.now())
+        if refusal is not None:
+            log.warning("order_denied", client_order_id=order.client_order_id, code=refusal.code)
+            self._counts[refusal.code] += 1
+        return refusal
 
     # Entering
 
@@ -392,7 +382,7 @@ class Desk:
             results = Results()
             intended = [self._book.find(id_of(intent)) for intent in found.facts.intents]
             fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
-            await send(self._venue, self._book, fresh, results)
+            await send(self._venue, self._book, fresh, results, self._refusal)
             await cancel(self._venue, found.cancels, results)
             done += await self._settle(results)
         self._tending.forget_prices()

@@ -160,7 +160,7 @@ class Hearing:
                 continue
             try:
                 found = await self._find(order)
-            except OperationFailed as error:
+            except (OperationFailed, ExchangeError, OrderDenied) as error:
                 log.warning("probe_failed", client_order_id=order.client_order_id, error=describe(error))
                 continue
             if found is not None:
@@ -202,7 +202,11 @@ class Hearing:
         holdings = await self._venue.holdings(sorted({symbol for symbol, _ in expected}))
         self.short = {}
         for (symbol, side), amount in expected.items():
-            rules = await self._venue.rules(symbol)
+            try:
+                rules = await self._venue.rules(symbol)
+            except (ExchangeError, OrderDenied) as error:
+                log.error("symbol_unheard", symbol=symbol, error=describe(error))  # noqa: TRY400
+                continue
             spot = holdings.balances.get(rules.base, ZERO)
             held = spot if rules.spot else holdings.positions.get((symbol, side), ZERO)
             # On spot the fee of a buy is taken from what was bought.
@@ -329,7 +333,13 @@ class Hearing:
     async def _ask(self, orders: Iterable[Order]) -> list[VenueOrder]:
         answers: list[VenueOrder] = []
         for order in orders:
-            answer = await self._venue.find(order)
+            try:
+                answer = await self._venue.find(order)
+            except (ExchangeError, OrderDenied) as error:
+                log.error(  # noqa: TRY400
+                    "order_unheard", client_order_id=order.client_order_id, error=describe(error)
+                )
+                continue
             if answer is not None:
                 answers.append(answer)
             elif order.is_confirmed and self._is_proven_absent(order):
@@ -350,5 +360,8 @@ class Hearing:
         since = min(starts) - self._policy.overlap if starts else None
         more: list[VenueTrade] = []
         for symbol in sorted({order.symbol for order in missing}):
-            more += await self._venue.trades(symbol, since)
+            try:
+                more += await self._venue.trades(symbol, since)
+            except (ExchangeError, OrderDenied) as error:
+                log.error("symbol_unheard", symbol=symbol, error=describe(error))  # noqa: TRY400
         return reconcile(orders, seen, [*trades, *more], self._book.recorded)

@@ -132,7 +132,7 @@ class TradingRole:
             if not desk.is_open:
                 await self._open(desk)
             if desk.is_open:
-                done += await self._guarded(desk, desk.step())
+                done += await self._guarded(desk, desk.step()) or 0
         if self._wakes.take(self.name) or self._is_early_due():
             await self._claim()
         return done + await self._enter()
@@ -247,15 +247,22 @@ class TradingRole:
         if desk is not None:
             await desk.close()
 
-    async def _guarded(self, desk: Desk, doing: Any) -> int:
-        """Await what a desk does; leave the account when somebody else holds it now."""
+    async def _guarded(self, desk: Desk, doing: Any) -> int | None:
+        """Await what a desk does; leave the account when somebody else holds it now.
+
+        None: it failed, which is told, and keeps no other account from being traded.
+        """
         try:
             done: int = await doing
-        except Refused as error:
-            if error.code != LEASE_LOST:
-                raise
-            await self._leave(desk.account.id)
-            return 0
+        except (Refused, OrderDenied) as error:
+            if error.code == LEASE_LOST:
+                await self._leave(desk.account.id)
+                return 0
+            log.error(  # noqa: TRY400
+                "desk_failed", account_id=str(desk.account.id), code=error.code, error=str(error)
+            )
+            self.counts["desks_failed"] += 1
+            return None
         return done
 
     # Signals
@@ -329,6 +336,10 @@ class TradingRole:
             return 0
         try:
             done = await self._guarded(desk, desk.enter(batch))
+            if done is None:
+                later = self._clock.now() + self._policy.reopen_after
+                await work.release(self._call, "trading", [one.reference() for one in batch], later)
+                done = 0
         except BaseError as error:
             # Nothing was intended: the venue did not answer what the size depends on.
             log.warning("entries_wait", account_id=str(account_id), error=describe(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,14 +33,25 @@ class Results:
     failed: int = 0
 
 
-async def send(venue: Venue, book: Book, orders: Iterable[Order], results: Results) -> None:
-    """Send intended orders, each once, in the given order."""
+async def send(
+    venue: Venue,
+    book: Book,
+    orders: Iterable[Order],
+    results: Results,
+    refuse: Callable[[Order], OrderDenied | None],
+) -> None:
+    """Send intended orders, each once, in the given order.
+
+    `refuse` is asked right before each leaves, since those before it may have taken long.
+    """
     for order in orders:
         if order.managed_by == "bridge":
             results.outcomes.append({"client_order_id": order.client_order_id, "outcome": "confirmed"})
             continue
         legs = _legs_of(order, book)
         try:
+            if (refusal := refuse(order)) is not None:
+                raise refusal
             answer = await venue.place(order, legs)
         except OrderDenied as denied:
             results.outcomes.append(_told(order, "denied", code=denied.code, message=str(denied)))

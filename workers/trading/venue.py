@@ -127,7 +127,8 @@ class Venue:
             await self._read("load_markets")
         else:
             async with self.traffic.turn("read", "load_markets"):
-                await self._data.load_markets()
+                with readable("load_markets"):
+                    await self._data.load_markets()
             self.exchange.set_markets_from_exchange(self._data)
         if self.stream is not None:
             self.stream.start()
@@ -165,13 +166,15 @@ class Venue:
         pairs = (f"{currency}/{quote}", f"{currency}/{quote}:{quote}")
         listed = [pair for pair in pairs if pair in (self._data.markets or {})]
         async with self.traffic.turn("read", "fetch_ticker"):
-            ticker = await self._data.fetch_ticker((listed or pairs)[0])
+            with readable("fetch_ticker"):
+                ticker = await self._data.fetch_ticker((listed or pairs)[0])
         with readable("fetch_ticker"):
             return money(ticker["last"])
 
     async def _relearn(self) -> None:
         async with self.traffic.turn("read", "load_markets"):
-            await self._data.load_markets(True)
+            with readable("load_markets"):
+                await self._data.load_markets(True)
         if self._data is not self.exchange:
             self.exchange.set_markets_from_exchange(self._data)
 
@@ -305,7 +308,11 @@ class Venue:
         with readable("fetch_balance"):
             totals = balance.get("total") or {}
             balances = {str(name): money(total) for name, total in totals.items() if total}
-        derivatives = [symbol for symbol in symbols if not (await self.rules(symbol)).spot]
+        derivatives: list[str] = []
+        for symbol in symbols:
+            # One that is not traded any more keeps nobody from asking for the others.
+            with suppress(OrderDenied):
+                derivatives += [] if (await self.rules(symbol)).spot else [symbol]
         return Holdings(balances, await self._positions(derivatives) if derivatives else {})
 
     async def standing(self, symbols: list[str]) -> tuple[list[VenuePosition], Decimal]:
