@@ -282,7 +282,9 @@ as $$
     and (p.amount - stops.cover >= p.lot or p.amount < 0)
     and not (p.exit_reason is not null and not exists (
       select from public.orders o
-      where o.signal_id = p.signal_id and o.leg = 'exit' and o.status in ('rejected', 'denied')
+      where o.signal_id = p.signal_id and o.leg = 'exit'
+        -- The venue's own close is canceled when its fill could not be taken.
+        and (o.status in ('rejected', 'denied') or (o.by_venue and o.status = 'canceled'))
         and o.attempt = (select max(l.attempt) from public.orders l where l.signal_id = p.signal_id and l.leg = 'exit')));
 $$;
 

@@ -1,7 +1,7 @@
 -- What the venue does by itself: funding, liquidations, orders of others. Each is recorded once, as what it is.
 begin;
 \ir trading_setup.psql
-select plan(22);
+select plan(34);
 
 select pg_temp.make_ready() as s \gset
 select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'s') || '{"planned_price": "99.5"}')) \g /dev/null
@@ -34,6 +34,23 @@ create function pg_temp.liquidation(p text, trade text, amount text, reason text
 $$;
 select is(pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10', 'bored'))) #>> '{refused,0,code}',
   'bad_close', 'a close has a reason of the list');
+select is((pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '0'), pg_temp.liquidation(:'p', '9', null),
+    pg_temp.liquidation(:'p', '', '10')))) -> 'refused' @@ '$.size() == 3 && $[0].kind == "venue_close" && $[2].index == 2',
+  true, 'or is refused with its index: without an amount above zero, or a trade');
+select is((select count(*)::text from public.orders where signal_id = :'s' and by_venue), '0', 'which leaves no order');
+savepoint third_currency;
+select is(
+  (select string_agg(r ->> 'kind' || ' ' || (r ->> 'index') || ' ' || (r ->> 'code'), ', ') from jsonb_array_elements(
+    pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10', 'bored'),
+      jsonb_set(pg_temp.liquidation(:'p', '9', '10'), '{fill,fee_currency}', '"BNB"'))) -> 'refused') r),
+  'venue_close 0 bad_close, venue_close 1 fee_rate_missing', 'a fill that cannot be valued is refused as its close');
+select is((select status || ' ' || (closed_at is not null) from public.orders where signal_id = :'s' and by_venue),
+  'canceled true', 'its order is not live for ever');
+select is((select count(*)::int from private.unprotected_positions() where position_id = :'p'), 1, 'nor its position taken for safe');
+select pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10'))) \g /dev/null
+select is((select p.status || ' ' || o.status from public.positions p join public.orders o on o.signal_id = p.signal_id and o.by_venue
+  where p.id = :'p'), 'closed filled', 'told again in full it closes the position');
+rollback to third_currency;
 select is(pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10'))) -> 'refused', '[]',
   'a liquidation is recorded');
 select pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10'))) \g /dev/null
@@ -45,6 +62,12 @@ select is((select outcome_code from public.signals where id = :'s'), 'liquidated
 select is((select string_agg(leg || ' ' || by_venue || ' ' || status, ', ' order by leg) from public.orders where signal_id = :'s'),
   'entry false filled, exit true filled', 'the order is the venue''s and not ours');
 select is((select count(*)::int from public.account_events where event_type = 'venue_closed'), 1, 'the account''s trail has it');
+select is((select (details ->> 'exit_reason') || ', ' || (details ->> 'reason') from public.account_events where event_type = 'venue_closed'),
+  'liquidated, the venue closed 10 of BTCUSDT', 'with the reason of the close beside its sentence');
+select is(
+  (select r.code from private.limit_refusal('account', current_setting('test.account')::uuid,
+    jsonb_populate_record(null::public.risk_limits, '{"max_orders_per_minute": 2}'), current_setting('test.account')::uuid,
+    'BTCUSDT', 1, now()) r), null, 'it uses up none of the orders of a minute');
 
 -- Dust ----------------------------------------------------------------------------------------------------
 
@@ -71,6 +94,20 @@ select results_eq('select venue_order_id, status, client_order_id from public.ex
   'and followed');
 select is((select count(*)::int from public.account_events where event_type = 'external_order'), 1, 'the trail names it once');
 select is((select count(*)::int from public.orders where client_order_id = 'web_1'), 0, 'it never becomes ours');
+select is(pg_temp.tell(pg_temp.told('external_orders',
+  '{"venue_order_id": "x3", "symbol": "BTC/USDT:USDT", "side": "both", "amount": "3", "status": "open"}')) #>> '{refused,0,kind}',
+  'external_order', 'one that neither buys nor sells is refused alone');
+select is(
+  (select string_agg(r ->> 'index', ',') from jsonb_array_elements(pg_temp.tell(pg_temp.told('notices',
+    '{"event_type": "margin_warning", "why": "near", "event_data": null}', '{"event_type": "margin_warning", "why": "near", "event_data": "x"}',
+    '{"event_type": "margin_warning", "why": "near", "event_data": []}',
+    jsonb_build_object('event_type', 'margin_warning', 'why', 'near', 'event_data', jsonb_build_object('x', repeat('x', 6001))),
+    '{"event_type": "margin_warning", "why": "near", "event_data": {"reason": "mine", "by": "rule", "distance": "3"}}'))
+    -> 'refused') r), '0,1,2,3', 'a notice that is no object of few letters is refused alone');
+select is((select details - 'at' from public.account_events where event_type = 'margin_warning'),
+  '{"reason": "near", "distance": "3"}', 'and what one tells does not take the place of its reason');
+select is((select confdeltype::text from pg_constraint where conrelid = 'public.external_orders'::regclass and contype = 'f'
+  and confrelid = 'public.exchange_accounts'::regclass), 'c', 'orders of others go with their account');
 select is(pg_temp.as_role('authenticated', current_setting('test.stranger'),
   'select (select count(*) from public.external_orders) + (select count(*) from public.account_incomes)'), '0',
   'a stranger reads none of this');
