@@ -1,7 +1,7 @@
 -- What a person writes is read by machines that work for everyone: nothing goes in that is too large or of another shape.
 begin;
 \ir stage.psql
-select plan(32);
+select plan(33);
 
 -- Plain inserts are held to the limits of ingest_signals.
 create function pg_temp.insert_signal(symbol text, changes jsonb default '{}') returns text language plpgsql as $$
@@ -35,6 +35,9 @@ select alike(pg_temp.insert_signal('T', jsonb_build_object('tags', jsonb_build_a
 -- Few bytes that are a hundred thousand digits each for whoever reads them.
 select alike(pg_temp.insert_signal('E', '{"matched_conditions": [{"value": 1e131000}]}'), '23514 bad_row: numbers in%', 'a number is short');
 select alike(pg_temp.insert_signal('E', '{"original_signal": {"deep": [[-1e131000]]}}'), '23514 bad_row: numbers in%', 'at any depth');
+select is(
+  (select string_agg(private.json_fits(v)::text, ' ') from jsonb_array_elements('[[1e-200], {"a": [-1e-16000]}, [0, 1e-30, -1e-30]]') v),
+  'false false true', 'nor is one of many digits behind its point');
 select alike(pg_temp.insert_signal('Z', jsonb_build_object('original_signal', jsonb_build_object('a',
   (select jsonb_agg('0e-16000'::jsonb) from generate_series(1, 100))))), '23514 bad_row: % must fit in 256 KB when written out',
   'and so are many zeros');

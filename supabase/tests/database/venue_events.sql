@@ -1,7 +1,7 @@
 -- What the venue does by itself: funding, liquidations, orders of others. Each is recorded once, as what it is.
 begin;
 \ir trading_setup.psql
-select plan(34);
+select plan(36);
 
 select pg_temp.make_ready() as s \gset
 select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'s') || '{"planned_price": "99.5"}')) \g /dev/null
@@ -114,6 +114,21 @@ select is(pg_temp.as_role('authenticated', current_setting('test.stranger'),
 select is(pg_temp.as_role('authenticated', current_setting('test.ann'),
   'select (select count(*) from public.external_orders) + (select count(*) from public.account_incomes)'), '3',
   'the owner does');
+
+-- Long messages -------------------------------------------------------------------------------------------
+
+select pg_temp.make_ready('SOLUSDT') as l \gset
+select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'l'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'l', 'entry', '2', '100', '10'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('exits', jsonb_build_object('position_id', (select id from public.positions where signal_id = :'l'),
+  'reason', 'manual_close', 'message', repeat('x', 3000)))) \g /dev/null
+select is((select max(length(event_data ->> 'message')) from public.signal_events where signal_id = :'l'), 2000,
+  'a long message of an exit is cut');
+select pg_temp.make_ready('SOLUSDT', '7 minutes') as m \gset
+select pg_temp.tell(pg_temp.told('denials', jsonb_build_object('signal_id', :'m', 'code', 'order_denied',
+  'message', repeat('x', 3000)))) \g /dev/null
+select is((select max(length(event_data ->> 'message')) from public.signal_events where signal_id = :'m'), 2000,
+  'and that of a denial');
 
 select * from finish();
 rollback;
