@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import typer
 
+from cli.decisions import Yes, be_sure
 from cli.key_store import SealedAccount, open_key_store
 from cli.output import notes, print_json, print_rows
 from cli.project import run
@@ -190,9 +191,11 @@ def revoke(
         bool, typer.Option("--leave", help="Leave open positions and orders to the venue.")
     ] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the trail.")] = None,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Throw an account's sealed keys away and stop trading it. Its history stays."""
+    be_sure(yes, f"throw the keys of account {account} away")
     settings = load()
 
     async def end() -> SealedAccount:

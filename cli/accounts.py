@@ -75,10 +75,14 @@ def set_status(
     status: Annotated[
         str, typer.Argument(help="active, reducing (opens nothing new) or halted (closes all).")
     ],
+    yes: Yes = False,
 ) -> None:
     """Let an account trade, only reduce, or halt it."""
     if status not in STATUSES:
         raise InputError(f"{status!r} is no status: use one of {', '.join(STATUSES)}")
+
+    if status == "halted":
+        be_sure(yes, f"close everything of account {account}")
 
     async def change() -> None:
         async with operator() as client:

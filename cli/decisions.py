@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import Annotated, Any
 
 import typer
 
+from cli.key_store import operator_name
 from cli.project import ask, operator
 from shared.errors import InputError
 
@@ -29,4 +29,4 @@ def be_sure(yes: bool, what: str) -> None:
 async def call(name: str, **parameters: Any) -> Any:
     """Call one of the functions by which a person decides about accounts, under the operator's own name."""
     async with operator() as client:
-        return await ask(name, client.rpc(name, {**parameters, "who": getpass.getuser()}).execute)
+        return await ask(name, client.rpc(name, {**parameters, "who": operator_name()}).execute)

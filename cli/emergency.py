@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from ccxt.base.errors import BaseError
 
 from cli.decisions import AsJson, Why, Yes, be_sure, call
 from cli.output import print_rows
@@ -18,6 +19,7 @@ from shared.settings import Settings, load
 from workers.trading.emergency import Report, close_account
 from workers.trading.exchanges import Exchanges, venue_of
 from workers.trading.journal import Journal
+from workers.trading.outcome import describe
 from workers.trading.sessions import session_factory_of
 
 app = typer.Typer(name="emergency", help="Close everything at once.", no_args_is_help=True)
@@ -39,7 +41,7 @@ def close(
         bool,
         typer.Option(
             "--from-journal",
-            help="Without the database: straight at the venues, with this machine's journals.",
+            help="Without the database: straight at the venues, with this machine's journals; halts nothing.",
         ),
     ] = False,
     folder: Annotated[
@@ -50,7 +52,10 @@ def close(
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:
-    """Flatten and cancel everything, and halt every account until a person lifts that."""
+    """Flatten and cancel everything. With --all every account is halted until a person lifts that.
+
+    With --from-journal nothing is halted: stop the bridges first, or they go on trading.
+    """
     if every == from_journal:
         raise InputError(
             "say --all, which the bridges carry out, or --from-journal when the database is gone"
@@ -104,9 +109,14 @@ async def _close_all(paths: list[Path], settings: Settings, why: str) -> list[Re
             continue
         venue = venue_of(exchange, account.market, exchanges.catalogue)
         try:
-            reports.append(await close_account(journal, contents, venue, why, clock.now))
-        finally:
-            await venue.close()
+            try:
+                report = await close_account(journal, contents, venue, why, clock.now)
+            finally:
+                await venue.close()
+        except (BaseError, OSError, SigtrailError) as error:
+            # One venue that does not answer keeps nobody from closing at the others.
+            report = Report(account.id, problems=[describe(error)], damaged=contents.damaged)
+        reports.append(report)
     await exchanges.catalogue.close()
     return reports
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.decisions import AsJson, Why, call
+from cli.decisions import AsJson, Why, Yes, be_sure, call
 from cli.output import notes, print_json, print_rows
 from cli.project import ask, database, find_trader, operator, run
 from cli.queries import query
@@ -87,11 +87,14 @@ def set_status(
     account: Account,
     status: Annotated[str, typer.Argument(help="active, reducing or halted.")],
     why: Why,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Let an account trade, only reduce, or halt it: the only way out of a halt."""
     if status not in STATUSES:
         raise InputError(f"{status!r} is no status: use one of {', '.join(STATUSES)}")
+    if status == "halted":
+        be_sure(yes, f"close everything of account {account}")
     now = run(call("set_account_status", account_id=account, status=status, why=why))
     if json:
         print_json({"account_id": account, "status": now})

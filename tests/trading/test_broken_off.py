@@ -187,7 +187,7 @@ async def test_public_answers_that_nobody_can_read_are_failed_questions(ask: Cal
         markets: Any = None
 
         async def load_markets(self, reload: bool = False) -> Any:
-            return {}["symbols"]
+            raise KeyError("symbols")
 
         async def fetch_ticker(self, _symbol: str) -> Any:
             raise TypeError("'NoneType' object is not subscriptable")

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from ccxt.base.errors import ExchangeNotAvailable
 from typer.testing import CliRunner, Result
 
 from cli.main import build
@@ -107,6 +108,49 @@ async def test_an_account_is_closed(world: World, command: Command) -> None:
         world.still()
     assert (await world.signal(signal))["outcome_code"] == "emergency_close"
     assert not world.exchange.paper_engine.open_orders()
+
+
+@pytest.mark.parametrize("group", ["risk", "accounts"])
+async def test_a_halt_is_asked_about(group: str, world: World, command: Command) -> None:
+    why = ("--why", "news") if group == "risk" else ()
+    refused = await command(group, "status", str(world.account), "halted", *why)
+    assert isinstance(refused.exception, InputError)
+    assert "say --yes" in str(refused.exception)
+    assert (
+        await world.fetch("select status from public.exchange_accounts where id = %s", world.account)
+    ) == [{"status": "active"}]
+
+
+async def test_who_has_no_name_may_close_all_the_same(
+    world: World, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert document(await command("accounts", "close", str(world.account), "--yes", "--json"))
+
+
+async def test_a_venue_that_fails_keeps_no_other_account_from_being_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master_key = new_master_key()
+    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("SUPABASE_PUBLISHABLE_KEY", "none")
+    monkeypatch.setenv("SIGTRAIL_MASTER_KEY", master_key)
+    accounts = [sealed_account(master_key) for _ in range(2)]
+    for account in accounts:
+        Journal(tmp_path / f"{account.id}.jsonl").begin(account, [])
+
+    async def fail(*_: Any) -> Any:
+        raise ExchangeNotAvailable("away")
+
+    monkeypatch.setattr("cli.emergency.close_account", fail)
+    arguments = ["emergency", "close", "--from-journal", "--journals", str(tmp_path), "--yes", "--json"]
+    result = await asyncio.to_thread(CliRunner().invoke, build(arguments), arguments)
+    reports = json.loads(result.stdout)
+    assert {one["account_id"] for one in reports} == {str(one.id) for one in accounts}
+    assert all(one["problems"] == ["ExchangeNotAvailable: away"] for one in reports)
 
 
 async def test_limits_are_set_and_shown(world: World, command: Command) -> None:

@@ -199,7 +199,11 @@ async def test_rotate_takes_a_key_of_the_same_account_only(operator: Operator) -
 
 async def test_revoke_leaves_no_ciphertext(operator: Operator) -> None:
     account, _ = await added(operator)
-    said = await operator.type("revoke", account, "--reason", "the laptop is gone", "--json")
+    unsure = await operator.type("revoke", account)
+    assert unsure.status != 0
+    assert "say --yes" in unsure.errors
+    assert (await operator.account(account))["ciphertext"] is not None
+    said = await operator.type("revoke", account, "--reason", "the laptop is gone", "--yes", "--json")
     assert said.status == 0, said.errors
     row = await operator.account(account)
     assert (row["ciphertext"], row["salt"], row["key_version"]) == (None, None, None)
