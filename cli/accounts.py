@@ -13,7 +13,7 @@ from cli.decisions import Why, Yes, be_sure, call
 from cli.output import notes, print_json, print_rows
 from cli.project import ask, database, find_user, operator, run
 from cli.queries import query
-from shared.errors import InputError, NotFound
+from shared.errors import InputError
 
 app = typer.Typer(name="accounts", help="Where signals are traded.", no_args_is_help=True)
 app.add_typer(account_keys.app)
@@ -75,6 +75,7 @@ def set_status(
     status: Annotated[
         str, typer.Argument(help="active, reducing (opens nothing new) or halted (closes all).")
     ],
+    why: Why = "set by an operator",
     yes: Yes = False,
 ) -> None:
     """Let an account trade, only reduce, or halt it."""
@@ -83,15 +84,8 @@ def set_status(
 
     if status == "halted":
         be_sure(yes, f"close everything of account {account}")
-
-    async def change() -> None:
-        async with operator() as client:
-            update = client.table("exchange_accounts").update({"status": status}).eq("id", account)
-            if not await ask("accounts", update.execute):
-                raise NotFound(f"there is no account {account}: see `sigtrail accounts list`")
-
-    run(change())
-    notes.print(f"account {account} is {status} now")
+    now = run(call("set_account_status", account_id=account, status=status, why=why))
+    notes.print(f"account {account} is {now} now", soft_wrap=True)
 
 
 @app.command("close")

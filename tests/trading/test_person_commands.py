@@ -273,3 +273,13 @@ async def hold(venue: FakeVenue, account: Account, master_key: str, journal: Jou
         replace(orders[Leg.STOP_LOSS], venue_order_id=stop.venue_order_id),
     ]
     journal.begin(account, [Trade(held.signal_id, {one.client_order_id: one for one in known}, held)])
+
+
+async def test_an_account_only_reduces_when_a_person_says_so(world: World, command: Command) -> None:
+    told = await command("accounts", "status", str(world.account), "reducing")
+    assert told.exit_code == 0, (told.output, told.exception)
+    assert (
+        await world.fetch("select status from public.exchange_accounts where id = %s", world.account)
+    ) == [{"status": "reducing"}]
+    unknown = await command("accounts", "status", str(uuid4()), "reducing")
+    assert "there is no exchange account" in str(unknown.exception)

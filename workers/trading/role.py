@@ -314,12 +314,14 @@ class TradingRole:
             one = self._claimed[signal_id]
             account = one.trader.get("default_exchange_account_id")
             by_account[UUID(account) if account else None].append(one)
+        # All at once: opening one takes a while, and nobody looks after the others' positions until then.
+        missing = {one for one in by_account if one is not None and one not in self._desks}
+        if wanted := sorted(one for one in missing if self._may_trade(one)):
+            await self._claim_accounts(wanted)
         for account_id, batch in by_account.items():
             if account_id is None:
                 done += await self._expire(batch)
                 continue
-            if account_id not in self._desks and self._may_trade(account_id):
-                await self._claim_accounts([account_id])
             done += await self._trade(account_id, batch)
         return done
 
