@@ -28,7 +28,7 @@ from tests.waiting import until
 ACCOUNTS = 10
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 3_000.0, "SOLUSDT": 150.0}
 UNIFIED = {"BTCUSDT": "BTC/USDT:USDT", "ETHUSDT": "ETH/USDT:USDT", "SOLUSDT": "SOL/USDT:USDT"}
-# Far longer than what the architecture promises, 15 s: how long it takes depends on what else the machine does.
+# Far longer than the 15 s that are promised: how long it takes depends on what else the machine does.
 MOVED_WITHIN = 90.0
 
 
