@@ -67,8 +67,14 @@ def start(settings: Settings, push: bool = True, owner: int | None = None) -> No
 
 def stop(settings: Settings) -> None:
     """Have nothing of this stack running any more."""
-    if supervisor := Process.read(settings.pids / "supervisor.json"):
-        supervisor.end(signal.SIGTERM, signal.SIGKILL, patience=45)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        if supervisor := Process.read(settings.pids / "supervisor.json"):
+            supervisor.end(signal.SIGTERM, signal.SIGKILL, patience=45)
+        # A supervisor is on record a moment after it holds its lock, and off it a moment before it lets go.
+        if not is_running(settings) or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
     _end_leftovers(settings)
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import stack as stacks
+from scripts.local_supabase.lock import lock
 from scripts.local_supabase.parts import takes_connections
 from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.processes import Process
@@ -249,3 +251,29 @@ async def test_the_settings_it_writes_are_for_its_owner_only_and_keep_what_other
     stacks.start(settings, owner=os.getpid())
     after = dict(line.split("=", 1) for line in file.read_text().splitlines())
     assert after == before | {"EXTRA": "mine"}
+
+
+def test_a_stop_ends_when_the_supervisor_has_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor on its way out is off the record and still holds its lock."""
+    settings = Settings(root=tmp_path)
+    settings.pids.mkdir(parents=True)
+    at_the_end: list[bool] = []
+    monkeypatch.setattr(stacks, "_end_leftovers", lambda known: at_the_end.append(stacks.is_running(known)))
+    with ExitStack() as leaving:
+        leaving.enter_context(lock(settings.pids / "supervisor.lock"))
+        looks = 0
+        look = stacks.is_running
+
+        def looked(known: Settings) -> bool:
+            nonlocal looks
+            looks += 1
+            if looks == 3:
+                leaving.close()
+            return look(known)
+
+        monkeypatch.setattr(stacks, "is_running", looked)
+        stacks.stop(settings)
+        # What looks afterwards must not be what lets go.
+        monkeypatch.setattr(stacks, "is_running", look)
+    assert looks > 3
+    assert at_the_end == [False]
