@@ -173,7 +173,7 @@ end;
 $$;
 
 -- What a seal of these transactions of a day covers: how many events, the hash of their records in order of signal and
--- number, and three bytes of each event by which a broken seal finds the place.
+-- number, and six bytes of each event by which a broken seal finds the place.
 --
 -- An event's payload is PostgreSQL's own binary form of a row: the number of columns, then of each its type, its length
 -- (-1 for null) and its value, so that no two rows have one form. Texts are UTF-8 whatever the client asks for, numeric
@@ -197,9 +197,9 @@ declare
   least_id uuid := public.signal_id_floor(day::timestamp at time zone 'UTC');
   limit_id uuid := public.signal_id_floor((day + 1)::timestamp at time zone 'UTC');
 begin
-  -- Of each record the last byte of the transaction, the last one of the number, the first one of the hash.
+  -- Of each record the last byte of the transaction, the last one of the number, the first four of the hash.
   select count(*), sha256(coalesce(string_agg(r.record, ''), '')),
-    coalesce(string_agg(substr(r.record, 8, 1) || substr(r.record, 12, 2), ''), '')
+    coalesce(string_agg(substr(r.record, 8, 1) || substr(r.record, 12, 5), ''), '')
   into event_count, content_hash, marks
   from (
     select int8send(e.tx) || int4send(e.number) || sha256(record_send(row(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from scripts.local_supabase.cluster import Cluster
-from tests.audit.trail import Trail, at, first_kind, signals_of
+from tests.audit.trail import Trail, at, first_kind, signals_of, yesterday
 from tests.database.stage import Stage
 from workers.archive.keys import SealKey, new_seal_key
-from workers.archive.records import EVENT_COLUMNS, SIGNAL_COLUMNS
+from workers.archive.records import EVENT_COLUMNS, MARK_AT, SIGNAL_COLUMNS
 from workers.archive.seal import COLUMNS, Seal, path_of
+from workers.archive.windows import PLACE_BYTES
 
 # How a column of each kind gets another value.
 EVENT_VALUES = {
@@ -150,6 +152,34 @@ async def test_a_changed_column_of_a_signal_that_never_changes(sealed: Trail, co
     report = await sealed.verify()
     assert first_kind(report) == "changed", report.findings
     assert (report.findings[0].signal_id, report.findings[0].number) == (signal, 1)
+
+
+async def test_a_change_whose_hash_begins_as_before_is_placed_all_the_same(sealed: Trail) -> None:
+    signal = signals_of(sealed)[7]
+    begun = _first_byte(sealed, signal)
+    for price in range(1, 10_000):
+        sealed.forge("update public.signals set initial_price = %s where id = %s", price, signal)
+        if _first_byte(sealed, signal) == begun:
+            break
+    else:
+        pytest.fail("no price has a hash that begins with the same byte")
+    report = await sealed.verify()
+    assert (report.findings[0].signal_id, report.findings[0].number) == (signal, 1)
+
+
+def _first_byte(trail: Trail, signal: UUID) -> bytes:
+    """The first byte of the hash of this signal's creation event, as a seal would hold it."""
+    found = trail.admin.execute(
+        "select (private.sealed_content(%s, e.tx, e.tx + 1)).marks, "
+        "  (select count(*) from public.signal_events before where before.tx = e.tx "
+        "   and (before.signal_id, before.number) < (e.signal_id, e.number)) "
+        "from public.signal_events e where e.signal_id = %s and e.number = 1",
+        (yesterday(), signal),
+    ).fetchone()
+    assert found is not None
+    marks, at = found
+    first: bytes = marks[at * len(MARK_AT) + PLACE_BYTES :][:1]
+    return first
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,8 @@ _PLACE = struct.Struct(">qi").pack
 # Transaction (8 bytes), number (4), SHA-256 of the payload (32).
 RECORD_BYTES = 44
 # Which of those bytes a seal's file keeps, to find the place when the seal is broken: the last ones of
-# transaction and number, and the first one of the hash.
-MARK_AT = (7, 11, 12)
+# transaction and number, and the first four of the hash. With one of them, every 256th change kept its mark.
+MARK_AT = (7, 11, 12, 13, 14, 15)
 
 
 def record_of(payload: bytes, number: int, tx: int) -> bytes:

@@ -100,7 +100,7 @@ def path_of(number: int) -> str:
 
 
 def to_file(made: Seal, marks: bytes | None) -> bytes:
-    """A seal as it lies in the store; `marks` are three bytes an event that find the place of a change."""
+    """A seal as it lies in the store; `marks` are six bytes an event that find the place of a change."""
     document = made.to_json() | {"marks": None if marks is None else base64.b64encode(marks).decode()}
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 

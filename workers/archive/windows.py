@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 MARK_BYTES = len(MARK_AT)
+# Transaction and number lead a mark; the rest is of the payload's hash.
+PLACE_BYTES = 2
 
 
 @dataclass
@@ -167,9 +170,12 @@ def classify(broken: Sequence[Window]) -> Kind:
     known = [w.expected for w in broken if w.expected is not None and w.has_marks]
     if len(known) < len(broken):
         return "changed"
-    # The last byte of a mark leaves number and transaction aside: the same events in another order.
-    before = [bytes(marks[MARK_BYTES - 1 :: MARK_BYTES]) for marks in known]
-    after = [bytes(w.marks[MARK_BYTES - 1 :: MARK_BYTES]) for w in broken]
-    if before != after and Counter(b"".join(before)) == Counter(b"".join(after)):
+    before, after = [_payloads(marks) for marks in known], [_payloads(w.marks) for w in broken]
+    if before != after and Counter(chain.from_iterable(before)) == Counter(chain.from_iterable(after)):
         return "reordered"
     return "changed"
+
+
+def _payloads(marks: bytes | bytearray) -> list[bytes]:
+    """Marks without number and transaction: what stays of events that come in another order."""
+    return [bytes(marks[at + PLACE_BYTES : at + MARK_BYTES]) for at in range(0, len(marks), MARK_BYTES)]
