@@ -16,11 +16,11 @@ from shared.clock import WallClock
 from shared.errors import InputError, SigtrailError
 from shared.market import Market
 from shared.settings import Settings, load
+from workers.trading.decisions.outcome import describe
 from workers.trading.emergency import Report, close_account
-from workers.trading.exchanges import Exchanges, venue_of
 from workers.trading.journal import Journal
-from workers.trading.outcome import describe
-from workers.trading.sessions import session_factory_of
+from workers.trading.venues.exchanges import Exchanges, venue_of
+from workers.trading.venues.sessions import session_factory_of
 
 app = typer.Typer(name="emergency", help="Close everything at once.", no_args_is_help=True)
 

@@ -17,14 +17,14 @@ from shared.clock import MarketClock
 from shared.market import Market
 from shared.vault import Vault, new_master_key
 from tests.trading.world import SYMBOL, Connection, Sql, World
-from workers.trading.capabilities import TABLE, Capabilities
-from workers.trading.exchanges import Exchanges
 from workers.trading.ledger import Account
 from workers.trading.orders import Leg, client_order_id
 from workers.trading.paper import PaperExchange
 from workers.trading.paper.order import Request
 from workers.trading.paper.path import Bar
 from workers.trading.role import TradingRole
+from workers.trading.venues.capabilities import TABLE, Capabilities
+from workers.trading.venues.exchanges import Exchanges
 
 KEY, SECRET = "key-of-the-test", "secret-of-the-test"
 # Every wire: the venue of its account, and the market.

@@ -19,13 +19,13 @@ from shared.market import Market
 from tests.conformance.conftest import SPOKEN
 from tests.conformance.stage import KEY, SECRET, WIRES, SealedExchanges
 from tests.trading.made import order
-from workers.trading.exchanges import venue_of
+from workers.trading.decisions.outcome import Outcome, judge
+from workers.trading.decisions.reconciliation import reconcile
 from workers.trading.ledger import Account
 from workers.trading.orders import Leg, Order, client_order_id
-from workers.trading.outcome import Outcome, judge
-from workers.trading.reconciliation import reconcile
-from workers.trading.traffic import Turn
-from workers.trading.venue import Venue
+from workers.trading.traffic.traffic import Turn
+from workers.trading.venues.exchanges import venue_of
+from workers.trading.venues.venue import Venue
 
 WIRES_SPOKEN = [wire for wire in SPOKEN if not wire.startswith("paper")]
 PRICE = Decimal(100)

@@ -13,15 +13,15 @@ PITFALLS: dict[int, tuple[str, list[str]]] = {
     1: (
         "an exception in a handler makes the stream deaf",
         [
-            "trading/test_stream.py::test_an_exception_in_a_handler_does_not_make_it_deaf",
-            "trading/test_stream.py::test_a_fill_that_ccxt_cannot_read_is_survived_by_its_own_client",
+            "trading/venues/test_stream.py::test_an_exception_in_a_handler_does_not_make_it_deaf",
+            "trading/venues/test_stream.py::test_a_fill_that_ccxt_cannot_read_is_survived_by_its_own_client",
             "conformance/test_streams.py::test_a_fee_in_a_coin_that_ccxt_does_not_know_is_recorded",
         ],
     ),
     2: (
         "a watch wakes only who waits",
         [
-            "trading/test_stream.py::test_the_pump_waits_again_before_anybody_handles_what_came",
+            "trading/venues/test_stream.py::test_the_pump_waits_again_before_anybody_handles_what_came",
             "conformance/test_streams.py::test_events_that_are_lost_doubled_or_late_change_nothing",
         ],
     ),
@@ -32,10 +32,10 @@ PITFALLS: dict[int, tuple[str, list[str]]] = {
     4: (
         "what happened while a stream was away is gone, and its end wakes nobody",
         [
-            "trading/test_stream.py::test_every_connect_asks_for_what_happened_meanwhile",
-            "trading/test_stream.py::test_after_a_disconnect_it_listens_again",
-            "trading/test_stream.py::test_a_venue_that_ends_the_subscription_is_connected_to_anew",
-            "trading/test_stream.py::test_silence_is_noticed",
+            "trading/venues/test_stream.py::test_every_connect_asks_for_what_happened_meanwhile",
+            "trading/venues/test_stream.py::test_after_a_disconnect_it_listens_again",
+            "trading/venues/test_stream.py::test_a_venue_that_ends_the_subscription_is_connected_to_anew",
+            "trading/venues/test_stream.py::test_silence_is_noticed",
             "conformance/test_streams.py::test_a_stream_that_was_cut_is_caught_up_with",
         ],
     ),
@@ -44,28 +44,28 @@ PITFALLS: dict[int, tuple[str, list[str]]] = {
         [
             "conformance/test_trades.py::test_an_order_without_an_answer_is_there_exactly_once",
             "conformance/test_orders.py::test_an_answer_that_is_none_leaves_the_outcome_open",
-            "trading/test_exchanges.py::test_a_real_venue_gets_the_keys_of_its_account_and_never_retries",
+            "trading/venues/test_exchanges.py::test_a_real_venue_gets_the_keys_of_its_account_and_never_retries",
         ],
     ),
     6: (
         "unified parameters are silently wrong",
         [
-            "trading/test_capabilities.py::test_a_row_claims_of_orders_only_what_ccxt_claims",
-            "trading/test_capabilities.py::test_where_ccxt_is_silently_wrong_no_stop_rests_at_the_venue",
+            "trading/venues/test_capabilities.py::test_a_row_claims_of_orders_only_what_ccxt_claims",
+            "trading/venues/test_capabilities.py::test_where_ccxt_is_silently_wrong_no_stop_rests_at_the_venue",
             "conformance/test_orders.py::test_the_venue_has_the_order_that_was_decided",
         ],
     ),
     7: (
         "minimum cost is not enforced, amounts are truncated, prices rounded",
         [
-            "trading/test_limits.py::test_each_limit_has_its_reason",
+            "trading/decisions/test_limits.py::test_each_limit_has_its_reason",
             "conformance/test_orders.py::test_what_the_venue_would_change_is_denied_before_it_is_sent",
         ],
     ),
     8: (
         "no venue raises DuplicateOrderId",
         [
-            "trading/test_outcomes_by_venue.py::test_an_answer_that_proves_nothing_leaves_the_order_to_be_asked_for"
+            "trading/venues/test_outcomes_by_venue.py::test_an_answer_that_proves_nothing_leaves_the_order_to_be_asked_for"
         ],
     ),
     9: (

@@ -13,7 +13,7 @@ from tests.conformance.stage import KEY, Stage, open_stage
 from tests.trading.world import Sql
 from tests.waiting import until
 from workers.trading.role import TradingRole
-from workers.trading.stream import Stream
+from workers.trading.venues.stream import Stream
 
 
 @pytest.fixture(params=[wire for wire in SPOKEN if not wire.startswith("paper")])

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.fake_venue.process import ControlError, read_card, run_process
 from tests.waiting import until
-from workers.trading.sessions import session_factory
+from workers.trading.venues.sessions import session_factory
 
 WALLET = {"venue_id": "binanceusdm", "key": "k", "secret": "s", "balances": {"USDT": "1000"}}
 

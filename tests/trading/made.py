@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from workers.trading.limits import Rules
+from workers.trading.decisions.limits import Rules
 from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
 
 SIGNAL = UUID("01985f3f-e000-8abc-9def-0123456789ab")

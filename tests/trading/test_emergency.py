@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from shared.errors import NotSent
 from tests.trading.world import World
 from workers.trading.emergency import Report, close_account, plan_exits
-from workers.trading.exchanges import venue_of
 from workers.trading.journal import HeldTrade, Journal
 from workers.trading.orders import PositionSide
 from workers.trading.role import TradingRole
+from workers.trading.venues.exchanges import venue_of
 
 KEYS = [("BTC", "long"), ("BTC", "short"), ("ETH", "long")]
 

@@ -12,13 +12,13 @@ from ccxt.base.errors import BadSymbol, RequestTimeout
 
 from tests.trading.made import NOW, RULES, SIGNAL, order
 from workers.trading.book import Book
-from workers.trading.capabilities import Capabilities
+from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
 from workers.trading.hearing import Hearing
 from workers.trading.ledger import State
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.policy import Policy
-from workers.trading.reconciliation import VenueOrder, VenueTrade
-from workers.trading.stream import GAP, NOTHING, News
+from workers.trading.venues.capabilities import Capabilities
+from workers.trading.venues.stream import GAP, NOTHING, News
 
 SYMBOL = RULES.symbol
 POLICY = Policy()

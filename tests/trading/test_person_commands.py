@@ -26,10 +26,10 @@ from tests.stacks import Stack
 from tests.trading.made import NOW, position
 from tests.trading.world import World
 from workers.trading.book import Trade
-from workers.trading.exchanges import Exchanges, venue_of
 from workers.trading.journal import Journal
 from workers.trading.ledger import Account
 from workers.trading.orders import Leg, Order, OrderStatus, client_order_id
+from workers.trading.venues.exchanges import Exchanges, venue_of
 
 KEY, SECRET = "key-of-the-test", "secret-of-the-test"
 Command = Callable[..., Awaitable[Result]]

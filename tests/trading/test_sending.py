@@ -10,11 +10,11 @@ from ccxt.base.errors import BaseError, InsufficientFunds, OrderNotFound, Reques
 from shared.errors import OrderDenied
 from tests.trading.made import order
 from workers.trading.book import Book
+from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.ledger import State
 from workers.trading.orders import Leg, Order, OrderStatus
-from workers.trading.reconciliation import VenueOrder
 from workers.trading.sending import Results, cancel, send
-from workers.trading.traffic import Withheld
+from workers.trading.traffic.traffic import Withheld
 
 
 class StubVenue:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from workers.trading.decisions.risk import Holding, holding_of
 from workers.trading.ledger import State
 from workers.trading.orders import Leg, Order, OrderStatus, Position
-from workers.trading.risk import Holding, holding_of
 
 
 @dataclass(slots=True)

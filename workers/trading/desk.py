@@ -23,21 +23,21 @@ from shared.errors import OrderDenied
 from shared.market import Market
 from shared.work import Work
 from workers.trading.book import Book
+from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
+from workers.trading.decisions.external import VenueClose, VenueIncome
+from workers.trading.decisions.margin import VenuePosition
+from workers.trading.decisions.outcome import describe
+from workers.trading.decisions.risk import Terms, refuse, terms_of
 from workers.trading.emergency import facts_of
-from workers.trading.entries import Conditions, Refusal, decide_entry
-from workers.trading.external import VenueClose, VenueIncome
 from workers.trading.hearing import Hearing
 from workers.trading.journal import Journal
 from workers.trading.ledger import Account, Facts, Ledger, State
-from workers.trading.margin import VenuePosition
 from workers.trading.orders import Leg, Order, OrderStatus
-from workers.trading.outcome import describe
 from workers.trading.oversight import Oversight
 from workers.trading.policy import Policy
-from workers.trading.risk import Terms, refuse, terms_of
 from workers.trading.sending import Results, cancel, send
 from workers.trading.tending import Tending, id_of
-from workers.trading.venue import Venue
+from workers.trading.venues.venue import Venue
 
 log = structlog.get_logger(__name__)
 

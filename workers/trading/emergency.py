@@ -19,11 +19,11 @@ from ccxt.base.errors import BaseError
 from shared.errors import OrderDenied
 from shared.money import ZERO, add, subtract, text
 from workers.trading.book import Book
+from workers.trading.decisions.outcome import describe, judge
 from workers.trading.journal import Closed, Contents, HeldTrade, Journal
 from workers.trading.ledger import Facts
 from workers.trading.orders import Leg, Order, OrderStatus, PositionSide, client_order_id
-from workers.trading.outcome import describe, judge
-from workers.trading.venue import Venue
+from workers.trading.venues.venue import Venue
 
 
 @dataclass(slots=True)

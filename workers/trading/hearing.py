@@ -18,13 +18,13 @@ from ccxt.base.errors import ExchangeError, OperationFailed
 from shared.errors import OrderDenied
 from shared.money import ZERO, add, money, subtract, text
 from workers.trading.book import Book
+from workers.trading.decisions.outcome import describe
+from workers.trading.decisions.reconciliation import Findings, VenueOrder, VenueTrade, reconcile
 from workers.trading.orders import Order
-from workers.trading.outcome import describe
 from workers.trading.policy import Policy
-from workers.trading.reconciliation import Findings, VenueOrder, VenueTrade, reconcile
-from workers.trading.stream import NOTHING
-from workers.trading.venue import Venue
-from workers.trading.wording import is_conditional
+from workers.trading.venues.stream import NOTHING
+from workers.trading.venues.venue import Venue
+from workers.trading.venues.wording import is_conditional
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ccxt.base.errors import OperationFailed
 
-from workers.trading.traffic import Withheld
+from workers.trading.traffic.traffic import Withheld
 
 # How long a venue may take a command after it was signed, and what clocks may be apart.
 RECEIVE_WINDOW_MS = 2_500

@@ -11,18 +11,18 @@ from typing import Any
 
 from shared.money import text
 from workers.trading.book import Book
-from workers.trading.external import (
+from workers.trading.decisions.external import (
     VenueClose,
     VenueIncome,
     external_orders,
     income_facts,
     share_close,
 )
+from workers.trading.decisions.margin import Severity, VenuePosition, levels_of, reduce, watch
+from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.ledger import Account, Facts
-from workers.trading.margin import Severity, VenuePosition, levels_of, reduce, watch
 from workers.trading.orders import Leg, Position, PositionSide
-from workers.trading.reconciliation import VenueOrder
-from workers.trading.venue import Venue
+from workers.trading.venues.venue import Venue
 
 
 class Oversight:

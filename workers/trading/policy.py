@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from workers.trading.protection import Patience
+from workers.trading.decisions.protection import Patience
 
 
 @dataclass(frozen=True, slots=True)

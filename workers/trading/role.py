@@ -22,17 +22,17 @@ from shared.role import Call
 from shared.settings import Settings
 from shared.wakes import Wakes
 from shared.work import Work
-from workers.trading.catalogue import Catalogue
+from workers.trading.decisions.outcome import describe
 from workers.trading.desk import Desk
-from workers.trading.exchanges import Exchanges, OpenExchange, venue_of
-from workers.trading.gates import Gates
 from workers.trading.journal import Journal
 from workers.trading.lease import awake_seconds, guard
 from workers.trading.leases import Leases
 from workers.trading.ledger import Account, Ledger
-from workers.trading.outcome import describe
 from workers.trading.policy import Policy
-from workers.trading.sessions import session_factory_of
+from workers.trading.traffic.gates import Gates
+from workers.trading.venues.catalogue import Catalogue
+from workers.trading.venues.exchanges import Exchanges, OpenExchange, venue_of
+from workers.trading.venues.sessions import session_factory_of
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,11 @@ from ccxt.base.errors import BaseError, ExchangeError, OperationFailed
 
 from shared.errors import OrderDenied
 from workers.trading.book import Book
+from workers.trading.decisions.outcome import Outcome, describe, judge
+from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.orders import Leg, Order
-from workers.trading.outcome import Outcome, describe, judge
-from workers.trading.reconciliation import VenueOrder
-from workers.trading.traffic import Withheld
-from workers.trading.venue import Venue
+from workers.trading.traffic.traffic import Withheld
+from workers.trading.venues.venue import Venue
 
 log = structlog.get_logger(__name__)
 

@@ -16,12 +16,21 @@ from shared.errors import OrderDenied
 from shared.market import Market
 from shared.money import text
 from workers.trading.book import Book, Trade
+from workers.trading.decisions.outcome import describe
+from workers.trading.decisions.protection import (
+    Cancel,
+    Command,
+    Flatten,
+    Place,
+    Situation,
+    beyond,
+    guard,
+    trail,
+)
 from workers.trading.ledger import Account, Facts
 from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
-from workers.trading.outcome import describe
 from workers.trading.policy import Policy
-from workers.trading.protection import Cancel, Command, Flatten, Place, Situation, beyond, guard, trail
-from workers.trading.venue import Venue
+from workers.trading.venues.venue import Venue
 
 log = structlog.get_logger(__name__)
 

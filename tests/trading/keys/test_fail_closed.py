@@ -17,11 +17,11 @@ from shared.vault import Sealed, Vault, VaultError, new_master_key
 from shared.wakes import Wakes
 from tests.trading.key_venue import KeyVenue
 from tests.trading.world import Connection, Sql, SqlCall
-from workers.trading.exchanges import Exchanges
 from workers.trading.ledger import Ledger
 from workers.trading.policy import Policy
 from workers.trading.role import TradingRole
-from workers.trading.sessions import session_factory
+from workers.trading.venues.exchanges import Exchanges
+from workers.trading.venues.sessions import session_factory
 
 KEYS = {"apiKey": "the-api-key-of-somebody", "secret": "the-secret-of-somebody-0123456789"}
 

@@ -1,0 +1,97 @@
+"""A command leaves only while the lease certainly lasts: also in a process that was stopped in the middle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.trading.lease import MARGIN_SECONDS, RECEIVE_WINDOW_MS, Lease, guard, is_lease_over
+from workers.trading.traffic.traffic import Withheld
+
+
+class Now:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def test_a_lease_that_was_never_granted_holds_nothing() -> None:
+    lease = Lease()
+    assert not lease.holds
+    with pytest.raises(Withheld) as caught:
+        lease.check()
+    assert is_lease_over(caught.value)
+
+
+def test_it_lasts_from_when_it_was_asked_for() -> None:
+    now = Now()
+    lease = Lease(now)
+    lease.extend(asked_at=990.0, seconds=15)
+    assert lease.holds
+    now.at = 1005.0 - MARGIN_SECONDS
+    assert not lease.holds
+
+
+def test_what_was_granted_is_not_taken_back_by_an_older_answer() -> None:
+    now = Now()
+    lease = Lease(now)
+    lease.extend(1000.0, 10)
+    lease.extend(999.0, 10)
+    now.at = 1009.5 - MARGIN_SECONDS
+    assert lease.holds
+    lease.end()
+    assert not lease.holds
+
+
+@given(st.floats(0, 30), st.floats(0, 30), st.floats(0, 3600), st.floats(0, 30))
+def test_no_command_arrives_after_the_lease(
+    answered_after: float, sent_after: float, under_way: float, seconds: float
+) -> None:
+    """However long anything takes: the database grants from when it is asked, at the earliest, and the venue
+    takes nothing that is older than the window. All stops of the process lie in between."""
+    now = Now()
+    lease = Lease(now)
+    asked = now.at
+    now.at += answered_after
+    lease.extend(asked, seconds)
+    now.at += sent_after
+    if lease.holds:
+        signed = now.at
+        assert signed + min(under_way, RECEIVE_WINDOW_MS / 1000) < asked + seconds
+
+
+class Exchange:
+    """What guard needs of ccxt's."""
+
+    def __init__(self) -> None:
+        self.id = "bybit"
+        self.options: dict[str, Any] = {"recvWindow": 10_000}
+        self.sent: list[tuple[str, str]] = []
+
+    async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> str:
+        """Send it."""
+        self.sent.append((method, url))
+        return "answer"
+
+
+async def test_the_last_look_is_after_the_signature() -> None:
+    now = Now()
+    lease, exchange = Lease(now), Exchange()
+    guard(exchange, lease)
+    assert exchange.options["recvWindow"] == RECEIVE_WINDOW_MS
+    lease.extend(now.at, 10)
+    assert await exchange.fetch("order", "POST", {}, "signed") == "answer"
+    now.at += 3600
+    for method in ("POST", "PUT", "DELETE"):
+        with pytest.raises(Withheld):
+            await exchange.fetch("order", method, {}, "signed")
+    for url, method in (("question", "GET"), ("https://fapi/v1/listenKey", "PUT")):
+        assert await exchange.fetch(url, method) == "answer"
+    assert [method for method, _ in exchange.sent] == ["POST", "GET", "PUT"]

@@ -1,0 +1,295 @@
+"""What a position needs now: stops that cover it, a take profit, cancelled siblings, or a way out.
+
+A pure function of what is held, what is ordered and the last price; the desk asks it again after everything
+that it learns, so a restart continues where a crash left off.
+
+- Protection follows the filled quantity. More was filled: another stop for the rest, never a gap.
+- A stop that moves is placed anew before the old one is cancelled, where the venue lets both rest.
+- A stop that the venue refused, or nobody can confirm in time, ends in a market exit.
+- One leg filled: the position is flat, and whatever still rests of it is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from shared.money import ZERO, add, divide, multiply, subtract
+from workers.trading.decisions.limits import Rules
+from workers.trading.orders import Kind, Leg, ManagedBy, Order, OrderStatus, Position, PositionSide
+from workers.trading.venues.capabilities import Capabilities
+
+HUNDRED = Decimal(100)
+TRAIL_STEPS = Decimal(10)
+
+DistanceType = Literal["percentage", "price", "atr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long something may stay as it is before the bridge leaves the position at the market."""
+
+    # An open position without a confirmed stop.
+    unprotected: timedelta = timedelta(seconds=30)
+    # A stop that the price has passed and that has not filled.
+    overrun: timedelta = timedelta(seconds=120)
+    # Market exits that the venue refused, one after the other.
+    exits: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Intend and send an order of this leg."""
+
+    leg: Leg
+    kind: Kind
+    amount: Decimal
+    trigger_price: Decimal | None = None
+    managed_by: ManagedBy = "venue"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel a live order."""
+
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Leave the position at the market, for this outcome code."""
+
+    reason: str
+    message: str
+
+
+Command = Place | Cancel | Flatten
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that `guard` looks at. `orders` are all orders of the position's signal.
+
+    `price` is the last price, None when there is none yet. `overrun_since` is when the price was first seen
+    beyond the stop, `watched_since` when this process began to look after the account.
+    """
+
+    position: Position
+    orders: Sequence[Order]
+    rules: Rules
+    capabilities: Capabilities
+    price: Decimal | None
+    now: datetime
+    overrun_since: datetime | None = None
+    watched_since: datetime | None = None
+
+
+def guard(it: Situation, patience: Patience) -> list[Command]:
+    """The commands that bring the position closer to protected, or to closed. Empty when all is well."""
+    held = it.rules.closable(it.position.amount)
+    entries = _live(it.orders, Leg.ENTRY)
+    exited = any(order.filled > ZERO for order in it.orders if order.leg is not Leg.ENTRY)
+    if held == ZERO:
+        return _cancel_all(it.orders) if exited or not entries else []
+    commands: list[Command] = []
+    if entries and exited:
+        # The position is on its way out: what is left of the entry must not open it again.
+        commands += [Cancel(order.client_order_id) for order in entries if order.is_confirmed]
+    if it.position.exit_reason is not None:
+        return commands + _leave(it, held, patience)
+    flatten = _emergency(it, held, patience)
+    if flatten is not None:
+        return [*commands, flatten]
+    return commands + _protect(it, held)
+
+
+def beyond(side: PositionSide, price: Decimal, level: Decimal) -> bool:
+    """Whether the price has reached a stop at `level`."""
+    return price <= level if side == "long" else price >= level
+
+
+def reached(side: PositionSide, price: Decimal, level: Decimal) -> bool:
+    """Whether the price has reached a take profit at `level`."""
+    return price >= level if side == "long" else price <= level
+
+
+def stop_price(
+    side: PositionSide, entry: Decimal, kind: DistanceType, value: Decimal, atr: Decimal | None = None
+) -> Decimal | None:
+    """The stop loss of a trader's settings, or None when an ATR is asked for and there is none."""
+    return _level(side, entry, kind, value, atr, away=-1)
+
+
+def target_price(
+    side: PositionSide, entry: Decimal, kind: DistanceType, value: Decimal, atr: Decimal | None = None
+) -> Decimal | None:
+    """The take profit of a trader's settings, or None when an ATR is asked for and there is none."""
+    return _level(side, entry, kind, value, atr, away=1)
+
+
+def trail(position: Position, price: Decimal, rules: Rules) -> Decimal | None:
+    """Where a trailing stop moves to at this price, or None when it stays. It never moves back.
+
+    It moves only by a tenth of its distance or more: each move costs the venue two orders.
+    """
+    if position.trailing_percent is None or position.exit_reason is not None:
+        return None
+    level = _level(position.side, price, "percentage", position.trailing_percent, None, away=-1)
+    if level is None or level <= ZERO:
+        return None
+    level = rules.round_price(level)
+    long = position.side == "long"
+    better = subtract(level, position.stop_loss) if long else subtract(position.stop_loss, level)
+    least = divide(abs(subtract(price, level)), TRAIL_STEPS)
+    if better <= ZERO or better < least or beyond(position.side, price, level):
+        return None
+    return level
+
+
+def covered(orders: Iterable[Order], *, confirmed: bool = True) -> Decimal:
+    """How much of a position its stops cover; with `confirmed`, only those that the venue answered for."""
+    stops = (order for order in orders if order.leg is Leg.STOP_LOSS and order.is_live)
+    return add(*(order.remaining for order in stops if order.is_confirmed or not confirmed))
+
+
+def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | None:
+    position = it.position
+    stops = [order for order in it.orders if order.leg is Leg.STOP_LOSS]
+    protected = covered(stops)
+    missing = it.rules.closable(max(subtract(held, protected), ZERO))
+    if missing > ZERO:
+        refused = [stop for stop in stops if stop.status in (OrderStatus.REJECTED, OrderStatus.DENIED)]
+        if refused and max(stops, key=lambda stop: stop.attempt) in refused:
+            reason = f"the venue refused the stop loss: {refused[-1].code}"
+            return Flatten("protection_failed", reason)
+        doubtful = [stop for stop in stops if stop.is_doubtful]
+        # From the moment on that somebody looks: after a restart the venue is asked before it is given up.
+        times = [position.opened_at, it.watched_since, *(stop.sent_at for stop in doubtful)]
+        since = max(time for time in times if time is not None)
+        if doubtful and it.now - since > patience.unprotected:
+            return Flatten("protection_failed", f"no stop loss was confirmed since {since.isoformat()}")
+        if it.price is not None and beyond(position.side, it.price, position.stop_loss):
+            return Flatten("stop_loss", "the price had passed the stop loss before the stop could rest")
+    elif it.overrun_since is not None and it.now - it.overrun_since > patience.overrun:
+        return Flatten("stop_loss", "the stop loss was passed and did not fill")
+    if it.price is None:
+        return None
+    bridge_stop = any(stop.managed_by == "bridge" and stop.is_live for stop in stops)
+    if bridge_stop and beyond(position.side, it.price, position.stop_loss):
+        return Flatten("stop_loss", "the price reached the stop loss that the bridge watches")
+    watched = any(
+        order.leg is Leg.TAKE_PROFIT and order.managed_by == "bridge" and order.is_live for order in it.orders
+    )
+    target = position.take_profit
+    if watched and target is not None and reached(position.side, it.price, target):
+        return Flatten("take_profit", "the price reached the take profit that the bridge watches")
+    return None
+
+
+def _protect(it: Situation, held: Decimal) -> list[Command]:
+    commands: list[Command] = []
+    stops, targets = _live(it.orders, Leg.STOP_LOSS), _live(it.orders, Leg.TAKE_PROFIT)
+    placed = [stop for stop in stops if stop.trigger_price == it.position.stop_loss]
+    if it.capabilities.resting_legs and any(o.leg is Leg.EXIT and o.filled > ZERO for o in it.orders):
+        # Some of it was taken out on purpose: a leg over more than is held would close somebody else's, where
+        # the venue nets the positions of a symbol.
+        placed = [stop for stop in placed if stop.remaining <= held]
+        large = [one for one in targets if one.remaining > held]
+        commands += [Cancel(one.client_order_id) for one in large if one.is_confirmed]
+    stale = [stop for stop in stops if stop not in placed]
+    missing = _to_place(it, held, placed)
+    binding = it.capabilities.stops and not it.capabilities.resting_legs
+    # Of those that cover too little, the new one takes the whole along.
+    outgrown = stale if missing < held else [*stale, *placed]
+    if missing > ZERO and outgrown and binding:
+        # The old stop binds the balance that the new one needs: a gap, as short as one round trip.
+        return [Cancel(stop.client_order_id) for stop in outgrown if stop.is_confirmed]
+    if missing > ZERO:
+        by: ManagedBy = "venue" if it.capabilities.stops else "bridge"
+        commands.append(Place(Leg.STOP_LOSS, "stop", missing, it.position.stop_loss, by))
+    commands += _surplus(placed, stale, held)
+    target = it.position.take_profit
+    if target is None:
+        return commands
+    missing = _to_place(it, held, targets)
+    if missing > ZERO:
+        by_both: ManagedBy = "venue" if it.capabilities.resting_legs and it.capabilities.stops else "bridge"
+        commands.append(Place(Leg.TAKE_PROFIT, "take_profit", missing, target, by_both))
+    return commands
+
+
+def _to_place(it: Situation, held: Decimal, live: Sequence[Order]) -> Decimal:
+    """The amount that a further order has to cover.
+
+    A rest that is too small for an order of its own takes the whole amount along: then the smaller orders
+    are surplus as soon as the new one is confirmed.
+    """
+    missing = max(subtract(held, add(*(order.remaining for order in live))), ZERO)
+    # On spot no order is reduce-only, and each has to be worth the venue's least.
+    worth = not it.rules.spot or multiply(missing, it.position.stop_loss) >= it.rules.min_cost
+    if missing == ZERO or (worth and it.rules.closable(missing) == missing):
+        return missing
+    return held
+
+
+def _surplus(placed: Sequence[Order], stale: Sequence[Order], held: Decimal) -> list[Command]:
+    """Stops that are not needed, since newer ones cover the position. Unconfirmed ones cover nothing."""
+    commands: list[Command] = []
+    cover = ZERO
+    newest_first = sorted(placed, key=lambda stop: -stop.attempt)
+    for stop in [*newest_first, *sorted(stale, key=lambda stop: -stop.attempt)]:
+        if cover >= held and stop.is_confirmed:
+            commands.append(Cancel(stop.client_order_id))
+        elif stop.is_confirmed:
+            cover = add(cover, stop.remaining)
+    return commands
+
+
+def _leave(it: Situation, held: Decimal, patience: Patience) -> list[Command]:
+    siblings = [o for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT) for o in _live(it.orders, leg)]
+    entries = _live(it.orders, Leg.ENTRY)
+    commands: list[Command] = [Cancel(o.client_order_id) for o in entries if o.is_confirmed]
+    if not it.capabilities.resting_legs:
+        # On spot a resting stop binds the balance that the exit needs.
+        bound = [o for o in siblings if o.managed_by == "venue"]
+        if bound:
+            return commands + [Cancel(o.client_order_id) for o in bound if o.is_confirmed]
+    exits = [order for order in it.orders if order.leg is Leg.EXIT]
+    on_the_way = add(*(order.remaining for order in exits if order.is_live))
+    missing = it.rules.closable(max(subtract(held, on_the_way), ZERO))
+    refused = sum(1 for order in exits if order.status is OrderStatus.REJECTED)
+    if missing > ZERO and refused < patience.exits:
+        commands.append(Place(Leg.EXIT, "market", missing))
+    return commands
+
+
+def _cancel_all(orders: Iterable[Order]) -> list[Command]:
+    return [Cancel(order.client_order_id) for order in orders if order.is_live and not order.is_doubtful]
+
+
+def _live(orders: Iterable[Order], leg: Leg) -> list[Order]:
+    return [order for order in orders if order.leg is leg and order.is_live]
+
+
+def _level(
+    side: PositionSide,
+    entry: Decimal,
+    kind: DistanceType,
+    value: Decimal,
+    atr: Decimal | None,
+    *,
+    away: Literal[-1, 1],
+) -> Decimal | None:
+    if kind == "price":
+        return value
+    if kind == "atr":
+        if atr is None:
+            return None
+        distance = multiply(atr, value)
+    else:
+        distance = divide(multiply(entry, value), HUNDRED)
+    sign = away if side == "long" else -away
+    return add(entry, multiply(distance, Decimal(sign)))
