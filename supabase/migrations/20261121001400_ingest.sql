@@ -3,12 +3,12 @@
 
 -- Tables --------------------------------------------------------------------------------------------------
 
--- The answers of the last day, so that a batch sent again gets the same one.
+-- The answers of the last day, so that a batch sent again gets the same one, and another batch under the same id none.
 create table private.ingest_requests (
   caller text not null,
   request_id uuid not null,
-  -- Both are there when the batch is recorded, at the end of the same transaction.
-  row_count integer,
+  batch_hash bigint not null,
+  -- There when the batch is recorded, at the end of the same transaction.
   answer jsonb,
   created_at timestamptz not null default now(),
   primary key (caller, request_id)
@@ -54,6 +54,26 @@ end;
 $$;
 
 -- Functions: judging a batch ------------------------------------------------------------------------------
+
+-- What is too much of what a signal says; null when it fits. A number of few bytes can stand for a hundred thousand
+-- digits, and everyone who reads it writes them out: seals, pages, the archive. The numbers are looked at first, because
+-- that finds most of them without writing.
+create function private.oversized(matched_conditions jsonb, original_signal jsonb) returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return case
+    when coalesce(pg_column_size(matched_conditions), 0) + coalesce(pg_column_size(original_signal), 0) > 65536
+      then 'matched_conditions and original_signal must fit in 64 KB'
+    when jsonb_path_exists(matched_conditions, '$.** ? (@ > 1e40 || @ < -1e40)')
+      or jsonb_path_exists(original_signal, '$.** ? (@ > 1e40 || @ < -1e40)')
+      then 'numbers in matched_conditions and original_signal must lie between -1e40 and 1e40'
+    when coalesce(octet_length(matched_conditions::text), 0) + coalesce(octet_length(original_signal::text), 0) > 262144
+      then 'matched_conditions and original_signal must fit in 256 KB when written out'
+  end;
+end;
+$$;
 
 -- What is wrong with each row, from its own fields to its trader, machine and day; problem is 'code: message', null for
 -- a row that goes in. misfits says what is known to be wrong with the rows in their order, or is null. owner is the user
@@ -103,17 +123,12 @@ begin
       when scale(r.price) > 30 then 'bad_row: price must have at most 30 decimals'
       when jsonb_typeof(r.matched_conditions) <> 'array' then 'bad_row: matched_conditions must be an array'
       when jsonb_typeof(r.original_signal) <> 'object' then 'bad_row: original_signal must be an object'
-      when coalesce(pg_column_size(r.matched_conditions), 0) + coalesce(pg_column_size(r.original_signal), 0) > 65536
-        then 'bad_row: matched_conditions and original_signal must fit in 64 KB'
-      -- A number of few bytes can stand for a hundred thousand digits, and everyone who reads it writes them out: seals,
-      -- pages, the archive. The first of these finds most without writing. Machines make their numbers of candles.
-      when owner is not null and (
-        jsonb_path_exists(r.matched_conditions, '$.** ? (@ > 1e40 || @ < -1e40)')
-        or jsonb_path_exists(r.original_signal, '$.** ? (@ > 1e40 || @ < -1e40)')
-      ) then 'bad_row: numbers in matched_conditions and original_signal must lie between -1e40 and 1e40'
-      when owner is not null
-        and coalesce(octet_length(r.matched_conditions::text), 0) + coalesce(octet_length(r.original_signal::text), 0) > 262144
-        then 'bad_row: matched_conditions and original_signal must fit in 256 KB when written out'
+      -- Machines make their numbers of candles, and looking at each would take a thirtieth of the way in.
+      when (
+        owner is not null
+        or coalesce(pg_column_size(r.matched_conditions), 0) + coalesce(pg_column_size(r.original_signal), 0) > 65536
+      ) and private.oversized(r.matched_conditions, r.original_signal) is not null
+        then 'bad_row: ' || private.oversized(r.matched_conditions, r.original_signal)
       when cardinality(r.tags) > 20 then 'bad_row: tags must be at most 20'
       when length(array_to_string(r.tags, '')) > 2000 then 'bad_row: tags must have at most 2000 letters together'
       when r.unix_ms < 0 then 'outside_partitions: a signal fires after 1970'
@@ -331,6 +346,8 @@ declare
   owner uuid := case when caller_role = 'authenticated' then (select auth.uid()) end;
   token_machine text := case when caller_role <> 'authenticated' then private.caller_machine() end;
   caller_key text := concat_ws(':', caller_role, owner, token_machine);
+  -- Of the text that was sent: whoever sends a batch again sends the same.
+  batch_hash bigint := case when request_id is not null then hashtextextended(signals::text, 0) end;
   known record;
   batch record;
   misfits text[];
@@ -347,16 +364,17 @@ begin
   end if;
 
   if request_id is not null then
-    insert into private.ingest_requests (caller, request_id) values (caller_key, ingest_signals.request_id)
+    insert into private.ingest_requests (caller, request_id, batch_hash)
+    values (caller_key, ingest_signals.request_id, batch_hash)
     on conflict do nothing;
     if not found then
-      select r.row_count, r.answer into known
+      select r.batch_hash, r.answer into known
       from private.ingest_requests r
       where r.caller = caller_key and r.request_id = ingest_signals.request_id;
-      if known.row_count <> json_array_length(signals) then
-        raise exception 'request % was a batch of % signals, not of %', request_id, known.row_count,
-            json_array_length(signals)
-          using errcode = 'invalid_parameter_value', hint = 'a new batch needs a new request_id';
+      if known.batch_hash <> batch_hash then
+        raise exception 'request % was another batch', request_id
+          using errcode = 'invalid_parameter_value',
+            hint = 'send a batch again exactly as it was, and a new one with a new request_id';
       end if;
       return known.answer;
     end if;
@@ -413,7 +431,7 @@ begin
     'rejected', batch.rejected,
     'held_back', coalesce(current_setting('sigtrail.held_back', true), '') = 'on');
   if request_id is not null then
-    update private.ingest_requests r set answer = result, row_count = batch.signal_count
+    update private.ingest_requests r set answer = result
     where r.caller = caller_key and r.request_id = ingest_signals.request_id;
   end if;
   return result;
@@ -441,11 +459,17 @@ set search_path = ''
 as $$
 declare
   caller_role text := private.caller_role();
+  problem text;
   judged record;
   quota integer;
 begin
   if new.status <> 'new' then
     raise exception 'a signal starts as new, not as %', new.status using errcode = 'check_violation';
+  end if;
+  -- Before it is written out for the judgement.
+  problem := private.oversized(new.matched_conditions, new.original_signal);
+  if problem is not null then
+    raise exception 'bad_row: %', problem using errcode = 'check_violation';
   end if;
   new.triggered_at := date_trunc('milliseconds', new.triggered_at);
   select j.* into judged

@@ -1,7 +1,7 @@
 -- What a person writes is read by machines that work for everyone: nothing goes in that is too large or of another shape.
 begin;
 \ir stage.psql
-select plan(33);
+select plan(34);
 
 -- Plain inserts are held to the limits of ingest_signals.
 create function pg_temp.insert_signal(symbol text, changes jsonb default '{}') returns text language plpgsql as $$
@@ -41,6 +41,11 @@ select is(
 select alike(pg_temp.insert_signal('Z', jsonb_build_object('original_signal', jsonb_build_object('a',
   (select jsonb_agg('0e-16000'::jsonb) from generate_series(1, 100))))), '23514 bad_row: % must fit in 256 KB when written out',
   'and so are many zeros');
+select alike(pg_temp.as_role('authenticated', pg_temp.ann()::text, format(
+    'insert into public.signals (id, trader_id, symbol, "interval", side, triggered_at, initial_price, original_signal)
+     select public.signal_id(%1$L, ''M'', ''1m'', date_trunc(''second'', now())), %1$L, ''M'', ''1m'', ''long'',
+       date_trunc(''second'', now()), 1, jsonb_build_object(''a'', jsonb_agg(''1e131000''::jsonb)) from generate_series(1, 9000)',
+    pg_temp.ann_trader())), '23514 bad_row: % must fit in 64 KB', 'none is written out to be judged: these would be a gigabyte');
 select is(pg_temp.ingest(jsonb_build_array(pg_temp.row(pg_temp.ann_trader(), 'E', '1 minute', '{"matched_conditions": [1e131000]}')),
   'authenticated', pg_temp.ann()::text) #>> '{rejected,0,code}', 'bad_row', 'a batch brings none either');
 select is(pg_temp.insert_signal('H', '{"matched_conditions": [{"value": 1.5e-9, "at": 1763733600000, "of": 123456789012345678901234567890}]}'),

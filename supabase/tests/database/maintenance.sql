@@ -37,7 +37,7 @@ insert into cron.job_run_details (jobid, runid, status, start_time, end_time) va
   (1, -2, 'succeeded', now() - interval '71 hours', now() - interval '71 hours');
 insert into public.usage_daily (user_id, day, shard, signals) values
   (pg_temp.eli(), pg_temp.day(401), 1, 1), (pg_temp.eli(), pg_temp.day(400), 1, 1);
-insert into private.ingest_requests (caller, request_id, row_count, created_at) values
+insert into private.ingest_requests (caller, request_id, batch_hash, created_at) values
   ('x', gen_random_uuid(), 1, now() - interval '25 hours'), ('x', gen_random_uuid(), 1, now() - interval '23 hours');
 insert into public.signal_watchers (user_id, watched_until) values
   (pg_temp.ann(), now() - interval '2 hours'), (pg_temp.pia(), now() - interval '30 minutes');
