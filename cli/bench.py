@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, str] = {
     "query": "reading millions of signals as a user, through REST and by SQL, and how it grows",
     "cold": "questions to archived days, as the command line asks them",
     "storage": "bytes a signal, hot, warm and cold, and what a billion would take",
+    "bridge": "from an order's decision to its bytes, and a thousand open positions in one process",
     "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }
 

@@ -185,6 +185,10 @@ class TradingRole:
         lease = self._leases.lease_of(account)
         way = self.gates.way(account.venue, str(account.id), lease)
         guard(exchange, lease)
+        if way.is_counted:
+            # ccxt's own limiter is one queue an account, in which an order waits behind questions, and which
+            # begins a pause anew after each rest.
+            exchange.enableRateLimit = False
         desk = Desk(
             account,
             venue_of(exchange, account.market, self._catalogue, way, lambda: self._wakes.nudge(self.name)),

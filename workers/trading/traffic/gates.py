@@ -118,6 +118,11 @@ class Way:
         self._sleep = sleep
         self._monotonic = monotonic
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether requests are counted here, so that nobody else has to pace them."""
+        return self._limiter is not None
+
     @asynccontextmanager
     async def turn(self, kind: Turn, name: str) -> AsyncIterator[None]:
         """Wait for the request's turn, then let it leave. Raises Withheld when it must not be sent."""

@@ -1,0 +1,1 @@
+insert into auth.users (id, email) values (%(user)s, 'bench-' || %(user)s || '@sigtrail.local')

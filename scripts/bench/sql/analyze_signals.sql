@@ -1,0 +1,1 @@
+select private.move_signal(id, 'analyzing', %(at)s) from unnest(%(ids)s) id
