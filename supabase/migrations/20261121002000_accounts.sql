@@ -69,6 +69,9 @@ create trigger exchange_accounts_touch before update on public.exchange_accounts
   for each row when (old.* is distinct from new.* and old.leased_until is not distinct from new.leased_until)
   execute function private.touch();
 
+-- Orders what bridges are told of an account's state and limits.
+create sequence private.terms_numbers;
+
 -- A trader trades on an account of its own owner, never on a stranger's.
 alter table public.traders
   add constraint "a trader's account belongs to its owner"
@@ -137,14 +140,19 @@ begin
 end;
 $$;
 
--- Keep leases, and hear of what their owners changed and want closed. `lost` names those that another machine has, or whose
--- fence is old: stop trading them at once. `free` names accounts that nobody holds, such as those of a machine that
--- died, and this machine's that got new keys, or whose claim's answer was lost: claim them, they may have positions.
+-- Keep leases, and hear of what their owners changed and want closed. Only a lease that still runs is kept: one that
+-- ended is claimed again, with a new fence, or is somebody else's. `lost` names those that another machine has, that
+-- ended, or whose fence is old: stop trading them at once. `free` names accounts that nobody holds, such as those of a
+-- machine that died, and this machine's that ended, got new keys, or whose claim's answer was lost: claim them, they may
+-- have positions. `number` orders answers: terms of a lower one are older.
 create function private.renew_accounts(accounts jsonb, lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
+  machine text := private.caller_machine();
+  kept uuid[];
+  number bigint;
   answer jsonb;
 begin
   perform private.check_batch(accounts, 'accounts');
@@ -152,31 +160,40 @@ begin
     raise exception 'an account is leased for 1 to 3600 seconds, not %', lease_seconds
       using errcode = 'invalid_parameter_value';
   end if;
+  -- Never waits: an account that somebody changes at this moment keeps the lease that it has until the next renewal,
+  -- and all others are renewed now.
+  select array_agg(k.id) into kept from (
+    select a.id from public.exchange_accounts a
+    join jsonb_array_elements(accounts) item on a.id = private.uuid_of(item ->> 'account_id')
+    where a.lease_fence = (item ->> 'fence')::bigint and a.lease_machine = machine
+      and a.leased_until >= clock_timestamp()
+    order by a.id
+    for no key update of a skip locked) k;
+  update public.exchange_accounts a
+  set leased_until = clock_timestamp() + make_interval(secs => lease_seconds)
+  where a.id = any (kept);
+  -- Under the locks, as where else terms are answered: a higher number was read later.
+  number := nextval('private.terms_numbers');
   with held as (
     select private.uuid_of(item ->> 'account_id') as id, (item ->> 'fence')::bigint as fence
     from jsonb_array_elements(accounts) item
-  ), renewed as (
-    update public.exchange_accounts a
-    set leased_until = clock_timestamp() + make_interval(secs => lease_seconds)
-    from held
-    where a.id = held.id and a.lease_fence = held.fence and a.lease_machine = private.caller_machine()
-    returning a.id, a.user_id, a.status, a.permissions, a.settings
   )
   select jsonb_build_object(
     'renewed', coalesce((select jsonb_agg(jsonb_build_object('account_id', r.id, 'status', r.status,
-      'permissions', r.permissions, 'settings', r.settings,
+      'permissions', r.permissions, 'settings', r.settings, 'number', number,
       'limits', (select private.limits_json(l) from public.risk_limits l where l.account_id = r.id and l.user_id = r.user_id),
       -- Positions that a person wants closed.
       'closing', coalesce((select jsonb_agg(p.signal_id order by p.signal_id) from public.positions p
         where p.account_id = r.id and p.status = 'open' and p.exit_reason = 'manual_close'), '[]'))
-      order by r.id) from renewed r), '[]'),
+      order by r.id) from public.exchange_accounts r where r.id = any (kept)), '[]'),
     'lost', coalesce((select jsonb_agg(held.id order by held.id) from held
-      where not exists (select from renewed r where r.id = held.id)), '[]'),
+      where not exists (select from public.exchange_accounts a where a.id = held.id and a.lease_fence = held.fence
+        and a.lease_machine = machine and a.leased_until >= clock_timestamp())), '[]'),
     'free', coalesce((select jsonb_agg(f.id order by f.id) from (
       select a.id from public.exchange_accounts a
       where a.permissions = 'trade'
-        and (a.leased_until is null or a.leased_until < clock_timestamp() or a.lease_machine = private.caller_machine())
-        and not exists (select from held where held.id = a.id)
+        and (a.leased_until is null or a.leased_until < clock_timestamp() or (a.lease_machine = machine
+          and not exists (select from held where held.id = a.id and held.fence = a.lease_fence)))
       order by a.id limit 100) f), '[]'))
   into answer;
   return answer;

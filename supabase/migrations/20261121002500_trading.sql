@@ -352,7 +352,8 @@ begin
   end if;
   return state || jsonb_build_object('refused', refused, 'terms', case
     when every -> 'intents' <> '[]' then private.risk_terms(account.id, signal_ids)
-    else (select jsonb_build_object('status', a.status, 'permissions', a.permissions)
+    else (select jsonb_build_object('status', a.status, 'permissions', a.permissions,
+      'number', nextval('private.terms_numbers'))
       from public.exchange_accounts a where a.id = account.id) end);
 end;
 $$;

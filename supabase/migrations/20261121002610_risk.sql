@@ -329,15 +329,16 @@ begin
 end;
 $$;
 
--- State and limits of an account and of the traders of these signals, for the check at the moment of sending.
+-- State and limits of an account and of the traders of these signals, for the check at the moment of sending. Asked
+-- under the account's lock, so that a higher number was read later.
 create function private.risk_terms(account_id uuid, signal_ids uuid[]) returns jsonb
-language plpgsql stable
+language plpgsql
 set search_path = ''
 as $$
 begin
   return (
     select jsonb_build_object('status', a.status, 'permissions', a.permissions,
-      'account', (select private.limits_json(l) from public.risk_limits l
+      'number', nextval('private.terms_numbers'), 'account', (select private.limits_json(l) from public.risk_limits l
         where l.account_id = a.id and l.user_id = a.user_id),
       'traders', coalesce((
         select jsonb_object_agg(t.trader_id, case when l.id is not null then private.limits_json(l) end)

@@ -121,6 +121,19 @@ async def test_an_intent_that_waited_is_denied_when_a_limit_was_set(world: World
     assert not world.exchange.paper_engine.orders
 
 
+async def test_terms_that_were_overtaken_change_nothing(world: World) -> None:
+    """A renewal runs beside the steps: what it read before a halt comes after what told of the halt."""
+    bridge = await world.start()
+    desk = bridge._desks[world.account]
+    held = {"accounts": [desk.account.reference], "lease_seconds": 60}
+    before = (await world.call("renew_accounts", held))["renewed"][0]
+    await set_status(world, "halted")
+    after = (await world.call("renew_accounts", held))["renewed"][0]
+    desk.set_terms(after)
+    desk.set_terms(before)
+    assert desk.account.status == "halted"
+
+
 async def test_a_race_does_not_get_past_a_limit(world: World, stack: Stack) -> None:
     """Four transactions at once, each with an entry of its own: two positions are allowed, and two get in."""
     await limit(world, max_positions=2)

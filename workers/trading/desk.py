@@ -129,11 +129,8 @@ class Desk:
 
     def set_terms(self, row: Mapping[str, Any]) -> None:
         """What the account's owner set meanwhile: its status, its settings."""
-        self.account.status = str(row["status"])
-        self.account.permissions = str(row["permissions"])
-        self.account.settings = dict(row["settings"])
         limits: dict[str, Any] = {"account": row.get("limits"), "traders": {}}
-        self._terms = terms_of({**row, **limits}, self.account.settings, self._terms)
+        self._hear_terms({**row, **limits}, dict(row["settings"]))
         closing = {UUID(signal) for signal in row.get("closing", ())}
         self._is_stale = any(
             trade.position is not None and trade.position.exit_reason is None and trade.signal_id in closing
@@ -439,9 +436,15 @@ class Desk:
             if self._journal.is_long and not self._journal.was_added_to:
                 self._journal.begin(self.account, self._book)
         if state.terms is not None:
-            self.account.status = str(state.terms["status"])
-            self.account.permissions = str(state.terms["permissions"])
-            self._terms = terms_of(state.terms, self.account.settings, self._terms)
+            self._hear_terms(state.terms, self.account.settings)
+
+    def _hear_terms(self, answer: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        terms = terms_of(answer, settings, self._terms)
+        # An answer that was overtaken says nothing.
+        if terms is not self._terms:
+            self._terms = terms
+            self.account.status, self.account.permissions = terms.status, terms.permissions
+            self.account.settings = settings
 
     async def _tell_journal(self) -> None:
         """Tell the database what was closed without it."""

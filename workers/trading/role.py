@@ -25,7 +25,7 @@ from shared.work import Work
 from workers.trading.decisions.outcome import describe
 from workers.trading.desk import Desk
 from workers.trading.journal import Journal
-from workers.trading.lease import awake_seconds, guard
+from workers.trading.lease import awake_seconds, require_lease
 from workers.trading.leases import Leases
 from workers.trading.ledger import Account, Ledger
 from workers.trading.policy import Policy
@@ -184,7 +184,7 @@ class TradingRole:
             return
         lease = self._leases.lease_of(account)
         way = self.gates.way(account.venue, str(account.id), lease)
-        guard(exchange, lease)
+        require_lease(exchange, lease)
         if way.is_counted:
             # ccxt's own limiter is one queue an account, in which an order waits behind questions, and which
             # begins a pause anew after each rest.

@@ -1,7 +1,7 @@
 -- Exchange accounts: owners see and change theirs, nobody but the bridge reads ciphertext, one machine trades one.
 begin;
 \ir trading_setup.psql
-select plan(36);
+select plan(39);
 
 -- People --------------------------------------------------------------------------------------------------
 
@@ -138,6 +138,27 @@ select is(
     $$select public.renew_accounts(jsonb_build_array(jsonb_build_object('account_id', %L, 'fence', %s))) ->> 'lost'$$,
     current_setting('test.account'), current_setting('test.fence')::int + 1)),
   format('["%s"]', current_setting('test.account')), 'its old holder learns that with its next renewal');
+update public.exchange_accounts set leased_until = clock_timestamp() - interval '1 millisecond'
+where id = current_setting('test.account')::uuid;
+select is(
+  pg_temp.as_role('trading_bridge', 'vyx-other', format(
+    $$select (a.r -> 'lost' ? %1$L) || ' ' || (a.r -> 'free' ? %1$L) || ' ' || (a.r -> 'renewed')
+      from (select public.renew_accounts(jsonb_build_array(jsonb_build_object('account_id', %1$L, 'fence', %2$s))) as r) a$$,
+    current_setting('test.account'), current_setting('test.fence')::int + 2)),
+  'true true []', 'a lease that ended is not revived by a renewal: it is lost, and free for everybody');
+select is(
+  pg_temp.as_role('trading_bridge', 'vyx-other', format(
+    'select public.claim_accounts(accounts => array[%L]::uuid[]) -> 0 ->> ''fence'' ', current_setting('test.account'))),
+  (current_setting('test.fence')::int + 3)::text, 'its holder of before claims it again, with a new fence');
+select cmp_ok(
+  (select pg_temp.as_role('trading_bridge', 'vyx-other', format(
+    $$select public.list_trading(%L, %s) -> 'terms' ->> 'number'$$,
+    current_setting('test.account'), current_setting('test.fence')::int + 3))::bigint), '<',
+  (select pg_temp.as_role('trading_bridge', 'vyx-other', format(
+    $$select public.renew_accounts(jsonb_build_array(jsonb_build_object('account_id', %L, 'fence', %s)))
+      -> 'renewed' -> 0 ->> 'number'$$,
+    current_setting('test.account'), current_setting('test.fence')::int + 3))::bigint),
+  'what is told later has a higher number');
 select matches(
   pg_temp.as_role('trading_bridge', null, 'select public.claim_accounts()'), '^42501 only a machine',
   'a token without a machine holds nothing');

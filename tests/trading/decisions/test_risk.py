@@ -152,3 +152,14 @@ def test_terms_keep_what_an_answer_does_not_name() -> None:
     assert (later.status, later.account, later.traders) == ("halted", first.account, first.traders)
     lifted = terms_of({**state, "account": None, "traders": {str(TRADER): None}}, {}, later)
     assert lifted.account == lifted.traders[TRADER] == Limits()
+
+
+@given(st.permutations(range(1, 6)))
+def test_the_newest_terms_hold_in_whatever_order_answers_come(numbers: list[int]) -> None:
+    known = None
+    for number in numbers:
+        status = "halted" if number == 5 else "active"
+        answer = {"status": status, "permissions": "trade", "number": number}
+        known = terms_of(answer | ({"account": {"max_positions": number}, "traders": {}}), {}, known)
+    assert known is not None
+    assert (known.status, known.account.max_positions) == ("halted", 5)

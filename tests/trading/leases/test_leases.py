@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -12,7 +13,8 @@ import pytest
 
 from shared.errors import NotAllowed, NotSent, Refused
 from tests.waiting import until
-from workers.trading.leases import Leases
+from workers.trading.lease import MARGIN_SECONDS
+from workers.trading.leases import RENEWALS, Leases
 from workers.trading.ledger import Account, Ledger, Renewal
 
 
@@ -89,10 +91,10 @@ async def test_a_claim_holds_and_a_renewal_extends_it() -> None:
     lease = scene.leases.lease_of(one)
     assert lease.holds
     assert await scene.leases.news() == [], "just claimed: nothing is due"
-    scene.at += 2.5
+    scene.at += 10 / RENEWALS
     (renewal,) = await scene.leases.news()
     assert set(renewal.terms) == {one.id}
-    scene.at += 6.9
+    scene.at += 10 - MARGIN_SECONDS - 0.1
     assert lease.holds
     scene.at += 0.2
     assert not lease.holds
@@ -130,6 +132,21 @@ async def test_an_account_that_was_claimed_anew_meanwhile_is_not_lost() -> None:
     assert not scene.leases.lease_of(one).holds
     (renewal,) = await scene.leases.news()
     assert renewal.lost == frozenset()
+
+
+async def test_terms_of_an_earlier_claim_are_not_told() -> None:
+    one = account()
+    scene = Scene(one)
+    await scene.leases.claim(10, None)
+
+    async def claim_again() -> None:
+        scene.books.accounts = {one.id: account(2, one.id)}
+        await scene.leases.claim(10, [one.id])
+
+    scene.books.meanwhile = claim_again
+    await scene.leases.renew()
+    (renewal,) = await scene.leases.news()
+    assert renewal.terms == {}
 
 
 async def test_a_released_account_sends_nothing() -> None:
@@ -179,6 +196,40 @@ async def test_leases_are_kept_beside_the_steps_also_while_the_database_stumbles
     await scene.leases.stop()
     assert scene.leases.lease_of(one).holds
     assert len(await scene.leases.news()) >= 3
+
+
+async def test_the_keeper_renews_in_good_time_whoever_renewed_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A step that renewed in between never makes the next renewal later than one share of the lease."""
+    scene = Scene(account())
+    await scene.leases.claim(10, None)
+    sleep, renewed = asyncio.sleep, [scene.at]
+    renew = scene.books.renew_accounts
+
+    async def note(accounts: Iterable[Account], lease_seconds: int) -> Renewal:
+        renewed.append(scene.at)
+        return await renew(accounts, lease_seconds)
+
+    monkeypatch.setattr(scene.books, "renew_accounts", note)
+
+    async def pass_time(seconds: float) -> None:
+        if len(renewed) == 2:
+            # A step comes in the middle of the pause.
+            scene.at += seconds * 0.6
+            scene.leases.hurry(0)
+            await scene.leases.news()
+            scene.at += seconds * 0.4
+        else:
+            scene.at += seconds
+        await sleep(0)
+
+    monkeypatch.setattr("workers.trading.leases.asyncio.sleep", pass_time)
+    scene.leases.keep()
+    await until(lambda: len(renewed) >= 8, every=0)
+    await scene.leases.stop()
+    pauses = [after - before for before, after in pairwise(renewed)]
+    assert max(pauses) <= 10 / RENEWALS + 1e-6
 
 
 async def test_a_keeper_that_died_keeps_nobody_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from tests.waiting import until
 ACCOUNTS = 10
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 3_000.0, "SOLUSDT": 150.0}
 UNIFIED = {"BTCUSDT": "BTC/USDT:USDT", "ETHUSDT": "ETH/USDT:USDT", "SOLUSDT": "SOL/USDT:USDT"}
-# Far longer than the 15 s that are promised: how long it takes depends on what else the machine does.
+# What is promised: a lease of nine seconds, found out within a sixth of it, and the claim.
 MOVED_WITHIN = 15.0
 
 

@@ -13,6 +13,7 @@ from ccxt.base import errors
 from workers.trading.lease import Lease
 from workers.trading.traffic.gates import Gates, Way
 from workers.trading.traffic.traffic import Turn, Withheld
+from workers.trading.traffic.venue_clock import Offset
 
 
 class Time:
@@ -47,7 +48,7 @@ class Scene:
             now_ms=lambda: round(self.time.at * 1000),
             chance=random.Random(3),
         )
-        self.leases = [Lease(self.time, margin=1.0) for _ in range(2)]
+        self.leases = [Lease(self.time) for _ in range(2)]
         for lease in self.leases:
             lease.extend(self.time.at, 1e9)
         self.ways = [self.gates.way("bybit", f"account-{n}", lease) for n, lease in enumerate(self.leases)]
@@ -90,6 +91,19 @@ async def test_a_lease_that_ends_while_the_request_waits_is_noticed(scene: Scene
     scene.time.wakes.append(scene.leases[0].end)
     assert await scene.refusal("stop") == "lease_over"
     assert scene.time.slept == [0.5]
+
+
+async def test_a_clock_that_is_ahead_needs_more_of_the_lease(scene: Scene) -> None:
+    """A signature of the future is good for longer: by as much as our clock may be ahead of the venue's."""
+    lease = scene.leases[0]
+    lease.end()
+    lease.extend(scene.time.at, 5.0)
+    await scene.send("stop")
+    clock = scene.gates._venues["bybit"].clock
+    clock.note(Offset(-3000.0, -2900.0))
+    assert await scene.refusal("stop") == "lease_over"
+    lease.extend(scene.time.at, 6.0)
+    await scene.send("stop")
 
 
 async def test_failures_of_one_account_hold_the_entries_of_all(scene: Scene) -> None:

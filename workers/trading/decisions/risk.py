@@ -40,6 +40,8 @@ class Terms:
     account: Limits = field(default_factory=Limits)
     traders: Mapping[UUID, Limits] = field(default_factory=dict)
     max_drift_percent: Decimal = MAX_DRIFT_PERCENT
+    # The database's number of the answer that these are from: a higher one was read later.
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,13 @@ def holding_of(
 
 
 def terms_of(answer: Mapping[str, Any], settings: Mapping[str, Any], known: Terms | None = None) -> Terms:
-    """The terms in an answer of the database; what it does not name stays as it was known."""
+    """The terms in an answer of the database; what it does not name stays as it was known.
+
+    Answers of calls that ran side by side come in any order: an older one changes nothing.
+    """
+    number = int(answer.get("number", 0))
+    if known is not None and number < known.number:
+        return known
     account, traders = answer.get("account"), answer.get("traders")
     kept = known.traders if known is not None else {}
     if "traders" in answer:
@@ -133,6 +141,7 @@ def terms_of(answer: Mapping[str, Any], settings: Mapping[str, Any], known: Term
         account=limits,
         traders=kept,
         max_drift_percent=most_drift(settings),
+        number=number,
     )
 
 

@@ -75,6 +75,7 @@ class Gates:
             limit = NEVER if venue == "paper" else FAILURES
             breaker = Breaker(limit, now=self._monotonic, chance=self._chance)
             known = self._venues[venue] = Shared(breaker=breaker)
+        lease.heed(known.clock.most_ahead)
         limiter = None
         if self._folder is not None and venue != "paper":
             tariff = tariff_of(venue)

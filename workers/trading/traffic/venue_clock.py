@@ -99,6 +99,12 @@ class VenueClock:
         """Where the offset is, as far as it is known."""
         return intersect([bound for _, bound in self._bounds])
 
+    def most_ahead(self) -> float:
+        """By how many seconds our clock is ahead of the venue's at most; while nothing is known, by as much
+        as a venue lets pass."""
+        known = self.offset()
+        return AHEAD_MS / 1000 if known is None else max(-known.least, 0.0) / 1000
+
     def is_sound(self) -> bool:
         """Whether signed requests may be sent: the offset is not certainly too large."""
         known = self.offset()
