@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from ccxt.base.errors import BaseError
 
 from cli.decisions import AsJson, Why, Yes, be_sure, call
-from cli.output import print_rows
+from cli.journals import ask_leases, close_journals, read_journals, to_json
+from cli.output import notes, print_rows
 from cli.project import run
 from cli.running import machine_folder
-from shared.clock import WallClock
 from shared.errors import InputError, SigtrailError
-from shared.market import Market
-from shared.settings import Settings, load
-from workers.trading.decisions.outcome import describe
-from workers.trading.emergency import Report, close_account
-from workers.trading.journal import Journal
-from workers.trading.venues.exchanges import Exchanges, venue_of
-from workers.trading.venues.sessions import session_factory_of
+from shared.settings import load
+from workers.trading.emergency import Report
 
 app = typer.Typer(name="emergency", help="Close everything at once.", no_args_is_help=True)
 
@@ -48,6 +42,10 @@ def close(
         Path | None,
         typer.Option("--journals", help="Where the journals lie, if not where machines keep them."),
     ] = None,
+    also_moved: Annotated[
+        bool,
+        typer.Option("--also-moved", help="Also accounts that another machine may hold by now."),
+    ] = False,
     why: Why = "emergency close by an operator",
     yes: Yes = False,
     json: AsJson = False,
@@ -62,7 +60,7 @@ def close(
         )
     be_sure(yes, "close everything of every account")
     if from_journal:
-        _close_from_journals(folder, why, json=json)
+        _close_from_journals(folder, why, also_moved=also_moved, json=json)
         return
     accounts = run(call("close_everything", why=why))
     columns = {
@@ -75,7 +73,7 @@ def close(
     print_rows(accounts, columns, json=json, empty="there is no account")
 
 
-def _close_from_journals(folder: Path | None, why: str, *, json: bool) -> None:
+def _close_from_journals(folder: Path | None, why: str, *, also_moved: bool, json: bool) -> None:
     settings = load()
     machines = machine_folder(settings).parent
     paths = sorted((folder.glob("*.jsonl")) if folder is not None else machines.glob("*/journal/*.jsonl"))
@@ -83,58 +81,22 @@ def _close_from_journals(folder: Path | None, why: str, *, json: bool) -> None:
         raise InputError(
             f"there is no journal in {folder or machines}: run this on the machine of the bridge"
         )
-    reports = run(_close_all(paths, settings, why))
-    rows = [_row(one) for one in reports]
+    found, reports = read_journals(paths)
+
+    async def close_all() -> list[Report]:
+        leases = await ask_leases(settings, [one.account.id for one in found])
+        if leases is None and found:
+            oldest = min(one.written_at for one in found)
+            notes.print(
+                "the database does not say who holds these accounts now: what another machine took since"
+                f" {oldest.isoformat(timespec='seconds')} is closed, too",
+                soft_wrap=True,
+            )
+        return await close_journals(found, leases, settings, why, also_moved=also_moved)
+
+    reports += run(close_all())
     columns = {"account_id": "ACCOUNT", "closed": "EXITS", "cancelled": "CANCELLED", "problems": "PROBLEMS"}
+    rows = [to_json(one) for one in reports]
     print_rows(rows, columns, json=json, empty="no account of a venue is in the journals")
     if not all(one.is_done for one in reports):
         raise NotDone("not everything is closed: look at the problems, then give the same command again")
-
-
-async def _close_all(paths: list[Path], settings: Settings, why: str) -> list[Report]:
-    key, clock = settings.sigtrail_master_key, WallClock()
-    master_key = key.get_secret_value() if key is not None else None
-    exchanges = Exchanges(clock, Market(), None, master_key, session_factory_of(settings))
-    reports: list[Report] = []
-    for path in paths:
-        journal = Journal(path)
-        contents = journal.read()
-        account = contents.account
-        if account is None or account.venue == "paper":
-            continue
-        try:
-            exchange = await exchanges(account)
-        except SigtrailError as error:
-            reports.append(Report(account.id, problems=[str(error)], damaged=contents.damaged))
-            continue
-        venue = venue_of(exchange, account.market, exchanges.catalogue)
-        try:
-            try:
-                report = await close_account(journal, contents, venue, why, clock.now)
-            finally:
-                await venue.close()
-        except (BaseError, OSError, SigtrailError) as error:
-            # One venue that does not answer keeps nobody from closing at the others.
-            report = Report(account.id, problems=[describe(error)], damaged=contents.damaged)
-        reports.append(report)
-    await exchanges.catalogue.close()
-    return reports
-
-
-def _row(report: Report) -> dict[str, Any]:
-    return {
-        "account_id": str(report.account_id),
-        "closed": [
-            {
-                "signal_id": str(one.signal_id),
-                "client_order_id": one.client_order_id,
-                "amount": one.amount,
-                "outcome": one.outcome,
-            }
-            for one in report.closed
-        ],
-        "cancelled": report.cancelled,
-        "problems": report.problems,
-        "damaged_lines": report.damaged,
-        "done": report.is_done,
-    }

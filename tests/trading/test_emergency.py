@@ -62,7 +62,12 @@ async def start(world: World, folder: Path, call: Any = None) -> TradingRole:
 async def close(world: World, journal: Journal) -> Report:
     """What the command does, on the paper exchange of this world."""
     venue = venue_of(world.exchange, "usdm")
-    return await close_account(journal, journal.read(), venue, "the database burns", world.clock.now)
+    contents = journal.read()
+    return await close_account(journal, contents, venue, "the database burns", world.clock.now, rest)
+
+
+async def rest(_seconds: float) -> None:
+    """Nobody waits here."""
 
 
 async def hold_two(world: World, folder: Path) -> list[UUID]:
@@ -109,8 +114,14 @@ async def test_an_emergency_close_that_was_cut_off_is_given_again(world: World, 
     await hold_two(world, tmp_path)
     journal = journal_of(world, tmp_path)
 
+    sent = False
+
     def lose(method: str, moment: str, _client_id: str) -> None:
+        nonlocal sent
         if (method, moment) == ("create_order", "after"):
+            sent = True
+            raise RequestTimeout("no answer")
+        if sent and method in ("fetch_order", "fetch_open_orders"):
             raise RequestTimeout("no answer")
 
     world.exchange.paper_fault = lose

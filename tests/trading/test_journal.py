@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trading.made import NOW, SIGNAL, order, position
 from tests.waiting import until
 from workers.trading.book import Trade
-from workers.trading.journal import Closed, Contents, Journal
+from workers.trading.journal import (
+    Closed,
+    Contents,
+    Journal,
+    JournalUnreadable,
+    JournalUnwritable,
+    _line,
+)
 from workers.trading.ledger import Account
 from workers.trading.orders import Leg, OrderStatus
 
@@ -78,9 +88,109 @@ def test_an_exit_is_told_with_its_last_outcome(tmp_path: Path) -> None:
     after = journal.was_added_to
     assert (before, after) == (False, True)
     assert list(journal.read().closed.values()) == [replace(EXIT, outcome="confirmed")]
-    journal.begin(ACCOUNT, [])
+    journal.begin(ACCOUNT, [], told=journal.read().closed.values())
     assert journal.read().closed == {}
     assert not journal.was_added_to
+
+
+def test_an_exit_that_is_added_while_others_are_told_stays_to_be_told(tmp_path: Path) -> None:
+    """An emergency close beside a running bridge: what it adds between reading and rewriting is kept, also
+    the outcome of an exit whose sending was told already."""
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    other = Journal(journal.path)
+    other.note_closed(EXIT)
+    told = list(journal.read().closed.values())
+    other.note_closed(replace(EXIT, outcome="confirmed"))
+    other.note_closed(replace(EXIT, client_order_id="def"))
+    journal.note([trade()])
+    journal.begin(ACCOUNT, [trade()], told=told)
+    assert {one.client_order_id: one.outcome for one in journal.read().closed.values()} == {
+        "abc": "confirmed",
+        "def": None,
+    }
+    assert journal.was_added_to
+    journal.begin(ACCOUNT, [trade()], told=journal.read().closed.values())
+    assert not journal.was_added_to
+
+
+def test_a_journal_that_is_rewritten_loses_nothing_that_is_added_meanwhile(tmp_path: Path) -> None:
+    """A bridge that begins its journal anew all the time, and emergency closes in threads of their own."""
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+
+    def add(thread: int) -> None:
+        other = Journal(journal.path)
+        for number in range(40):
+            other.note_closed(replace(EXIT, client_order_id=f"{thread}-{number}"))
+
+    with ThreadPoolExecutor(3) as pool:
+        adding = [pool.submit(add, thread) for thread in range(3)]
+        while not all(one.done() for one in adding):
+            journal.note([trade()])
+            journal.begin(ACCOUNT, [trade()])
+        for one in adding:
+            one.result()
+    assert len(journal.read().closed) == 120
+    assert journal.was_added_to
+
+
+def test_a_journal_says_who_left_the_account_until_it_is_held_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.leave(3, NOW)
+    journal.hold(ACCOUNT)
+    assert not journal.path.exists(), "there was nothing to leave"
+    journal.begin(ACCOUNT, [trade()])
+    journal.leave(3, NOW)
+    left = journal.read()
+    assert (left.left_at, left.account and left.account.fence) == (NOW, 3)
+    journal.hold(replace(ACCOUNT, fence=4))
+    found = journal.read()
+    assert (found.left_at, found.account and found.account.fence) == (None, 4)
+    assert set(found.trades) == {SIGNAL}
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    journal.path.unlink()
+    journal.path.symlink_to("/dev/full")
+    (tmp_path / "one.new").symlink_to("/dev/full")
+    with pytest.raises(JournalUnwritable, match="cannot be written"):
+        journal.note([trade()])
+    with pytest.raises(JournalUnwritable, match="cannot be written"):
+        journal.note_closed(EXIT)
+    journal.path.unlink()
+    with pytest.raises(JournalUnwritable, match="make room on the disk"):
+        journal.begin(ACCOUNT, [])
+
+
+def test_a_process_that_stopped_while_it_wrote_blocks_nobody_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.trading.journal.LOCK_SECONDS", 0.0)
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    with (tmp_path / "one.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(JournalUnwritable, match="another process"):
+            journal.note([trade()])
+    journal.note([trade()])
+
+
+def test_a_journal_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").mkdir()
+    with pytest.raises(JournalUnreadable, match="cannot be read"):
+        Journal(tmp_path / "one.jsonl").read()
+
+
+def test_a_line_of_an_unknown_kind_is_counted_and_left_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [trade()])
+    with journal.path.open("ab") as file:
+        file.write(_line({"kind": "news"}) + _line({"kind": "trade", "signal_id": "nobody"}))
+    found = journal.read()
+    assert (found.damaged, set(found.trades)) == (2, {SIGNAL})
 
 
 def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:

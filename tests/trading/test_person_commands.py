@@ -145,7 +145,7 @@ async def test_a_venue_that_fails_keeps_no_other_account_from_being_closed(
     async def fail(*_: Any) -> Any:
         raise ExchangeNotAvailable("away")
 
-    monkeypatch.setattr("cli.emergency.close_account", fail)
+    monkeypatch.setattr("cli.journals.close_account", fail)
     arguments = ["emergency", "close", "--from-journal", "--journals", str(tmp_path), "--yes", "--json"]
     result = await asyncio.to_thread(CliRunner().invoke, build(arguments), arguments)
     reports = json.loads(result.stdout)

@@ -30,7 +30,7 @@ from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.risk import Terms, refuse, terms_of
 from workers.trading.emergency import facts_of
 from workers.trading.hearing import Hearing
-from workers.trading.journal import Journal
+from workers.trading.journal import Journal, JournalUnwritable
 from workers.trading.ledger import Account, Facts, Ledger, State
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.oversight import Oversight
@@ -110,6 +110,8 @@ class Desk:
 
     async def open(self) -> None:
         """Reconcile with the venue. Raises what ccxt raises when it cannot be reached; then try again."""
+        if self._journal is not None:
+            self._journal.hold(self.account)
         await self._venue.open()
         state = await self._ledger.list_trading(self.account)
         self._take_over(state)
@@ -118,14 +120,21 @@ class Desk:
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
         await self._tell_journal()
-        if self._journal is not None:
-            self._journal.begin(self.account, self._book)
         self._tending.watched_since = now
         log.info("account_opened", account_id=str(self.account.id), trades=len(self._book))
 
     async def close(self) -> None:
         """Close the venue. Orders and positions stay as they are: the venue guards them."""
         await self._venue.close()
+
+    async def leave(self) -> None:
+        """Close for good: from here on another machine may hold the account."""
+        try:
+            if self._journal is not None:
+                self._journal.leave(self.account.fence, self._clock.now())
+        except JournalUnwritable as error:
+            log.error("journal_not_left", account_id=str(self.account.id), error=str(error))  # noqa: TRY400
+        await self.close()
 
     def set_terms(self, row: Mapping[str, Any]) -> None:
         """What the account's owner set meanwhile: its status, its settings."""
@@ -178,7 +187,6 @@ class Desk:
         if self._journal is not None and self._journal.was_added_to:
             await self._listen()
             await self._tell_journal()
-            self._journal.begin(self.account, self._book)
         return 0
 
     async def _hear_news(self) -> int:
@@ -433,7 +441,7 @@ class Desk:
             known = {signal: self._book.get(signal) for signal in sorted(changed)}
             over = [signal for signal, trade in known.items() if trade is None]
             self._journal.note([trade for trade in known.values() if trade is not None], over)
-            if self._journal.is_long and not self._journal.was_added_to:
+            if self._journal.is_long:
                 self._journal.begin(self.account, self._book)
         if state.terms is not None:
             self._hear_terms(state.terms, self.account.settings)
@@ -447,11 +455,14 @@ class Desk:
             self.account.settings = settings
 
     async def _tell_journal(self) -> None:
-        """Tell the database what was closed without it."""
-        closed = self._journal.read().closed.values() if self._journal is not None else ()
+        """Tell the database what was closed without it, and begin the journal anew."""
+        if self._journal is None:
+            return
+        closed = list(self._journal.read().closed.values())
         if closed:
             log.warning("journal_told", account_id=str(self.account.id), exits=len(closed))
             await self._record(facts_of(closed, self._book))
+        self._journal.begin(self.account, self._book, told=closed)
 
     def _count(self, facts: Facts) -> None:
         self._counts["fills"] += len(facts.fills)

@@ -3,14 +3,18 @@
 One append-only file an account, each line a checksum and a JSON object. It is written before each sending,
 and synced to the disk then, so that a killed process leaves what is needed to close everything. A line that
 was cut off is left out; the last line of a signal counts. Keys are in it as the ciphertext that the database
-keeps, and open with SIGTRAIL_MASTER_KEY alone.
+keeps, and open with SIGTRAIL_MASTER_KEY alone. It names the fence of the lease under which it was kept, and
+says when the account was given back or lost: what another machine holds by now is not this file's to close.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +24,7 @@ from uuid import UUID
 
 import orjson
 
+from shared.errors import SigtrailError
 from shared.money import money, text
 from workers.trading.book import Trade
 from workers.trading.ledger import Account
@@ -27,6 +32,16 @@ from workers.trading.orders import Leg, Order, OrderStatus, PositionSide, Side
 
 # A file that has grown to this is written anew with what still counts.
 MOST_BYTES = 1 << 20
+# Writing takes milliseconds: whoever holds the file for longer was stopped in the middle.
+LOCK_SECONDS = 2.0
+
+
+class JournalUnwritable(SigtrailError):
+    """The journal cannot be written: the disk is full or gone, or the file is somebody else's."""
+
+
+class JournalUnreadable(JournalUnwritable):
+    """The journal is there and cannot be read, so nobody can go on with it either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +76,67 @@ class Closed:
 
 @dataclass(slots=True)
 class Contents:
-    """What a journal says. `damaged` lines could not be read."""
+    """What a journal says. `damaged` lines could not be read; `left_at` is when this machine gave the account
+    back or lost it, None while it holds it."""
 
     account: Account | None = None
+    left_at: datetime | None = None
     trades: dict[UUID, HeldTrade] = field(default_factory=dict)
     closed: dict[str, Closed] = field(default_factory=dict)
     damaged: int = 0
 
 
 class Journal:
-    """One account's file. Not shared by processes but for appending: an emergency close adds to it."""
+    """One account's file. A bridge keeps it and an emergency close adds to it: both hold its lock while they
+    write, so that neither loses what the other wrote."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._written = path.stat().st_size if path.is_file() else 0
+        # Exits that were added while the others were told.
+        self._untold = False
 
     @property
     def was_added_to(self) -> bool:
-        """Whether somebody else wrote to it since this process did."""
-        return self.path.is_file() and self.path.stat().st_size != self._written
+        """Whether somebody else wrote to it, of which this process has not told yet."""
+        return self._untold or (self.path.is_file() and self.path.stat().st_size != self._written)
 
     def read(self) -> Contents:
-        """Everything that it says now."""
+        """Everything that it says now. Raises JournalUnreadable."""
         found = Contents()
-        if not self.path.is_file():
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
             return found
-        raw = self.path.read_bytes()
+        except OSError as error:
+            raise JournalUnreadable(
+                f"the journal {self.path} cannot be read ({error.strerror}): run this as the user of the"
+                " bridge, or close this account at its venue by hand"
+            ) from error
         for line in raw.split(b"\n"):
-            if not line:
-                continue
-            item = _parse(line)
-            if item is None:
+            if line and not _apply(found, line):
                 found.damaged += 1
-            else:
-                _apply(found, item)
         return found
 
-    def begin(self, account: Account, trades: Iterable[Trade], *, keep: Iterable[Closed] = ()) -> None:
-        """Write the file anew, whole or not at all: the account, what it holds, exits to be told."""
-        items = [_account(account), *(_trade(one) for one in trades), *(_closed(one) for one in keep)]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(b"".join(_line(item) for item in items))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
-        self._written = self.path.stat().st_size
+    def begin(self, account: Account, trades: Iterable[Trade], told: Iterable[Closed] = ()) -> None:
+        """Write the file anew, whole or not at all: the account and what it holds. Exits that were closed
+        without the database stay in it until they are among the `told`. Raises JournalUnwritable."""
+        known = frozenset(told)
+        with self._writing():
+            untold = [one for one in self.read().closed.values() if one not in known]
+            items = [_account(account), *(_trade(one) for one in trades), *(_closed(one) for one in untold)]
+            fresh = self.path.with_suffix(".new")
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(b"".join(_line(item) for item in items))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+            self._written = self.path.stat().st_size
+            self._untold = bool(untold)
 
     def note(self, trades: Iterable[Trade], over: Iterable[UUID] = ()) -> None:
-        """Add what these trades are now. Synced when one of them has an order that is about to be sent."""
+        """Add what these trades are now. Synced when one of them has an order that is about to be sent.
+        Raises JournalUnwritable."""
         trades = list(trades)
         items = [*(_trade(one) for one in trades), *({"kind": "over", "signal_id": str(one)} for one in over)]
         if items:
@@ -118,8 +144,18 @@ class Journal:
             self._append(items, sync=sends)
 
     def note_closed(self, closed: Closed) -> None:
-        """Add an exit, before it is sent and again with its outcome."""
+        """Add an exit, before it is sent and again with its outcome. Raises JournalUnwritable."""
         self._append([_closed(closed)], sync=True)
+
+    def hold(self, account: Account) -> None:
+        """The account is this machine's, with its fence of now; what was noted before still counts."""
+        if self.path.is_file():
+            self._append([_account(account)], sync=False)
+
+    def leave(self, fence: int, at: datetime) -> None:
+        """The account is given back or lost: from here on another machine may hold it."""
+        if self.path.is_file():
+            self._append([{"kind": "left", "fence": fence, "at": at.isoformat()}], sync=True)
 
     @property
     def is_long(self) -> bool:
@@ -129,12 +165,43 @@ class Journal:
     def _append(self, items: list[dict[str, Any]], *, sync: bool) -> None:
         # A line that a killed process cut off must not swallow the next one: an empty line is none.
         content = b"\n" + b"".join(_line(item) for item in items)
-        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        self._written += len(content)
+        with self._writing():
+            with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+            self._written += len(content)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Alone with the file, by a lock beside it: the file itself is replaced by another one."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _lock(lock)
+                yield
+            finally:
+                os.close(lock)
+        except OSError as error:
+            raise JournalUnwritable(
+                f"the journal {self.path} cannot be written ({error.strerror or error}): nothing is sent that"
+                " it does not name; make room on the disk, or give the file back to this user"
+            ) from error
+
+
+def _lock(file: int) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"another process has held it for {LOCK_SECONDS:g} s") from None
+            time.sleep(0.001)
+        else:
+            return
 
 
 def _line(item: Mapping[str, Any]) -> bytes:
@@ -150,18 +217,30 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return item
 
 
-def _apply(found: Contents, item: Mapping[str, Any]) -> None:
-    kind = item["kind"]
-    if kind == "account":
-        found.account = _account_of(item)
-    elif kind == "trade":
-        trade = _trade_of(item)
-        found.trades[trade.signal_id] = trade
-    elif kind == "over":
-        found.trades.pop(UUID(item["signal_id"]), None)
-    elif kind == "closed":
-        closed = _closed_of(item)
-        found.closed[closed.client_order_id] = closed
+def _apply(found: Contents, line: bytes) -> bool:
+    """Take in one line; False for one that was cut off, damaged, or of a kind that nobody knows."""
+    try:
+        item = _parse(line)
+        if item is None:
+            return False
+        kind = item["kind"]
+        if kind == "account":
+            found.account, found.left_at = _account_of(item), None
+        elif kind == "trade":
+            trade = _trade_of(item)
+            found.trades[trade.signal_id] = trade
+        elif kind == "over":
+            found.trades.pop(UUID(item["signal_id"]), None)
+        elif kind == "closed":
+            closed = _closed_of(item)
+            found.closed[closed.client_order_id] = closed
+        elif kind == "left":
+            found.left_at = datetime.fromisoformat(item["at"])
+        else:
+            return False
+    except (LookupError, ValueError, TypeError, ArithmeticError):
+        return False
+    return True
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -176,6 +255,7 @@ def _account(account: Account) -> dict[str, Any]:
         "sandbox": account.sandbox,
         "settings": dict(account.settings),
         "opened_at": account.opened_at.isoformat(),
+        "fence": account.fence,
         "sealed": None if sealed is None else {name: sealed[name] for name in names},
     }
 
@@ -190,7 +270,7 @@ def _account_of(item: Mapping[str, Any]) -> Account:
         status="halted",
         permissions="trade",
         settings=dict(item["settings"]),
-        fence=0,
+        fence=int(item["fence"]),
         opened_at=datetime.fromisoformat(item["opened_at"]),
         sealed=item["sealed"],
     )
@@ -250,6 +330,7 @@ def _order(order: Order) -> dict[str, Any]:
         "managed_by": order.managed_by,
         "attached": order.attached,
         "reduce_only": order.reduce_only,
+        "sent_at": None if order.sent_at is None else order.sent_at.isoformat(),
     }
 
 
@@ -273,6 +354,7 @@ def _order_of(row: Mapping[str, Any], signal: UUID, trader: UUID, symbol: str) -
         attached=bool(row["attached"]),
         filled=money(row["filled"]),
         venue_order_id=row["venue_order_id"],
+        sent_at=None if row["sent_at"] is None else datetime.fromisoformat(row["sent_at"]),
     )
 
 

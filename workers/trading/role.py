@@ -146,7 +146,7 @@ class TradingRole:
         claimed, self._claimed = list(self._claimed.values()), {}
         desks, self._desks = list(self._desks.values()), {}
         for desk in desks:
-            await desk.close()
+            await desk.leave()
         await self._catalogue.close()
         self.gates.close()
         if claimed:
@@ -249,7 +249,7 @@ class TradingRole:
         self._leases.forget(account_id)
         desk = self._desks.pop(account_id, None)
         if desk is not None:
-            await desk.close()
+            await desk.leave()
 
     async def _guarded(self, desk: Desk, doing: Any) -> int | None:
         """Await what a desk does; leave the account when somebody else holds it now.
