@@ -184,7 +184,7 @@ async def _tiers(
 def _many_results(many: History, source: str) -> list[Result]:
     """Signals with their creation event alone: what most signals are, and ever will be."""
     count = many.cold.signals
-    hot, cold_bytes = many.hot[0], many.cold.bytes["signals"] + many.cold.bytes["events"]
+    hot, cold_bytes = many.hot[0], many.cold.bytes.total()
     hot_bytes, warm_bytes = hot.signals_and_events, many.warm[0].signals_and_events
     return [
         figure(f"signals of a day, {source} candles", count, "signals"),
@@ -194,6 +194,8 @@ def _many_results(many: History, source: str) -> list[Result]:
         figure("hot: the creation event's indexes", hot.event_indexes / count, "bytes"),
         figure("hot: a signal with its creation event", hot_bytes / count, "bytes"),
         figure("warm: a signal with its creation event", warm_bytes / count, "bytes"),
+        figure("cold: the files of the day", (cold_bytes - many.cold.bytes["seals"]) / count, "bytes"),
+        figure("cold: the files of its seals", many.cold.bytes["seals"] / count, "bytes"),
         at_most("cold: a signal with its creation event", cold_bytes / count, "bytes", COLD_TARGET),
         figure("hot: a billion signals", hot_bytes / count * BILLION / GIGABYTE, "GB"),
         figure("warm: a billion signals", warm_bytes / count * BILLION / GIGABYTE, "GB"),
@@ -219,6 +221,7 @@ def _whole_results(whole: History, source: str) -> list[Result]:
         figure("main job, cold: a signal with its creation event", cold.bytes["signals"] / count, "bytes"),
         figure("main job, cold: later events add to a signal", cold.bytes["events"] / count, "bytes"),
         figure("main job, cold: snapshots add to a signal", cold.bytes["snapshots"] / count, "bytes"),
+        figure("main job, cold: seals add to a signal", cold.bytes["seals"] / count, "bytes"),
         figure("main job, cold: a signal with everything", cold.bytes.total() / count, "bytes"),
     ]
 

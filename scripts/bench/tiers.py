@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,8 @@ from shared.settings import Settings
 from workers.archive.connection import archivist
 from workers.archive.day import archive_day, take_lock
 from workers.archive.keys import SealKey
+from workers.archive.seal import FOLDER as SEALS
+from workers.archive.seal import from_file
 from workers.archive.seals import seal
 from workers.archive.store import open_store
 
@@ -49,7 +52,8 @@ class Cold:
     """An archived day, or several.
 
     signals, events, snapshots: how many there are; an event that a signal's row tells is among the events
-    bytes: of the files of each kind; columns: compressed bytes by kind and column
+    bytes: of the files of each kind, those of the days' seals among them; columns: compressed bytes by kind
+        and column
     """
 
     signals: int
@@ -105,9 +109,17 @@ async def archive(settings: Settings, folder: Path, key: SealKey, days: list[dat
                 if part is not None:
                     files = Cold(part.signals, part.events, part.snapshots, Counter(), Counter())
                     found = found + files + _look_at(folder / "days" / day.isoformat())
+            # The links to the parts.
+            await seal(connection, store, key)
     finally:
         await store.close()
-    return found
+    return found + Cold(0, 0, 0, _measure_seals(folder / SEALS, days), Counter())
+
+
+def _measure_seals(folder: Path, days: Sequence[date]) -> Counter[str]:
+    """The bytes of the seals' files of these days."""
+    files = [path.read_bytes() for path in folder.rglob("*.json")]
+    return Counter(seals=sum(len(file) for file in files if from_file(file)[0].partition_day in days))
 
 
 def _look_at(folder: Path) -> Cold:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from scripts.local_supabase.cluster import Cluster
 from tests.audit.trail import Trail, at, first_kind, signals_of, yesterday
 from tests.database.stage import Stage
 from workers.archive.keys import SealKey, new_seal_key
+from workers.archive.marks import pack
 from workers.archive.records import EVENT_COLUMNS, MARK_AT, SIGNAL_COLUMNS
-from workers.archive.seal import COLUMNS, Seal, path_of
+from workers.archive.seal import COLUMNS, Seal, from_file, path_of
 from workers.archive.windows import PLACE_BYTES
 
 # How a column of each kind gets another value.
@@ -340,14 +342,24 @@ def _rewrite(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(document | changes))
 
 
+def _remark(path: Path, change: Callable[[bytes], bytes]) -> None:
+    _, marks = from_file(path.read_bytes())
+    assert marks
+    _rewrite(path, marks=base64.b64encode(pack(change(marks))).decode())
+
+
 OUTSIDE: dict[str, tuple[Callable[[Path], object], str]] = {
     "removed": (lambda path: path.unlink(), "removed"),
     "emptied": (lambda path: path.write_bytes(b""), "forged seal"),
     "not a seal": (lambda path: path.write_text('{"number": []}'), "forged seal"),
     "another hash": (lambda path: _rewrite(path, content_hash="00" * 32), "forged seal"),
     "another signature": (lambda path: _rewrite(path, signature="00" * 64), "forged seal"),
+    "a count of no number": (lambda path: _rewrite(path, event_count="two"), "forged seal"),
+    "a count beyond all": (lambda path: _rewrite(path, event_count=2**64), "forged seal"),
     "another time": (lambda path: _rewrite(path, sealed_at="2020-01-01T00:00:00+00:00"), "forged seal"),
-    "other marks": (lambda path: _rewrite(path, marks="AAAA"), "changed"),
+    "no marks": (lambda path: _rewrite(path, marks="AAAA"), "forged seal"),
+    "marks of more events": (lambda path: _remark(path, lambda marks: marks + marks), "forged seal"),
+    "other marks": (lambda path: _remark(path, lambda marks: b"\1" + marks[1:]), "changed"),
 }
 
 

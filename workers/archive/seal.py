@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 import orjson
 
+from workers.archive.marks import pack, unpack
 from workers.archive.records import BYTEA, DATE, INT4, INT8, TEXT, TIMESTAMPTZ, framer, to_binary
 from workers.archive.records import int8 as _int8
 
@@ -101,7 +103,7 @@ def path_of(number: int) -> str:
 
 def to_file(made: Seal, marks: bytes | None) -> bytes:
     """A seal as it lies in the store; `marks` are six bytes an event that find the place of a change."""
-    document = made.to_json() | {"marks": None if marks is None else base64.b64encode(marks).decode()}
+    document = made.to_json() | {"marks": None if marks is None else base64.b64encode(pack(marks)).decode()}
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
@@ -117,8 +119,10 @@ def from_file(content: bytes) -> tuple[Seal, bytes | None]:
             found["partition_day"] = date.fromisoformat(found["partition_day"])
         made = Seal(**found)
         made.message  # noqa: B018 - raises where a value has the wrong type
-        return made, None if marks is None else base64.b64decode(marks, validate=True)
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        return made, None if marks is None else unpack(
+            base64.b64decode(marks, validate=True), made.event_count
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise ValueError(str(error)) from error
 
 

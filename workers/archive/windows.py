@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workers.archive.finding import MOST, Finding, Kind
+from workers.archive.marks import MARK_BYTES
 from workers.archive.records import MARK_AT
 from workers.archive.rows import Integers, Place, Rows
 from workers.archive.seal import Seal
@@ -24,7 +25,6 @@ from workers.archive.seal import Seal
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-MARK_BYTES = len(MARK_AT)
 # Transaction and number lead a mark; the rest is of the payload's hash.
 PLACE_BYTES = 2
 
