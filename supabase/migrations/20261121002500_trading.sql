@@ -12,7 +12,7 @@ begin
     'id', o.id, 'client_order_id', o.client_order_id, 'venue_order_id', o.venue_order_id, 'signal_id', o.signal_id,
     'trader_id', o.trader_id, 'leg', o.leg, 'attempt', o.attempt, 'status', o.status, 'symbol', o.symbol,
     'normalised_symbol', o.normalised_symbol, 'side', o.side, 'kind', o.kind, 'managed_by', o.managed_by,
-    'reduce_only', o.reduce_only, 'attached', o.attached, 'amount', o.amount::text, 'price', o.price::text,
+    'reduce_only', o.reduce_only, 'attached', o.attached, 'by_venue', o.by_venue, 'amount', o.amount::text, 'price', o.price::text,
     'trigger_price', o.trigger_price::text, 'planned_price', o.planned_price::text, 'post_only', o.post_only, 'filled', o.filled::text, 'average', o.average::text,
     'fees', o.fees::text, 'code', o.code, 'message', o.message, 'expires_at', o.expires_at,
     'intended_at', o.intended_at, 'sent_at', o.sent_at);

@@ -163,8 +163,6 @@ begin
         private.decimal(one.item #>> '{fill,amount}'), at, at, at
       from (select private.client_order_id(position.signal_id, 'exit', next_attempt) as id) c
       returning * into known;
-      update public.positions p set exit_reason = coalesce(one.item ->> 'reason', 'venue_closed'), status_at = at
-      where p.id = position.id and p.status = 'open';
       perform private.append_account_event(account.id, 'venue_closed',
         format('the venue closed %s of %s', one.item #>> '{fill,amount}', position.symbol),
         jsonb_build_object('position_id', position.id, 'venue_order_id', known.venue_order_id,
@@ -175,6 +173,10 @@ begin
     if not_taken <> '[]' then
       refused := refused || private.refusal('venue_close', one.index, not_taken #>> '{0,code}', not_taken #>> '{0,message}');
     end if;
+    -- What is left of a position is left to its protection, unless it was liquidated in part: the rest would follow.
+    update public.positions p set exit_reason = coalesce(one.item ->> 'reason', 'venue_closed'), status_at = at
+    where p.id = position.id and p.status = 'open'
+      and (one.item ->> 'reason' = 'liquidated' or abs(p.amount - p.written_off) < p.lot);
     -- Without its fill the order would be live for ever, and its position look as if it were being closed. A late fill
     -- completes it all the same.
     update public.orders o set status = 'canceled', closed_at = at, status_at = at

@@ -201,6 +201,28 @@ class Stage(World):
         request = Request(self.symbol, "buy", "limit", Decimal("4"), client_id, price=Decimal("50"))
         self.engine.submit(request, self.clock.millis())
 
+    def by_hand(self, side: Literal["buy", "sell"], amount: str) -> None:
+        """Somebody trades at the market on the venue's own page; streams tell of it."""
+        assert self.fake is not None
+        account = self.fake.account(KEY)
+        name = f"web_{self.fake.next_number()}"
+        request = Request(self.symbol, side, "market", Decimal(amount), name)
+        _, changes = self.engine.place(request, self.clock.millis(), type="MARKET")
+        self.fake.exchanges[account.exchange].publish(account, changes)
+
+    def cancel_by_hand(self, client_id: str) -> None:
+        """Somebody cancels an order on the venue's own page; streams tell of it."""
+        assert self.fake is not None
+        account = self.fake.account(KEY)
+        order = self.engine.find(None, client_id)
+        changes = self.engine.cancel(order.id, self.clock.millis())
+        self.fake.exchanges[account.exchange].publish(account, changes)
+
+    async def wait(self, bridge: TradingRole, seconds: int) -> None:
+        """Market time passes without a candle, and the bridge takes steps."""
+        self.clock.advance_ms(self.clock.millis() + 1000 * seconds)
+        await self.settle(bridge)
+
     def sent(self) -> list[str]:
         """The client order ids that the venue took, the oldest first."""
         return [order.request.client_id for order in self.engine.orders.values()]
@@ -213,20 +235,31 @@ class Stage(World):
         """Every fill of the venue is recorded once, under its order, to the last digit."""
         recorded = await self.fetch(
             """
-            select x.venue_trade_id, o.client_order_id, x.price, x.amount, x.fee_cost
+            select x.venue_trade_id, x.price, x.amount, x.fee_cost,
+              o.client_order_id, o.by_venue, o.venue_order_id
             from public.trade_executions x join public.orders o on o.id = x.order_id
             where x.user_id = %s order by x.executed_at, x.created_at
             """,
             self.user,
         )
         assert len({row["venue_trade_id"] for row in recorded}) == len(recorded)
-        ours = [(row["client_order_id"], row["price"], row["amount"], row["fee_cost"]) for row in recorded]
         by_order = self.engine.orders
-        theirs = [
-            (by_order[t.order_id].request.client_id, t.price, t.amount, self.fee_told(t.fee))
-            for t in self.engine.trades
-        ]
-        assert sorted(ours) == sorted(theirs)
+        ours: dict[tuple[str, Decimal], list[Decimal]] = {}
+        for row in recorded:
+            name = row["client_order_id"]
+            if row["by_venue"]:
+                name = by_order[row["venue_order_id"]].request.client_id
+            # One that closed the positions of several signals was shared out.
+            sums = ours.setdefault((name, row["price"]), [Decimal(0), Decimal(0)])
+            sums[0] += row["amount"]
+            sums[1] += row["fee_cost"]
+        theirs: dict[tuple[str, Decimal], list[Decimal]] = {}
+        for trade in self.engine.trades:
+            name = by_order[trade.order_id].request.client_id
+            sums = theirs.setdefault((name, trade.price), [Decimal(0), Decimal(0)])
+            sums[0] += trade.amount
+            sums[1] += self.fee_told(trade.fee)
+        assert ours == theirs
 
     def fee_told(self, fee: Decimal) -> Decimal:
         """Binance's spot wire carries eight digits of a fee; the engine behind it counts on."""

@@ -257,3 +257,44 @@ async def test_a_doubtful_order_of_a_delisted_symbol_keeps_no_other_from_being_f
     found, absent = await hearing.probe(NOW + timedelta(minutes=1))
     assert absent == []
     assert [one["client_order_id"] for one in found.outcomes] == [kept.client_order_id]
+
+
+async def test_a_stop_that_is_not_found_is_over_only_after_spaced_answers() -> None:
+    """An order that was just taken may be in no listing yet: asked at once again, it proves nothing."""
+    venue = StubVenue()
+    stop = order(Leg.STOP_LOSS)
+    hearing = hear(venue, stop)
+    for _ in range(3 * POLICY.probes):
+        found = await hearing.compare([], [stop], NOW)
+        assert found.outcomes == []
+    for number in range(1, POLICY.probes):
+        found, _ = await hearing.probe(NOW + number * POLICY.probe_spacing)
+        ended = [one["client_order_id"] for one in found.outcomes]
+        assert ended == ([stop.client_order_id] if number == POLICY.probes - 1 else [])
+
+
+async def test_a_stop_that_is_found_again_was_never_gone() -> None:
+    venue = StubVenue()
+    stop = order(Leg.STOP_LOSS)
+    hearing = hear(venue, stop)
+    for number in range(3 * POLICY.probes):
+        venue.orders = {stop.client_order_id: at_venue(stop)} if number % POLICY.probes == 0 else {}
+        now = NOW + number * POLICY.probe_spacing
+        asked, _ = await hearing.probe(now)
+        assert not asked
+        assert not await hearing.compare([], [stop], now)
+
+
+async def test_what_is_over_is_not_kept_in_mind() -> None:
+    venue = StubVenue()
+    stop = order(Leg.STOP_LOSS)
+    entry = order(status=OrderStatus.UNRESOLVED, venue_order_id=None)
+    hearing = hear(venue, stop, entry)
+    await hearing.compare([], [stop], NOW)
+    hearing.doubt(entry, NOW)
+    hearing.put_off(entry, NOW)
+    assert (len(hearing._absent), len(hearing._ask_at), len(hearing._unsent)) == (1, 1, 1)
+    over = [replace(one, status=OrderStatus.CANCELED) for one in (stop, entry)]
+    hearing._book.update(State(orders=tuple(over), positions=()))
+    await hearing.probe(NOW)
+    assert [*hearing._absent, *hearing._ask_at, *hearing._unsent] == []

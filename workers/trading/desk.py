@@ -23,8 +23,10 @@ from shared.errors import OrderDenied
 from shared.market import Market
 from shared.work import Work
 from workers.trading.book import Book
+from workers.trading.comparison import Comparison
+from workers.trading.decisions.closes import VenueClose
 from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
-from workers.trading.decisions.external import VenueClose, VenueIncome
+from workers.trading.decisions.external import VenueIncome
 from workers.trading.decisions.margin import VenuePosition
 from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.risk import Terms, refuse, terms_of
@@ -82,6 +84,7 @@ class Desk:
         self._counts = counts
         self._book = Book()
         self._hearing = Hearing(venue, self._book, policy)
+        self._comparison = Comparison(venue, self._book, policy, self._hearing)
         self._oversight = Oversight(account, venue, self._book)
         self._tending = Tending(account, venue, self._book, market, policy, counts)
         self._resumes_at: datetime | None = None
@@ -119,6 +122,7 @@ class Desk:
         self._resumes_at = self._find_resumption(state.last_execution_at)
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
+        await self._compare()
         await self._tell_journal()
         self._tending.watched_since = now
         log.info("account_opened", account_id=str(self.account.id), trades=len(self._book))
@@ -166,7 +170,7 @@ class Desk:
         if told is None:
             return done
         # A question that fails keeps no stop from being watched: orders may work while questions do not.
-        for part in (self._hear_news, self._resolve, self._tend, self._watch_account):
+        for part in (self._hear_news, self._resolve, self._tend, self._look_over, self._watch_account):
             done += await self._try(part) or 0
         return done
 
@@ -289,6 +293,22 @@ class Desk:
         self._hearing.heard()
         return len(found.fills) + len(found.outcomes)
 
+    async def _look_over(self) -> int:
+        return await self._tend() if await self._compare() else 0
+
+    async def _compare(self) -> bool:
+        """Hold what the venue has against the record, when that is due; whether anything was recorded."""
+        now = self._clock.now()
+        if not self._comparison.is_due(now):
+            return False
+        facts = await self._comparison.look(now)
+        facts.external_orders = self._oversight.hear_orders(self._hearing.swept).external_orders
+        self._hearing.swept.clear()
+        if facts:
+            await self._record(facts)
+        self._comparison.looked()
+        return bool(facts)
+
     async def _resolve(self) -> int:
         """Ask for orders that may or may not exist; send again what is proven absent and still wanted."""
         found, absent = await self._hearing.probe(self._clock.now())
@@ -402,7 +422,8 @@ class Desk:
         for order in results.unsent:
             self._hearing.put_off(order, self._clock.now())
         try:
-            found = await self._hearing.compare(results.seen, [o for o in results.ask if o.is_confirmed])
+            asked = [order for order in results.ask if order.is_confirmed]
+            found = await self._hearing.compare(results.seen, asked, self._clock.now())
         except BaseError:
             # What the commands came to is known: it is recorded, whatever else could not be learned.
             if results.outcomes:

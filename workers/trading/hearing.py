@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +15,13 @@ import structlog
 from ccxt.base.errors import ExchangeError, OperationFailed
 
 from shared.errors import OrderDenied
-from shared.money import ZERO, add, money, subtract, text
+from shared.money import ZERO, add, money
 from workers.trading.book import Book
 from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.reconciliation import Findings, VenueOrder, VenueTrade, reconcile
 from workers.trading.orders import Order
 from workers.trading.policy import Policy
-from workers.trading.venues.stream import NOTHING
+from workers.trading.venues.stream import NOTHING, News
 from workers.trading.venues.venue import Venue
 from workers.trading.venues.wording import is_conditional
 
@@ -55,14 +54,15 @@ class Hearing:
         self._settle_at: datetime | None = None
         # Orders under which fills came that nobody knows, and how often our stops were asked about them.
         self._strange: Counter[str] = Counter()
-        # What the record holds and the venue does not, by symbol and side, as of the last sweep.
-        self.short: dict[tuple[str, str], Decimal] = {}
+        # What rang, and nobody has compared holdings and open orders for.
+        self.rung: News = NOTHING
         # Every order that the last sweep was answered, also those of others.
         self.swept: list[VenueOrder] = []
+        # Of orders that are live, by client order id: when to ask for those in doubt; those of which we know
+        # ourselves that the last try never left; how often in a row one was not there, and when last.
         self._ask_at: dict[str, datetime] = {}
-        # Doubtful orders of which we know ourselves that the last try never left.
         self._unsent: set[str] = set()
-        self._absent: Counter[str] = Counter()
+        self._absent: dict[str, tuple[int, datetime]] = {}
 
     def begin(self, since: datetime | None, now: datetime) -> None:
         """Listen from a time on; the first look is a sweep."""
@@ -90,6 +90,7 @@ class Hearing:
         activity, stream = self._venue.activity, self._venue.stream
         # Taken before asking: what rings meanwhile rings again.
         news = NOTHING if stream is None else stream.take()
+        self.rung = self.rung | news
         if news.catch_up:
             self._settle_at = now + self._policy.settle
         sweep = news.catch_up or self._is_sweep_due(now)
@@ -105,20 +106,37 @@ class Hearing:
             for symbol in sorted(symbols):
                 seen += await self._open_orders(symbol)
             self.swept = list(seen)
-            await self._compare_holdings()
         first = reconcile(orders, seen, trades, self._book.recorded)
-        seen += await self._ask(self._unheard(live, first, seen, sweep=sweep))
-        seen += await self._ask(self._suspects(live, trades, seen))
+        seen += await self._ask(self._unheard(live, first, seen, sweep=sweep), now)
+        seen += await self._ask(self._suspects(live, trades, seen), now)
         found = await self._complete(reconcile(orders, seen, trades, self._book.recorded), seen, trades)
         if stream is not None and stream.is_healthy and not news and self._is_late(found, now):
             stream.distrust("polling found fills of which it told nothing")
         self._next = (activity, now) if polled or activity is not None else None
         return found
 
-    async def compare(self, seen: list[VenueOrder], ask: Iterable[Order]) -> Findings:
+    async def compare(
+        self, seen: list[VenueOrder], ask: Iterable[Order], now: datetime, trades: Iterable[VenueTrade] = ()
+    ) -> Findings:
         """Compare what a command answered, and ask about these orders."""
-        seen = [*seen, *await self._ask(ask)]
-        return await self._complete(reconcile(self._book.orders, seen, (), self._book.recorded), seen, [])
+        seen, trades = [*seen, *await self._ask(ask, now)], list(trades)
+        found = reconcile(self._book.orders, seen, trades, self._book.recorded)
+        return await self._complete(found, seen, trades)
+
+    async def relist(self, symbols: Iterable[str], now: datetime) -> Findings:
+        """Read the open orders of these symbols, and ask about those of ours that are not among them."""
+        symbols = set(symbols)
+        seen: list[VenueOrder] = []
+        for symbol in sorted(symbols):
+            seen += await self._open_orders(symbol)
+        self.swept = list(seen)
+        live = [
+            order
+            for order in self._book.live_orders()
+            if order.managed_by == "venue" and order.symbol in symbols
+        ]
+        first = reconcile(self._book.orders, seen, (), self._book.recorded)
+        return await self.compare(seen, self._unheard(live, first, seen, sweep=True), now)
 
     def heard(self) -> None:
         """What `listen` found is in the record: go on from there."""
@@ -148,7 +166,8 @@ class Hearing:
     async def probe(self, now: datetime) -> tuple[Findings, list[Order]]:
         """Ask for doubtful orders that are due. Answers what is known of those that exist, and those that are
         proven absent."""
-        seen: list[VenueOrder] = []
+        self._forget()
+        seen = await self._ask(self._missed(now), now)
         absent: list[Order] = []
         for order in self._doubtful():
             if self._ask_at.get(order.client_order_id, now) > now:
@@ -166,7 +185,7 @@ class Hearing:
             if found is not None:
                 self._absent.pop(order.client_order_id, None)
                 seen.append(found)
-            elif self._is_proven_absent(order):
+            elif self._is_proven_absent(order, now):
                 absent.append(order)
         found_all = reconcile(self._book.orders, seen, (), self._book.recorded)
         return await self._complete(found_all, seen, []), absent
@@ -185,34 +204,6 @@ class Hearing:
         """Whether some of these fills should have been told of by now."""
         told_by = now - self._policy.settle
         return any(datetime.fromisoformat(fill["executed_at"]) < told_by for fill in found.fills)
-
-    async def _compare_holdings(self) -> None:
-        """Tell of positions of ours that the venue does not hold: a person or the venue closed them."""
-        if self._venue.is_authoritative:
-            return
-        expected: dict[tuple[str, str], Decimal] = {}
-        for trade in self._book:
-            position = trade.position
-            if position is not None and position.is_open:
-                key = (position.symbol, position.side)
-                expected[key] = add(expected.get(key, ZERO), position.amount)
-        if not expected:
-            self.short = {}
-            return
-        holdings = await self._venue.holdings(sorted({symbol for symbol, _ in expected}))
-        self.short = {}
-        for (symbol, side), amount in expected.items():
-            try:
-                rules = await self._venue.rules(symbol)
-            except (ExchangeError, OrderDenied) as error:
-                log.error("symbol_unheard", symbol=symbol, error=describe(error))  # noqa: TRY400
-                continue
-            spot = holdings.balances.get(rules.base, ZERO)
-            held = spot if rules.spot else holdings.positions.get((symbol, side), ZERO)
-            # On spot the fee of a buy is taken from what was bought.
-            if held < subtract(amount, rules.lot):
-                self.short[symbol, side] = subtract(amount, held)
-                log.error("holdings_differ", symbol=symbol, side=side, ours=text(amount), venue=text(held))
 
     def _suspects(self, live: list[Order], trades: list[VenueTrade], seen: list[VenueOrder]) -> list[Order]:
         """Conditional orders that may be behind fills of orders that nobody knows.
@@ -299,14 +290,34 @@ class Hearing:
         filled = add(*(trade.amount for trade in ours))
         return VenueOrder(ours[0].venue_order_id, order.client_order_id, "open", order.amount, filled)
 
-    def _is_proven_absent(self, order: Order) -> bool:
-        self._absent[order.client_order_id] += 1
-        needed = 1 if self._venue.is_authoritative else self._policy.probes
-        if self._absent[order.client_order_id] < needed:
+    def _is_proven_absent(self, order: Order, now: datetime) -> bool:
+        """Count that an order was not there. Only answers far enough apart prove something: one that was just
+        taken may be in no listing yet."""
+        times, at = self._absent.get(order.client_order_id, (0, now - self._policy.probe_spacing))
+        if now >= at + self._policy.probe_spacing:
+            times, at = times + 1, now
+        self._absent[order.client_order_id] = (times, at)
+        if times < (1 if self._venue.is_authoritative else self._policy.probes):
             return False
         del self._absent[order.client_order_id]
         self._ask_at.pop(order.client_order_id, None)
         return True
+
+    def _missed(self, now: datetime) -> list[Order]:
+        """Orders that the venue had confirmed and did not find, when it is time to ask again."""
+        spacing = self._policy.probe_spacing
+        due = [name for name, (_, at) in self._absent.items() if now >= at + spacing]
+        orders = [self._book.find(name) for name in due]
+        return [order for order in orders if order is not None and order.is_confirmed]
+
+    def _forget(self) -> None:
+        """What is over is not kept in mind."""
+        if not (self._ask_at or self._absent or self._unsent):
+            return
+        live = {order.client_order_id for order in self._book.live_orders()}
+        self._unsent &= live
+        self._ask_at = {name: at for name, at in self._ask_at.items() if name in live}
+        self._absent = {name: one for name, one in self._absent.items() if name in live}
 
     def _unheard(
         self, live: list[Order], first: Findings, seen: list[VenueOrder], *, sweep: bool
@@ -330,7 +341,7 @@ class Hearing:
                 unheard.append(order)
         return unheard
 
-    async def _ask(self, orders: Iterable[Order]) -> list[VenueOrder]:
+    async def _ask(self, orders: Iterable[Order], now: datetime) -> list[VenueOrder]:
         answers: list[VenueOrder] = []
         for order in orders:
             try:
@@ -341,8 +352,9 @@ class Hearing:
                 )
                 continue
             if answer is not None:
+                self._absent.pop(order.client_order_id, None)
                 answers.append(answer)
-            elif order.is_confirmed and self._is_proven_absent(order):
+            elif order.is_confirmed and self._is_proven_absent(order, now):
                 # It was there, the venue has forgotten it, and its fills were asked for: it is over.
                 gone = order.venue_order_id or order.client_order_id
                 answers.append(

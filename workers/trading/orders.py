@@ -85,6 +85,8 @@ class Order:
     managed_by: ManagedBy = "venue"
     # Placed by the venue itself when its entry fills; never sent alone.
     attached: bool = False
+    # The venue's own, such as a liquidation: no order that we sent.
+    by_venue: bool = False
     filled: Decimal = Decimal(0)
     venue_order_id: str | None = None
     expires_at: datetime | None = None
@@ -170,6 +172,7 @@ def order_from_json(row: Mapping[str, Any]) -> Order:
         reduce_only=bool(row["reduce_only"]),
         managed_by=row["managed_by"],
         attached=bool(row["attached"]),
+        by_venue=bool(row["by_venue"]),
         filled=money(row["filled"]),
         venue_order_id=row["venue_order_id"],
         expires_at=_moment(row["expires_at"]),

@@ -11,13 +11,8 @@ from typing import Any
 
 from shared.money import text
 from workers.trading.book import Book
-from workers.trading.decisions.external import (
-    VenueClose,
-    VenueIncome,
-    external_orders,
-    income_facts,
-    share_close,
-)
+from workers.trading.decisions.closes import VenueClose, share_closes
+from workers.trading.decisions.external import VenueIncome, external_orders, income_facts
 from workers.trading.decisions.margin import Severity, VenuePosition, levels_of, reduce, watch
 from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.ledger import Account, Facts
@@ -79,8 +74,7 @@ class Oversight:
 
     def hear_closes(self, closes: Iterable[VenueClose]) -> Facts:
         """What the venue closed with orders of its own."""
-        positions = list(self._open_positions())
-        return Facts(venue_closes=[fact for one in closes for fact in share_close(one, positions)])
+        return Facts(venue_closes=share_closes(closes, self._open_positions()))
 
     def hear_orders(self, seen: Iterable[VenueOrder]) -> Facts:
         """Orders of others that rest on this account."""

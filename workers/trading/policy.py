@@ -25,6 +25,10 @@ class Policy:
     settle: timedelta = timedelta(seconds=3)
     # How often the open orders are compared as well: an order may end without a fill.
     sweep_every: timedelta = timedelta(minutes=15)
+    # How often holdings and open orders are compared although nothing rang; and how soon after the last time
+    # when something did.
+    look_every: timedelta = timedelta(seconds=60)
+    look_spacing: timedelta = timedelta(seconds=1)
     # How often futures are looked at for nearness to liquidation, and for what was paid as funding.
     margin_every: timedelta = timedelta(seconds=30)
     funding_every: timedelta = timedelta(minutes=15)

@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 
 from tests.trading.made import NOW, RULES, order, position
 from tests.trading.world import World
-from workers.trading.decisions.external import (
-    IncomeKind,
-    VenueClose,
-    VenueIncome,
-    external_orders,
-    income_facts,
-    share_close,
-)
+from workers.trading.decisions.closes import VenueClose, share_close
+from workers.trading.decisions.external import IncomeKind, VenueIncome, external_orders, income_facts
 from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
 from workers.trading.orders import Leg
 

@@ -155,13 +155,7 @@ async def test_the_database_being_away_still_stops_a_step(world: World) -> None:
 
 
 async def test_a_symbol_that_is_not_traded_any_more_hides_no_holdings() -> None:
-    class Exchange:
-        id = "test"
-
-        async def fetch_balance(self) -> Any:
-            return {"total": {"USDT": 5}}
-
-    venue: Any = Venue(Exchange(), Capabilities())
+    venue: Any = Venue(type("Exchange", (), {"id": "test"})(), Capabilities())
     asked: list[list[str]] = []
 
     async def rules(symbol: str) -> Any:
@@ -174,7 +168,7 @@ async def test_a_symbol_that_is_not_traded_any_more_hides_no_holdings() -> None:
         return {}
 
     venue.rules, venue._positions = rules, positions
-    assert (await venue.holdings(["GONE", RULES.symbol])).balances == {"USDT": 5}
+    await venue.holdings(["GONE", RULES.symbol])
     assert asked == [[RULES.symbol]]
 
 

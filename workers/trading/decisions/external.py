@@ -1,4 +1,4 @@
-"""What of the venue's answers is not ours: orders of others, incomes, closes by the venue itself. Pure.
+"""What of the venue's answers is not ours: orders of others, and incomes. Pure.
 
 Ownership is decided by client order id, or by a venue id that we recorded, as in reconciliation. What belongs
 to others is told to the record and never touched.
@@ -12,9 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from shared.money import ZERO, divide, multiply, subtract, text
-from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
-from workers.trading.orders import Order, Position
+from shared.money import multiply, text
+from workers.trading.decisions.reconciliation import VenueOrder
+from workers.trading.orders import Order
 
 IncomeKind = Literal["funding", "insurance", "rebate", "other"]
 
@@ -30,14 +30,6 @@ class VenueIncome:
     currency: str
     occurred_at: datetime
     rate: Decimal = Decimal(1)
-
-
-@dataclass(frozen=True, slots=True)
-class VenueClose:
-    """A trade by which the venue itself closed what an account held: a liquidation, or another of its own."""
-
-    trade: VenueTrade
-    liquidated: bool
 
 
 def external_orders(
@@ -89,53 +81,3 @@ def income_facts(incomes: Iterable[VenueIncome], known: Collection[tuple[str, st
             "occurred_at": one.occurred_at.isoformat(),
         }
     return list(found.values())
-
-
-def share_close(close: VenueClose, positions: Iterable[Position]) -> list[dict[str, Any]]:
-    """The facts of a close by the venue, on our positions of that symbol and side, in order of signal.
-
-    A venue that nets closes one position where we have several signals': each is closed whole before the
-    next one is touched, and the fee goes along by size.
-    """
-    trade = close.trade
-    side = "long" if trade.side == "sell" else "short"
-    held = sorted(
-        (
-            p
-            for p in positions
-            if p.is_open and p.symbol == trade.symbol and p.side == side and p.amount > ZERO
-        ),
-        key=lambda one: one.signal_id,
-    )
-    left = amount = min(trade.amount, sum((one.amount for one in held), ZERO))
-    fee_left = trade.fee_cost
-    facts: list[dict[str, Any]] = []
-    for number, position in enumerate(held, start=1):
-        part = min(left, position.amount)
-        if part <= ZERO:
-            break
-        left = subtract(left, part)
-        # To a dozen digits: what is left of the fee goes with the last part.
-        share = divide(multiply(trade.fee_cost, part), amount).quantize(Decimal("1e-12"))
-        fee = fee_left if left == ZERO else share
-        fee_left = subtract(fee_left, fee)
-        whole = number == 1 and left == ZERO
-        fill: dict[str, Any] = {
-            "venue_trade_id": trade.venue_trade_id if whole else f"{trade.venue_trade_id}/{number}",
-            "price": text(trade.price),
-            "amount": text(part),
-            "fee_cost": text(fee),
-            "fee_currency": trade.fee_currency,
-            "executed_at": trade.executed_at.isoformat(),
-        }
-        if trade.fee_rate is not None:
-            fill["fee_rate"] = text(trade.fee_rate)
-        facts.append(
-            {
-                "position_id": str(position.id),
-                "venue_order_id": trade.venue_order_id,
-                "reason": "liquidated" if close.liquidated else "venue_closed",
-                "fill": fill,
-            }
-        )
-    return facts

@@ -55,6 +55,8 @@ class VenueTrade:
     is_maker: bool | None = None
     fee_rate: Decimal | None = None
     symbol: str = ""
+    # The venue's word for why it was traded, where it says so of the trade itself.
+    kind: str | None = None
 
 
 @dataclass(slots=True)
@@ -80,7 +82,12 @@ def reconcile(
     `recorded` are the venue's trade ids that are in the record already, by client order id.
     """
     seen = list(seen)
-    owner = {order.venue_order_id: order.client_order_id for order in orders.values() if order.venue_order_id}
+    # Fills of the venue's own orders may be shared out over several positions: closes tell of them.
+    owner = {
+        order.venue_order_id: order.client_order_id
+        for order in orders.values()
+        if order.venue_order_id and not order.by_venue
+    }
     for answer in seen:
         client_id = _owner_of(answer, orders, owner)
         if client_id is not None:

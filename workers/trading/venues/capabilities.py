@@ -94,6 +94,8 @@ class Capabilities:
     contracts: bool = False
     client_ids: ClientIds = field(default_factory=ClientIds)
     fills: Fills = field(default_factory=Fills)
+    # The venue's words for fills of its own making, where they are told only to whoever asks for that kind.
+    close_kinds: tuple[str, ...] = ()
     # ccxt's methods that together tell every event of the account.
     streams: tuple[str, ...] = ()
     # "There is no such order" is certain at once, since no request can be under way.
@@ -182,7 +184,9 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
         fills=Fills(page=1000, numbered_by_symbol=True, window=_WEEK),
     ),
     ("bybit", "spot"): replace(_BYBIT, **_SPOT, stop_entry="trigger", cancel_filter="tpslOrder"),
-    ("bybit", "usdm"): replace(_BYBIT, stop_entry="directed"),
+    ("bybit", "usdm"): replace(
+        _BYBIT, stop_entry="directed", close_kinds=("BustTrade", "AdlTrade", "Settle", "Delivery")
+    ),
     ("okx", "spot"): replace(_OKX, **_SPOT),
     ("okx", "usdm"): replace(_OKX, contracts=True),
     ("kraken", "spot"): _KRAKEN,

@@ -42,6 +42,7 @@ from workers.trading.venues.stream import Stream
 from workers.trading.venues.wording import (
     UNREADABLE,
     is_conditional,
+    read_liquidation,
     read_order,
     read_successor,
     read_trade,
@@ -56,6 +57,8 @@ from workers.trading.venues.wording import (
 # Listings answer twenty orders or so when no number is asked for.
 _LISTED = 50
 _FUNDINGS = 100
+# What Bybit calls a fill that liquidated.
+_BUST = "BustTrade"
 _SERVER_ERROR = 500
 # Where a venue lists orders that have ended, by ccxt's name of the ability.
 _ENDED = (
@@ -276,10 +279,12 @@ class Venue:
         newest = max((int(trade["id"]) for trade in raw), default=cursor)
         return [await self._trade(trade) for trade in raw], newest
 
-    async def trades(self, symbol: str, since: datetime | None) -> list[VenueTrade]:
-        """Fills of a symbol since a time."""
+    async def trades(self, symbol: str, since: datetime | None, kind: str | None = None) -> list[VenueTrade]:
+        """Fills of a symbol since a time; with `kind`, those of the venue's making that it calls so."""
+        of_kind = {} if kind is None else {"execType": kind}
 
         async def ask(symbol: str, since: int | None, limit: int, params: dict[str, Any]) -> list[Any]:
+            params = {**params, **of_kind}
             page: list[Any] = await self._read("fetch_my_trades", symbol, since, limit, params)
             return page
 
@@ -288,6 +293,19 @@ class Venue:
         with readable("fetch_my_trades"):
             raw = await list_fills(ask, self.capabilities.fills, symbol, start, now)
         return [await self._trade(trade) for trade in raw]
+
+    async def is_liquidation(self, trade: VenueTrade) -> bool:
+        """Whether a fill that is not ours liquidated; no, where the venue does not say."""
+        if trade.kind is not None:
+            return trade.kind == _BUST
+        if (await self.rules(trade.symbol)).spot:
+            return False
+        try:
+            answer = await self._read("fetch_order", trade.venue_order_id, trade.symbol, {})
+        except OrderNotFound:
+            return False
+        with readable("fetch_order"):
+            return read_liquidation(answer)
 
     async def equity(self, currency: str) -> Decimal:
         """What the account owns in a currency, bound or not."""
@@ -303,16 +321,21 @@ class Venue:
         return (await self._positions([symbol])).get((symbol, side), ZERO)
 
     async def holdings(self, symbols: list[str]) -> Holdings:
-        """Balances of the account, and its positions in these symbols."""
-        balance = await self._read("fetch_balance")
-        with readable("fetch_balance"):
-            totals = balance.get("total") or {}
-            balances = {str(name): money(total) for name, total in totals.items() if total}
-        derivatives: list[str] = []
+        """What the account holds of these symbols: balances, when one is of spot, and positions."""
+        spot, derivatives = False, list[str]()
         for symbol in symbols:
             # One that is not traded any more keeps nobody from asking for the others.
             with suppress(OrderDenied):
-                derivatives += [] if (await self.rules(symbol)).spot else [symbol]
+                if (await self.rules(symbol)).spot:
+                    spot = True
+                else:
+                    derivatives.append(symbol)
+        balances: dict[str, Decimal] = {}
+        if spot:
+            balance = await self._read("fetch_balance")
+            with readable("fetch_balance"):
+                totals = balance.get("total") or {}
+                balances = {str(name): money(total) for name, total in totals.items() if total}
         return Holdings(balances, await self._positions(derivatives) if derivatives else {})
 
     async def standing(self, symbols: list[str]) -> tuple[list[VenuePosition], Decimal]:

@@ -31,6 +31,8 @@ _STATUS: Mapping[str, VenueStatus] = {
 }
 # Where an answer about a conditional order names the order that it became.
 _BECAME = ("actualOrderId", "ordId")
+# OKX's categories of such orders.
+_LIQUIDATING = frozenset({"full_liquidation", "partial_liquidation"})
 _CLIENT_IDS = ("clientOrderId", "orderLinkId", "clOrdId", "algoClOrdId", "clientAlgoId")
 # What reading an answer that is none raises, in ccxt's code and in ours.
 UNREADABLE = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError)
@@ -185,7 +187,16 @@ def read_trade(trade: Mapping[str, Any], row: Capabilities, rules: Rules) -> Ven
         executed_at=from_ms(int(trade["timestamp"])),
         is_maker=None if maker is None else maker == "maker",
         symbol=rules.symbol,
+        # Elsewhere a field of this name says something else.
+        kind=info.get("execType") if row.close_kinds else None,
     )
+
+
+def read_liquidation(answer: Mapping[str, Any]) -> bool:
+    """Whether an order that is not ours was the venue's, to liquidate: by its name, or by its category."""
+    info = answer.get("info") or {}
+    name = str(answer.get("clientOrderId") or _name_in(info) or "")
+    return name.startswith("autoclose-") or info.get("category") in _LIQUIDATING
 
 
 def _name_in(info: Mapping[str, Any]) -> str | None:
