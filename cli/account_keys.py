@@ -13,7 +13,7 @@ from uuid import uuid4
 import typer
 
 from cli.decisions import Yes, be_sure
-from cli.key_store import SealedAccount, open_key_store
+from cli.key_store import KeyStore, SealedAccount, open_key_store
 from cli.output import notes, print_json, print_rows
 from cli.project import run
 from cli.venue_keys import read_keys
@@ -54,28 +54,15 @@ def add(
     if market not in ("usdm", "spot"):
         raise InputError(f"{market!r} is no market: use usdm or spot")
     settings = load()
-    vault = _vault(settings)
+    vault = open_vault(settings)
 
     async def store() -> dict[str, Any]:
         async with open_key_store(settings) as keys_of:
             owner = await keys_of.owner(user)
             await keys_of.refuse_known(owner, name)
             keys = read_keys(venue, source)
-            info = await _ask_rights(settings, venue, market, sandbox, keys)
-            _refuse_withdrawal(venue, info)
-            account_id = uuid4()
-            row = {
-                "id": account_id,
-                "user_id": owner,
-                "name": name,
-                "venue": venue,
-                "market": market,
-                "sandbox": sandbox,
-                "permissions": "trade" if info["may_trade"] and not read_only else "read",
-                "settings": {},
-                "key_info": info,
-            }
-            return await keys_of.add(row, vault.seal(owner, account_id, keys))
+            row = {"user_id": owner, "name": name, "venue": venue, "market": market, "sandbox": sandbox}
+            return await store_keys(keys_of, settings, vault, row, keys, read_only=read_only)
 
     made = run(store())
     if json:
@@ -89,12 +76,12 @@ def add(
 def verify(account: Account, json: AsJson = False) -> None:
     """Open an account's keys and ask the venue what they may do. Exit status 1 when they may not be used."""
     settings = load()
-    vault = _vault(settings)
+    vault = open_vault(settings)
 
     async def check() -> dict[str, Any]:
         async with open_key_store(settings) as keys_of:
             found = await keys_of.find(account)
-            keys = _open(vault, found)
+            keys = open_keys(vault, found)
             info = await _ask_rights(settings, found.venue, found.market, found.sandbox, keys)
             await keys_of.note_verified(found.id, info, bool(info["may_trade"]))
             return {"id": found.id, "name": found.name, "permissions": found.permissions, "key": info}
@@ -117,7 +104,7 @@ def verify(account: Account, json: AsJson = False) -> None:
 def rotate(account: Account, source: Source = None, json: AsJson = False) -> None:
     """Replace an account's keys by others that the venue gave for the same account."""
     settings = load()
-    vault = _vault(settings)
+    vault = open_vault(settings)
 
     async def replace() -> dict[str, Any]:
         async with open_key_store(settings) as keys_of:
@@ -162,7 +149,7 @@ def rotate_master_key(
     May be stopped and started again at any time; what is sealed with the newest version stays as it is.
     """
     settings = load()
-    vault = _vault(settings)
+    vault = open_vault(settings)
     if drop == vault.key_version:
         raise InputError(f"version {drop} is the newest: new keys are sealed with it")
     report = run(reseal_all(settings, vault))
@@ -223,6 +210,32 @@ def history(account: Account, json: AsJson = False) -> None:
     print_rows(run(read()), columns, json=json, empty="nothing happened to this account")
 
 
+async def store_keys(
+    keys_of: KeyStore,
+    settings: Settings,
+    vault: Vault,
+    row: Mapping[str, Any],
+    keys: Mapping[str, str],
+    *,
+    read_only: bool = False,
+) -> dict[str, Any]:
+    """A new account with its keys, after the venue said what they may do. Refuses those that may withdraw.
+
+    `row` has its user_id, name, venue, market and sandbox, and may have settings.
+    """
+    info = await _ask_rights(settings, row["venue"], row["market"], row["sandbox"], keys)
+    _refuse_withdrawal(row["venue"], info)
+    account_id = uuid4()
+    made = {
+        "settings": {},
+        **row,
+        "id": account_id,
+        "permissions": "trade" if info["may_trade"] and not read_only else "read",
+        "key_info": info,
+    }
+    return await keys_of.add(made, vault.seal(row["user_id"], account_id, keys))
+
+
 async def reseal_all(settings: Settings, vault: Vault) -> dict[str, Any]:
     """Reseal what is not sealed with the newest version. Each account for itself; what failed is named."""
     async with open_key_store(settings) as keys_of:
@@ -266,14 +279,16 @@ async def _ask_rights(
     return rights.to_json(datetime.now(UTC))
 
 
-def _vault(settings: Settings) -> Vault:
+def open_vault(settings: Settings) -> Vault:
+    """The vault of this operator's master key. Raises ConfigurationError without one."""
     # Asked for before any key is: nobody types a secret that cannot be sealed.
     master_key = settings.need("sigtrail_master_key")
     conceal(part.rpartition(":")[2].strip() for part in master_key.split(","))
     return Vault.from_text(master_key)
 
 
-def _open(vault: Vault, account: SealedAccount) -> dict[str, str]:
+def open_keys(vault: Vault, account: SealedAccount) -> dict[str, str]:
+    """The plain keys of an account, concealed from every text that leaves this process from here on."""
     if account.sealed is None:
         raise InputError(f"account {account.name} has no keys: `sigtrail accounts rotate {account.id}`")
     keys = vault.open(account.user_id, account.id, account.sealed)

@@ -106,9 +106,19 @@ def close_account(
 
 
 async def create_paper_account(
-    client: AsyncClient, user_id: str, name: str, balance: str, market: str = "usdm"
+    client: AsyncClient,
+    user_id: str,
+    name: str,
+    balance: str,
+    market: str = "usdm",
+    *,
+    attached: bool = True,
 ) -> dict[str, Any]:
-    """The user's paper account of this name, made if it is not there. Raises InputError for a bad balance."""
+    """The user's paper account of this name, made if it is not there. Raises InputError for a bad balance.
+
+    `attached`: stop loss and take profit go along with an entry; otherwise they follow its fill, as they do
+    on most venues.
+    """
     try:
         amount = Decimal(balance)
     except InvalidOperation:
@@ -121,7 +131,7 @@ async def create_paper_account(
         "venue": "paper",
         "market": market,
         "permissions": "trade",
-        "settings": {"starting": {"USDT": balance}},
+        "settings": {"starting": {"USDT": balance}, **({} if attached else {"attached": False})},
     }
     table = client.table("exchange_accounts")
     columns = "id,user_id,name,venue,market,status,settings"

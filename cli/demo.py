@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -160,23 +161,44 @@ def interval_of(base: str, steps: int) -> str | None:
     return next((name for name in known if interval_ms(name) == length), None)
 
 
-async def ensure_demo(symbols: Iterable[str], base: str, market: str) -> list[str]:
+# Makes a user's account on a market, and answers its id.
+MakeAccount = Callable[[str, str], Awaitable[str]]
+
+
+async def ensure_demo(
+    symbols: Iterable[str], base: str, market: str, make_account: MakeAccount | None = None
+) -> list[str] | None:
     """Make the demo's user, account and traders for these symbols, unless the project has traders of its own.
 
-    Answers the names of the traders that were made now.
+    The account is a paper account, or what `make_account` makes; traders of an earlier run trade it from now
+    on. Answers the names of the traders that were made now, None in a project that has its own.
     """
     async with operator() as client:
-        others = await ask("traders", client.table("traders").select("id,user_id,users(email)").execute)
+        others = await ask(
+            "traders",
+            client.table("traders").select("id,user_id,default_exchange_account_id,users(email)").execute,
+        )
         if any((row.get("users") or {}).get("email") != EMAIL for row in others):
-            return []
+            return None
         user = await _demo_user(client)
-        account = await create_paper_account(client, user["id"], f"Paper {market}", "10000", market)
-        rows = list(_rows(user["id"], account["id"], sorted(symbols), base, market))
+        make = make_account or partial(_make_paper_account, client)
+        account = await make(user["id"], market)
+        rows = list(_rows(user["id"], account, sorted(symbols), base, market))
         known = {row["id"] for row in others}
+        moved = [row["id"] for row in others if row["default_exchange_account_id"] != account]
+        if moved:
+            update = {"default_exchange_account_id": account}
+            await ask("traders", client.table("traders").update(update).in_("id", moved).execute)
         fresh = [row for row in rows if row["id"] not in known]
         if fresh:
             await ask("traders", client.table("traders").insert(fresh).execute)
         return [row["name"] for row in fresh]
+
+
+async def _make_paper_account(client: AsyncClient, user: str, market: str) -> str:
+    # It protects positions as Binance's futures do, so that one venue comes to the same as the other.
+    account = await create_paper_account(client, user, f"Paper {market}", "10000", market, attached=False)
+    return str(account["id"])
 
 
 async def _demo_user(client: AsyncClient) -> dict[str, Any]:

@@ -55,8 +55,13 @@ class KeyStore:
 
     async def refuse_known(self, user_id: UUID, name: str) -> None:
         """Raise InputError when the user has an account of this name."""
-        if await self._ask("account_named", {"user_id": user_id, "name": name}):
+        if await self.named(user_id, name) is not None:
             raise InputError(f"there is an account {name} already: `accounts rotate` renews its keys")
+
+    async def named(self, user_id: UUID, name: str) -> UUID | None:
+        """The id of the user's account of this name, None without one."""
+        rows = await self._ask("account_named", {"user_id": user_id, "name": name})
+        return UUID(str(rows[0]["id"])) if rows else None
 
     async def find(self, account: str) -> SealedAccount:
         """The account with this id, or the only one with this name."""

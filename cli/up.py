@@ -7,6 +7,7 @@ import sys
 from contextlib import AsyncExitStack, suppress
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from cli.candles import Source, open_feed
+from cli.candles import Opened, Source, open_feed
 from cli.demo import ensure_demo
 from cli.output import notes, print_json
 from cli.overview import Rates, Record, list_faults, one_line, panel, read_record
@@ -23,6 +24,7 @@ from cli.partitions import open_days, runs
 from cli.project import Database, ask, database, operator, run
 from cli.queries import query
 from cli.running import machine_folder, run_machine
+from cli.venue import FAKES, PAPER, FakeVenue, check_venue, ensure_account, open_fake
 from shared.clock import WallClock
 from shared.errors import InputError, SigtrailError
 from shared.identity import from_ms
@@ -50,15 +52,23 @@ def up(
         typer.Option(min=0.001, help="Replay at this multiple of real time; as fast as possible without."),
     ] = None,
     symbols: Annotated[str | None, typer.Option(help="Only these, such as BTCUSDT,ETHUSDT.")] = None,
-    venue: Annotated[str, typer.Option(help="Where live candles come from, as ccxt names it.")] = "binance",
+    venue: Annotated[
+        str,
+        typer.Option(
+            help=f"Where the demo trades: {', '.join((PAPER, *FAKES))}. A fake venue is a process of its own"
+            " that speaks the real one's wire on TLS, with imagined money."
+        ),
+    ] = PAPER,
+    source: Annotated[
+        str, typer.Option("--feed", help="Where live candles come from, as ccxt names it.")
+    ] = "binance",
     simulate: Annotated[bool, typer.Option("--simulate", help="Use a simulated market, no venue.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON summary at the end.")] = False,
 ) -> None:
     """Run a machine with every role, and show what happens. Ctrl-C stops it; nothing is lost."""
-    source = Source(
-        candles=candles, until=until, speed=speed, symbols=symbols, venue=venue, simulate=simulate
-    )
-    summary = run(_main_job(source, seconds, quiet=json))
+    check_venue(venue)
+    feed = Source(candles=candles, until=until, speed=speed, symbols=symbols, venue=source, simulate=simulate)
+    summary = run(_main_job(feed, venue, seconds, quiet=json))
     if json:
         print_json(summary)
     else:
@@ -67,17 +77,19 @@ def up(
         raise typer.Exit(1)
 
 
-async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> dict[str, Any]:
+async def _main_job(source: Source, venue: str, seconds: float | None, *, quiet: bool) -> dict[str, Any]:
     settings = load()
     opened = await open_feed(source, notes)
     feed = opened.feed
-    async with AsyncExitStack() as closing:
+    async with AsyncExitStack() as running, AsyncExitStack() as closing:
         # From `build` on the feed is the machine's to close.
         closing.push_async_callback(feed.close)
-        made = await ensure_demo(feed.symbols, opened.interval, feed.market)
-        if made:
-            names = ", ".join(made)
-            notes.print(f"made {len(made)} demo traders with a paper account: {names}", soft_wrap=True)
+        fake = None
+        if venue != PAPER:
+            fake = await running.enter_async_context(open_fake(venue, feed.market, settings))
+            await fake.remote("list", market=feed.market, symbols=sorted(feed.symbols))
+            settings = fake.settings
+        await _make_demo(opened, venue, fake)
         await _open_past_days(feed)
         machine = await build(
             settings,
@@ -88,13 +100,27 @@ async def _main_job(source: Source, seconds: float | None, *, quiet: bool) -> di
             paper=machine_folder(settings, "paper"),
             watch=await _watched_users(),
             roles=_roles(settings),
+            venue=None if fake is None else fake.courier,
         )
         closing.pop_all()
-    notes.print(f"{feed.description}", soft_wrap=True)
-    await _watch_over(machine, feed, settings, seconds, quiet=quiet)
+        notes.print(f"{feed.description}", soft_wrap=True)
+        await _watch_over(machine, feed, settings, seconds, quiet=quiet)
     for fault in list_faults(feed.gate):
         notes.print(fault, soft_wrap=True, markup=False)
     return await _summary(machine, feed, settings)
+
+
+async def _make_demo(opened: Opened, venue: str, fake: FakeVenue | None) -> None:
+    market = opened.feed.market
+    make = None if fake is None else partial(ensure_account, fake)
+    made = await ensure_demo(opened.feed.symbols, opened.interval, market, make)
+    if made:
+        account = "a paper account" if fake is None else f"an account at {venue}"
+        notes.print(f"made {len(made)} demo traders with {account}: {', '.join(made)}", soft_wrap=True)
+    if fake is not None:
+        notes.print(f"{venue} plays {fake.played} at {fake.remote.resolver} (process {fake.remote.pid})")
+        if made is None:
+            notes.print("this project has traders of its own: they trade their own accounts, not this venue")
 
 
 def _roles(settings: Settings) -> tuple[str, ...]:

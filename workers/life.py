@@ -36,8 +36,8 @@ READY_SECONDS = 2.0
 class Machine:
     """Runs roles on one feed of candles until the feed ends or `stop` is called; `status` shows how it goes.
 
-    `call` is a connection of any machine role, for registering, heartbeats and flushing broadcasts. `closers`
-    are called last, in reverse order.
+    `call` is a connection of any machine role, for registering, heartbeats and flushing broadcasts. `aside`
+    take their steps before the roles and belong to no queue. `closers` are called last, in reverse order.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Machine:
         poll_seconds: float = POLL_SECONDS,
         realtime: Realtime | None = None,
         recorder: Recorder | None = None,
-        backlog: Role | None = None,
+        aside: Sequence[Role] = (),
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self.status = status
@@ -68,7 +68,7 @@ class Machine:
         self._poll_seconds = poll_seconds
         self._realtime = realtime
         self._recorder = recorder
-        self._backlog = backlog
+        self._aside = tuple(aside)
         self._closers = tuple(closers)
         self._stopping = asyncio.Event()
         self._stepping = Stepping(status, self._stopping)
@@ -88,7 +88,7 @@ class Machine:
                     self._feed.batches(),
                     self._clock,
                     self._market,
-                    self._roles if self._backlog is None else (self._backlog, *self._roles),
+                    (*self._aside, *self._roles),
                     self._stepping,
                     self._stopping,
                     on_batch=self._see,
@@ -96,7 +96,7 @@ class Machine:
             else:
                 self._spawn(self._pump(), "feed")
                 await live(
-                    self._roles,
+                    (*self._aside, *self._roles),
                     self._wakes,
                     self._stepping,
                     self._stopping,
@@ -117,7 +117,7 @@ class Machine:
         names = [role.name for role in self._roles]
         body = {"machine_id": self.status.machine_id, "region": self._region, "roles": names}
         await self._insist(lambda: self._call("register_machine", {**body, "version": VERSION}))
-        for role in self._roles:
+        for role in (*self._aside, *self._roles):
             self._started.append(role)
             await self._insist(role.start)
         self._spawn(self._beat(), "heartbeat")

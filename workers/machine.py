@@ -14,9 +14,10 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from shared.client import Connection, connect
 from shared.clock import Clock, MarketClock, WallClock
@@ -41,6 +42,7 @@ from workers.signals.feeds.simulated import SimulatedFeed
 from workers.signals.role import SignalsRole
 from workers.signals.traders import load_traders
 from workers.status import Status
+from workers.trading.policy import Policy
 from workers.trading.role import TradingRole
 
 __all__ = ["PIPELINE", "ROLES", "Machine", "build"]
@@ -51,6 +53,18 @@ ROLES = (*PIPELINE, "archive")
 # Those whose work waits in the queue.
 QUEUED = ("analysis", "monitoring", "trading")
 # Each role reaches what its database role was granted, and nothing else.
+# Market time passes over an hour faster than a socket tells of it.
+REPLAYED = Policy(settle=timedelta(hours=1))
+
+
+class Courier(Role, Protocol):
+    """Takes candles to a venue that lives on them; `activity` changes with everything that they changed."""
+
+    @property
+    def activity(self) -> int:
+        """A number; another one after each candle that changed an order."""
+
+
 DATABASE_ROLES = {
     "signals": "signal_worker",
     "analysis": "analyst",
@@ -73,13 +87,15 @@ async def build(
     region: str = "local",
     watch: Sequence[str] = (),
     poll_seconds: float = POLL_SECONDS,
+    venue: Callable[[Clock, Market, Wakes], Courier] | None = None,
 ) -> Machine:
     """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm`.
 
     `state` is a folder of this machine's own (its name, its spool); `paper` keeps the paper accounts, which
     outlive a machine: any machine here may take one over. `watch` are the ids of users whose subscriptions
-    are measured; `poll_seconds` is how long a lost message may cost. The machine closes the feed. Raises
-    ConfigurationError for an unknown role.
+    are measured; `poll_seconds` is how long a lost message may cost. `venue` makes what takes the market's
+    candles to a venue that lives on them. The machine closes the feed. Raises ConfigurationError for an
+    unknown role.
     """
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
@@ -100,6 +116,7 @@ async def build(
                 connections[database_role] = connection
         first = connections[DATABASE_ROLES[roles[0]]]
         wakes, status = Wakes(), Status(name, replaying)
+        courier = None if venue is None else venue(clock, market, wakes)
         makers: dict[str, Callable[[Connection], Role]] = {
             "signals": lambda connection: SignalsRole(
                 market,
@@ -122,7 +139,10 @@ async def build(
                 settings=settings,
                 state=paper or state / "paper",
                 journal=None if replaying else state / "journal",
-                limits=limits_folder(settings),
+                limits=None if replaying else limits_folder(settings),
+                policy=REPLAYED if replaying else None,
+                # Live, the venue's streams ring and polls find what they missed, as everywhere.
+                activity=(lambda: courier.activity) if replaying and courier is not None else None,
             ),
             "archive": lambda connection: ArchiveRole(settings),
         }
@@ -132,6 +152,9 @@ async def build(
             if isinstance(one, TradingRole):
                 status.venues = one.gates.visible
         stages = {one: connections[DATABASE_ROLES[one]].call for one in roles if one in QUEUED}
+        aside: list[Role] = [] if courier is None else [courier]
+        if replaying:
+            aside.append(Backlog(clock, wakes, stages))
         recorder = None
         for one in made:
             if watch and isinstance(one, SignalsRole):
@@ -152,7 +175,7 @@ async def build(
             poll_seconds=poll_seconds,
             realtime=realtime,
             recorder=recorder,
-            backlog=Backlog(clock, wakes, stages) if replaying else None,
+            aside=aside,
             closers=[connection.close for connection in connections.values()],
         )
 
@@ -172,8 +195,9 @@ def find_machine_id(state: Path) -> str:
 
 def limits_folder(settings: Settings) -> Path:
     """Where the processes of this machine count their requests together, whichever project they work for:
-    venues count by address."""
-    return (settings.sigtrail_state or CHECKOUT / ".local" / "machines") / "limits"
+    venues count by address. What a fake venue is asked counts at no other."""
+    folder = (settings.sigtrail_state or CHECKOUT / ".local" / "machines") / "limits"
+    return folder if settings.sigtrail_venue_resolver is None else folder / "fake"
 
 
 def _first_moment(feed: Feed) -> datetime:

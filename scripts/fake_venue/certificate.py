@@ -1,9 +1,11 @@
-"""A certificate authority that lives as long as one fake venue, and vouches for the hosts that it plays."""
+"""A certificate authority that vouches for the hosts that a fake venue plays, and for nothing else."""
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 import trustme
 
@@ -28,11 +30,22 @@ class Authority:
     client: ssl.SSLContext
 
 
-def issue() -> Authority:
-    """A new authority with a certificate for all hosts."""
-    authority = trustme.CA()
+def issue(kept: Path | None = None) -> Authority:
+    """A new authority with a certificate for all hosts; the same one again from the folder `kept`."""
+    authority = trustme.CA() if kept is None else _kept(kept)
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(*HOSTS).configure_cert(server)
     client = ssl.create_default_context()
     authority.configure_trust(client)
     return Authority(authority.cert_pem.bytes(), server, client)
+
+
+def _kept(folder: Path) -> trustme.CA:
+    path = folder / "authority.pem"
+    if path.exists():
+        text = path.read_bytes()
+        return trustme.CA.from_pem(cert_bytes=text, private_key_bytes=text)
+    authority = trustme.CA()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(authority.private_key_pem.bytes() + authority.cert_pem.bytes())
+    return authority

@@ -11,10 +11,12 @@ from typing import Any
 from aiohttp import web
 
 from scripts.fake_venue.faults import Fault
-from scripts.fake_venue.venue import FakeVenue
-from shared.clock import MarketClock
+from scripts.fake_venue.venue import VENUES, FakeVenue
+from shared.clock import MarketClock, WallClock
+from shared.identity import from_ms
 from workers.trading.paper.order import to_json
 from workers.trading.paper.path import Bar
+from workers.trading.paper.rules import Market, rule_for
 
 Command = Callable[..., Any]
 
@@ -33,6 +35,10 @@ class Control:
             "revoke": self._revoke,
             "move": venue.move,
             "candle": self._candle,
+            "candles": self._candles,
+            "list": self._list,
+            "run_on": self._run_on,
+            "ensure_account": self._ensure_account,
             "advance": self._advance,
             "offer": venue.offer,
             "delist": venue.delist,
@@ -84,6 +90,42 @@ class Control:
 
     def _open_account(self, venue_id: str, key: str, secret: str, **more: Any) -> int:
         return self._venue.open_account(venue_id, key, secret, more.pop("balances"), **more).number
+
+    def _ensure_account(self, venue_id: str, key: str, *, hedged: bool = False, **more: Any) -> bool:
+        """Open an account unless it is open; whether it was opened now."""
+        name, market = VENUES[venue_id]
+        known = self._venue.exchanges[name].accounts.get(key)
+        if known is not None and market in known.books:
+            return False
+        self._open_account(venue_id, key, **more)
+        self._venue.ledger(key, market).netting = not hedged
+        return True
+
+    def _list(self, market: Market, symbols: list[str]) -> None:
+        for name in symbols:
+            for one in self._venue.exchanges.values():
+                one.list_rule(rule_for(name, market))
+
+    def _run_on(self, ms: int | None = None) -> int:
+        """Market time from this moment on, moved by candles; the wall's clock without one."""
+        self._venue.clock = WallClock() if ms is None else MarketClock(from_ms(ms))
+        return self._venue.clock.millis()
+
+    async def _candles(self, market: Market, bars: list[list[Any]]) -> int:
+        """Candles that closed together, each as `[symbol, open_ms, close_ms, open, high, low, close, volume]`
+        by the venue's names. The answer, how many orders changed, comes when the streams have told of it."""
+        before = self._venue.changes
+        for name, open_ms, close_ms, *numbers in bars:
+            rule = rule_for(name, market)
+            for one in self._venue.exchanges.values():
+                one.list_rule(rule)
+            clock = self._venue.clock
+            if isinstance(clock, MarketClock) and close_ms > clock.millis():
+                clock.advance_ms(close_ms)
+            self._venue.candle(Bar(rule.symbol, open_ms, close_ms, *map(Decimal, numbers)))
+        for one in self._venue.exchanges.values():
+            await one.streams.told()
+        return self._venue.changes - before
 
     def _revoke(self, key: str) -> None:
         self._venue.account(key).revoked = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from copy import copy
 from decimal import Decimal
@@ -25,6 +26,9 @@ from workers.trading.paper.rules import Market, Rule
 if TYPE_CHECKING:
     from scripts.fake_venue.venue import FakeVenue
 
+# Candles of a symbol that can be asked for.
+KEPT_BARS = 1_500
+
 
 class Exchange(ABC):
     """One exchange: `answer` takes its HTTP requests, `converse` its web sockets."""
@@ -41,7 +45,7 @@ class Exchange(ABC):
         self.streams = Streams(venue.faults)
         self._by_id: dict[tuple[str, Market], Listing] = {}
         self._minute, self.taken = 0, 0
-        self.bars: dict[str, list[Bar]] = {}
+        self.bars: defaultdict[str, deque[Bar]] = defaultdict(lambda: deque(maxlen=KEPT_BARS))
         # Coins beside those of the listings, that the exchange lists: fees may be paid in them.
         self.coins: set[str] = {"BNB"}
 

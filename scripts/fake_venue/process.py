@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +31,28 @@ class Remote:
     ca: Path
     control: str
     pid: int
+    _session: aiohttp.ClientSession | None = None
 
     async def __call__(self, command: str, **arguments: Any) -> Any:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"http://{self.control}/{command}", json=arguments) as answer,
-        ):
+        if self._session is not None:
+            return await self._command(self._session, command, arguments)
+        async with aiohttp.ClientSession() as session:
+            return await self._command(session, command, arguments)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Remote]:
+        """One connection for all commands of the block."""
+        async with aiohttp.ClientSession() as session:
+            self._session = session
+            try:
+                yield self
+            finally:
+                self._session = None
+
+    async def _command(
+        self, session: aiohttp.ClientSession, command: str, arguments: Mapping[str, Any]
+    ) -> Any:
+        async with session.post(f"http://{self.control}/{command}", json=arguments) as answer:
             told = await answer.json()
         if not told["ok"]:
             raise ControlError(told["error"])
@@ -59,8 +75,9 @@ async def run_process(state: Path, *arguments: str) -> AsyncIterator[Remote]:
     It ends with its caller also if the caller is killed: it holds a pipe, and goes when the pipe closes.
     """
     command = [sys.executable, "-m", "scripts.fake_venue", "--state", str(state), *arguments]
+    # A session of its own: Ctrl-C in the terminal is for whoever trades here, and they end it.
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the venue was started without its pipes")

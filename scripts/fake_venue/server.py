@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -48,8 +49,8 @@ class Everywhere(AbstractResolver):
 class Server:
     """Takes requests and web sockets to the exchange whose host they name, and lets faults strike."""
 
-    def __init__(self, exchanges: list[Exchange], faults: Faults) -> None:
-        self.authority = issue()
+    def __init__(self, exchanges: list[Exchange], faults: Faults, kept: Path | None = None) -> None:
+        self.authority = issue(kept)
         self.port = 0
         self.routes: list[str] = []
         self._exchanges = exchanges

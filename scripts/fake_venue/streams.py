@@ -68,6 +68,11 @@ class Streams:
             held, self._held = self._held, None
             self._deliver(topic, held[2])
 
+    async def told(self) -> None:
+        """Wait until everybody was sent what happened so far."""
+        for listener in list(self._listeners):
+            await listener.frames.join()
+
     def has(self, topic: str) -> bool:
         """Whether anybody would hear of it."""
         return any(topic in listener.topics for listener in self._listeners)
@@ -102,11 +107,15 @@ class Streams:
 
     @staticmethod
     async def _send(listener: Listener) -> None:
-        while (payload := await listener.frames.get()) is not None:
-            if listener.socket.closed:
-                continue
+        while True:
+            payload = await listener.frames.get()
             try:
-                await listener.socket.send_str(json.dumps(payload, separators=(",", ":")))
+                if payload is None:
+                    return
+                if not listener.socket.closed:
+                    await listener.socket.send_str(json.dumps(payload, separators=(",", ":")))
             except ConnectionError:
                 # Gone between the look and the frame: as a real venue, nobody is told.
                 continue
+            finally:
+                listener.frames.task_done()

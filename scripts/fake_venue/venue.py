@@ -42,7 +42,8 @@ class FakeVenue:
     `clock` gives orders and fills their times (the wall's by default); the timestamps of signed requests are
     held against the wall's clock and `skew_ms`, since ccxt signs with it. `recorded` is a folder with a
     recorded exchangeInfo, without it a few symbols are listed; `symbols` narrows both, by the venue's names.
-    `immediate` and `terms`: see `Book`.
+    `immediate` and `terms`: see `Book`. `kept` is a folder for the certificate authority, which is the same
+    one again after a restart.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class FakeVenue:
         symbols: Iterable[str] | None = None,
         immediate: bool = True,
         terms: Terms | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.clock = clock or WallClock()
         self.seed = seed
@@ -68,8 +70,10 @@ class FakeVenue:
         self.binance = Binance(self, listings)
         self.bybit = Bybit(self, listings)
         self.exchanges: dict[str, Exchange] = {"binance": self.binance, "bybit": self.bybit}
-        self._server = Server(list(self.exchanges.values()), self.faults)
+        self._server = Server(list(self.exchanges.values()), self.faults, kept)
         self._numbers: Iterator[int] = itertools.count(1)
+        # How often an order changed by a candle.
+        self.changes = 0
 
     async def __aenter__(self) -> FakeVenue:
         await self.start()
@@ -130,12 +134,16 @@ class FakeVenue:
         ledger = Ledger(
             {coin: Decimal(str(amount)) for coin, amount in balances.items()}, Decimal(leverage), netting=True
         )
-        book = Book(
-            exchange.tape, ledger, self.terms, immediate=self.immediate, ids_forever=exchange.ids_forever
-        )
+        book = self.make_book(exchange, ledger)
         for one in exchange.markets_of(market):
             account.books[one] = book
         return account
+
+    def make_book(self, exchange: Exchange, ledger: Ledger) -> Book:
+        """Orders and fills of an account that owns this."""
+        return Book(
+            exchange.tape, ledger, self.terms, immediate=self.immediate, ids_forever=exchange.ids_forever
+        )
 
     def account(self, key: str) -> Account:
         """The account with this key. KeyError if there is none."""
@@ -171,7 +179,10 @@ class FakeVenue:
         for one in self._listing(bar.symbol, exchange):
             if not self.immediate:
                 for account, book in one.books(bar.symbol):
-                    one.publish(account, book.walk(bar))
+                    changes = book.walk(bar)
+                    if changes:
+                        self.changes += len(changes.orders)
+                        one.publish(account, changes)
                 one.tape.prices[bar.symbol] = bar.close
         if self.immediate:
             for leg in legs_of(bar):
@@ -248,6 +259,10 @@ class FakeVenue:
     def next_number(self) -> int:
         """A number that nothing else has."""
         return next(self._numbers)
+
+    def number_from(self, first: int) -> None:
+        """Numbers begin here: those below were given in an earlier run."""
+        self._numbers = itertools.count(first)
 
     def _listing(self, symbol: str, exchange: str | None) -> list[Exchange]:
         found = [

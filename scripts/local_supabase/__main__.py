@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from scripts.local_supabase import migrations, stack
@@ -21,7 +21,7 @@ from scripts.local_supabase.processes import Process
 from scripts.local_supabase.settings import Settings
 from scripts.local_supabase.supervisor import supervise
 
-HIGHEST_PORT = 65_532  # the last one that leaves room for the others
+HIGHEST_PORT = 65_531  # the last one that leaves room for the others
 
 
 def main(arguments: list[str]) -> int:
@@ -48,6 +48,8 @@ def _start(options: argparse.Namespace) -> int:
     print(f"  database  postgresql://postgres@127.0.0.1:{settings.db_port}/postgres", file=sys.stderr)
     print(f"  settings  {settings.root / 'env'}", file=sys.stderr)
     print(f"  logs      {settings.logs}", file=sys.stderr)
+    if settings.venue:
+        print(f"  venue     127.0.0.1:{settings.venue_port}, a fake one", file=sys.stderr)
     if Cluster(settings).is_outdated():
         print(
             "Its database was made by another version of Sigtrail. If something is missing, stop it, delete"
@@ -97,7 +99,9 @@ def _settings(options: argparse.Namespace) -> Settings:
     """As given, else as this stack was last started, else the defaults."""
     known = (options.root / "settings.json").exists()
     settings = Settings.load(options.root) if known else Settings(root=options.root)
-    return settings.at_port(options.port) if options.port else settings
+    settings = settings.at_port(options.port) if options.port else settings
+    # Once it is part of a stack it stays: accounts of the project trade there.
+    return replace(settings, venue=True) if getattr(options, "venue", False) else settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--root", type=_folder, default=Settings.root, help="its state folder")
         if name == "start":
             command.add_argument("--port", type=_port, help="of the API; the other parts take the next ones")
+            command.add_argument(
+                "--venue",
+                action="store_true",
+                help="with a fake venue, from now on",
+            )
         if name in ("start", "supervise"):
             command.add_argument(
                 "--no-push", dest="push", action="store_false", help="leave the migrations to somebody else"

@@ -7,12 +7,17 @@ import os
 import secrets
 from pathlib import Path
 
-from scripts.local_supabase.settings import Settings
+from scripts.local_supabase.settings import HOST, Settings
 
 
 def variables(settings: Settings) -> dict[str, str]:
     """What a program needs to use this stack as its Supabase project."""
+    venue = {
+        "SIGTRAIL_VENUE_RESOLVER": f"{HOST}:{settings.venue_port}",
+        "SIGTRAIL_VENUE_CA": str(settings.venue_folder / "ca.pem"),
+    }
     return {
+        **(venue if settings.venue else {}),
         "SUPABASE_URL": settings.url,
         "SUPABASE_DB_URL": settings.db_url,
         "SUPABASE_PUBLISHABLE_KEY": settings.keys.publishable,

@@ -39,7 +39,7 @@ def parts_of(settings: Settings) -> list[Part]:
     """The database comes first: the others need it to start."""
     cluster = Cluster(settings)
     python = {"cwd": CHECKOUT, "env": os.environ | {"PYTHONUNBUFFERED": "1"}}
-    return [
+    parts = [
         Part(
             "postgres",
             settings.db_port,
@@ -72,6 +72,17 @@ def parts_of(settings: Settings) -> list[Part]:
             {"cwd": settings.project, "env": functions.environment(settings)},
         ),
     ]
+    if settings.venue:
+        parts.append(
+            Part("venue", settings.venue_port, _venue(settings), _takes(settings.venue_port), python)
+        )
+    return parts
+
+
+def _venue(settings: Settings) -> list[str]:
+    folder, port = str(settings.venue_folder), str(settings.venue_port)
+    words = ["--state", folder, "--port", port, "--by-candle", "--keep", "--until-told"]
+    return [sys.executable, "-m", "scripts.fake_venue", *words]
 
 
 def _serve(name: str, settings: Settings) -> list[str]:

@@ -25,6 +25,7 @@ class Settings:
 
     root: its state folder (data, keys, logs, process ids); `.local` of the checkout unless given
     project: the folder that holds `supabase/`
+    venue: a fake venue to trade on belongs to the stack
     """
 
     root: Path = CHECKOUT / ".local"
@@ -33,6 +34,7 @@ class Settings:
     realtime_port: int = 54323
     functions_port: int = 54324
     project: Path = CHECKOUT
+    venue: bool = False
     db_password: str = "postgres"  # noqa: S105 - loopback only, as the CLI expects of a local stack
 
     @classmethod
@@ -113,6 +115,16 @@ class Settings:
     def storage_db_url(self) -> str:
         """As the storage server logs in."""
         return self.db_url_of("supabase_storage_admin")
+
+    @property
+    def venue_port(self) -> int:
+        """Where the fake venue is, if the stack has one."""
+        return self.functions_port + 1
+
+    @property
+    def venue_folder(self) -> Path:
+        """What the fake venue keeps: its accounts, its certificate, its address."""
+        return self.root / "venue"
 
     @property
     def storage(self) -> Path:

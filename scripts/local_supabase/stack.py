@@ -46,7 +46,10 @@ def start(settings: Settings, push: bool = True, owner: int | None = None) -> No
     with lock(settings.root / "start.lock", wait=True):
         if is_running(settings):
             _check_same_ports(settings)
-            if _becomes_healthy(settings):
+            if settings.venue and not Settings.load(settings.root).venue:
+                # A part more: the supervisor takes them as it starts. Data stays.
+                stop(settings)
+            elif _becomes_healthy(settings):
                 if push:
                     migrations.push(settings)
                 return

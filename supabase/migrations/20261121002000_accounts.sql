@@ -22,7 +22,7 @@ as $$
         'margin_warn_distance', 'margin_reduce_distance', 'margin_close_distance',
         'margin_warn_share', 'margin_reduce_share', 'margin_close_share')
         then coalesce(s.value #>> '{}' !~ '^[0-9]{1,9}(\.[0-9]{1,12})?$', true)
-      when s.key = 'attached' then jsonb_typeof(s.value) <> 'boolean'
+      when s.key in ('attached', 'fake') then jsonb_typeof(s.value) <> 'boolean'
       when s.key = 'starting' then jsonb_typeof(s.value) <> 'object'
       else true
     end);

@@ -31,7 +31,7 @@ RECORD = {
     "positions": """select id, symbol, side, status, amount, entry_average, exit_average, fees, realized_pnl,
         opened_at, closed_at, exit_reason from public.positions order by id""",
     "fills": """select venue_trade_id, symbol, side, price, amount, fee_cost, fee_currency, executed_at
-        from public.trade_executions order by venue_trade_id::int""",
+        from public.trade_executions order by executed_at, venue_trade_id""",
     "events": """select signal_id, number, event_type, from_status, to_status, event_data, occurred_at
         from public.signal_events order by signal_id, number""",
     "snapshots": """select signal_id, number, price, action, reasoning, confidence, indicators, occurred_at
@@ -104,12 +104,12 @@ def environment(stack: Stack, state: Path) -> dict[str, str]:
 
 
 def sigtrail(
-    stack: Stack, state: Path, *words: str, timeout: float = 240
+    stack: Stack, state: Path, *words: str, timeout: float = 240, more: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command to its end; `more` joins its environment."""
     return subprocess.run(
         [str(CHECKOUT / "scripts" / "sigtrail"), *words],
-        env=environment(stack, state),
+        env=environment(stack, state) | dict(more or {}),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -160,9 +160,9 @@ def running(stack: Stack, state: Path, *words: str) -> Iterator[Run]:
             run.kill()
 
 
-def up(stack: Stack, state: Path, *words: str) -> dict[str, Any]:
+def up(stack: Stack, state: Path, *words: str, more: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Run the main job; answers its JSON document, and fails with what it wrote to standard error."""
-    done = sigtrail(stack, state, "up", "--json", *words)
+    done = sigtrail(stack, state, "up", "--json", *words, more=more)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
@@ -180,29 +180,40 @@ def ask(stack: Stack, query: str, *values: object) -> list[Row]:
         return connection.execute(query.encode(), values).fetchall()
 
 
-def add_trader(stack: Stack, name: str, symbols: Sequence[str], **columns: Any) -> UUID:
-    """A busy trader (but for `columns`) of a user of its own with a paper account; the name gives its id."""
+def add_trader(
+    stack: Stack, name: str, symbols: Sequence[str], owner: str | None = None, **columns: Any
+) -> UUID:
+    """A busy trader (but for `columns`) with a paper account; the name gives its id.
+
+    The user is its own, or `owner` (an email), who is made if nobody is called so and has no account here.
+    """
     user, account, trader = (uuid5(NAMESPACE_URL, f"https://example.com/{kind}/{name}") for kind in "uat")
+    if owner is not None:
+        user = uuid5(NAMESPACE_URL, f"https://example.com/owner/{owner}")
     row = BUSY | {
         "id": trader,
         "user_id": user,
         "name": name,
         "symbols": list(symbols),
-        "default_exchange_account_id": account,
+        "default_exchange_account_id": account if owner is None else None,
     }
     row |= columns
     insert = sql.SQL("insert into public.traders ({}) values ({})").format(
         sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join(sql.Placeholder() * len(row))
     )
     with psycopg.connect(stack.db_url, autocommit=True) as connection:
-        email = f"{name.replace(' ', '-')}@example.com"
-        connection.execute("insert into auth.users (id, email) values (%s, %s)", (user, email))
-        connection.execute("update public.users set tier = 'elite' where id = %s", (user,))
+        email = owner or f"{name.replace(' ', '-')}@example.com"
         connection.execute(
-            "insert into public.exchange_accounts (id, user_id, name, venue, market, permissions, settings)"
-            " values (%s, %s, 'Paper', 'paper', 'usdm', 'trade', '{\"starting\": {\"USDT\": \"10000\"}}')",
-            (account, user),
+            "insert into auth.users (id, email) values (%s, %s) on conflict do nothing", (user, email)
         )
+        connection.execute("update public.users set tier = 'elite' where id = %s", (user,))
+        if owner is None:
+            connection.execute(
+                "insert into public.exchange_accounts"
+                " (id, user_id, name, venue, market, permissions, settings) values"
+                " (%s, %s, 'Paper', 'paper', 'usdm', 'trade', '{\"starting\": {\"USDT\": \"10000\"}}')",
+                (account, user),
+            )
         connection.execute(insert, list(row.values()))
     return trader
 

@@ -57,8 +57,9 @@ class TradingRole:
     `counts` holds what was done so far: claimed, orders, fills, flattened, refused, venue_errors, and how
     many signals were not traded, by outcome code. `only` are the accounts that this machine may trade;
     without it, all that nobody else holds. `journal` is the folder that keeps what is held while the
-    database is gone, `limits` that of the counts that all processes of the machine share; `monotonic` is
-    what leases run on.
+    database is gone, `limits` that of the counts that all processes of the machine share; `activity`
+    is a number that changes with every change at the venues, where somebody knows it; `monotonic` is what
+    leases run on.
     """
 
     name = "trading"
@@ -77,6 +78,7 @@ class TradingRole:
         only: Collection[UUID] | None = None,
         journal: Path | None = None,
         limits: Path | None = None,
+        activity: Callable[[], int] | None = None,
         monotonic: Callable[[], float] = awake_seconds,
     ) -> None:
         self._call = connection.call
@@ -87,6 +89,7 @@ class TradingRole:
         self._policy = policy or Policy()
         self._only = None if only is None else frozenset(only)
         self._journal = journal
+        self._activity = activity
         self._monotonic = monotonic
         master_key = settings.sigtrail_master_key if settings is not None else None
         sessions = session_factory_of(settings)
@@ -191,7 +194,15 @@ class TradingRole:
             exchange.enableRateLimit = False
         desk = Desk(
             account,
-            venue_of(exchange, account.market, self._catalogue, way, lambda: self._wakes.nudge(self.name)),
+            venue_of(
+                exchange,
+                account.market,
+                self._catalogue,
+                way,
+                lambda: self._wakes.nudge(self.name),
+                self._clock,
+                self._activity,
+            ),
             self._ledger,
             self._clock,
             self._market,

@@ -272,7 +272,7 @@ def tell_price(wire: Binance, symbol: str) -> None:
 
 def tell_candle(wire: Binance, bar: Bar) -> None:
     """A closed candle: its last frame says that it is closed."""
-    wire.bars.setdefault(bar.symbol, []).append(bar)
+    wire.bars[bar.symbol].append(bar)
     rule = wire.tape.listings[bar.symbol].rule
     span = bar.close_ms - bar.open_ms
     name = next((interval for interval, length in _INTERVALS.items() if length == span), "1m")

@@ -183,7 +183,7 @@ def tell_price(wire: Bybit, symbol: str) -> None:
 
 def tell_candle(wire: Bybit, bar: Bar) -> None:
     """A closed candle: its last frame is confirmed."""
-    wire.bars.setdefault(bar.symbol, []).append(bar)
+    wire.bars[bar.symbol].append(bar)
     rule = wire.tape.listings[bar.symbol].rule
     interval = _INTERVALS.get(bar.close_ms - bar.open_ms, "1")
     row = {

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared.clock import MarketClock
+from shared.clock import Clock, MarketClock, WallClock
 from shared.errors import ConfigurationError, OrderDenied
 from shared.market import Market
 from shared.vault import Vault, VaultError, new_master_key
@@ -52,8 +52,10 @@ def sealed(one: Account, master_key: str) -> Account:
 
 
 @asynccontextmanager
-async def made(one: Account, folder: Path | None = None, master_key: str | None = None) -> AsyncIterator[Any]:
-    exchange = await Exchanges(MarketClock(START), Market("usdm"), folder, master_key)(one)
+async def made(
+    one: Account, folder: Path | None = None, master_key: str | None = None, clock: Clock | None = None
+) -> AsyncIterator[Any]:
+    exchange = await Exchanges(clock or WallClock(), Market("usdm"), folder, master_key)(one)
     try:
         yield exchange
     finally:
@@ -91,29 +93,44 @@ async def test_a_real_venue_gets_the_keys_of_its_account_and_never_retries() -> 
 async def test_an_account_without_keys_or_without_a_master_key_says_what_to_do() -> None:
     one = account("binanceusdm")
     with pytest.raises(ConfigurationError, match="set SIGTRAIL_MASTER_KEY"):
-        await Exchanges(MarketClock(START), Market("usdm"))(one)
+        await Exchanges(WallClock(), Market("usdm"))(one)
     with pytest.raises(ConfigurationError, match="has no keys"):
-        await Exchanges(MarketClock(START), Market("usdm"), None, new_master_key())(one)
+        await Exchanges(WallClock(), Market("usdm"), None, new_master_key())(one)
 
 
 async def test_keys_of_another_account_or_master_key_do_not_open() -> None:
     master = new_master_key()
     one = sealed(account("binanceusdm"), master)
     with pytest.raises(VaultError, match="do not open"):
-        await Exchanges(MarketClock(START), Market("usdm"), None, new_master_key())(one)
+        await Exchanges(WallClock(), Market("usdm"), None, new_master_key())(one)
     moved = replace(account("binanceusdm"), sealed=one.sealed)
     with pytest.raises(VaultError, match="do not open"):
-        await Exchanges(MarketClock(START), Market("usdm"), None, master)(moved)
+        await Exchanges(WallClock(), Market("usdm"), None, master)(moved)
 
 
 async def test_a_venue_that_ccxt_does_not_know_is_refused_by_name() -> None:
     master = new_master_key()
     with pytest.raises(OrderDenied, match="ccxt knows no venue 'nowhere'"):
-        await Exchanges(MarketClock(START), Market("usdm"), None, master)(sealed(account("nowhere"), master))
+        await Exchanges(WallClock(), Market("usdm"), None, master)(sealed(account("nowhere"), master))
 
 
 async def test_a_sandbox_that_a_venue_does_not_have_is_refused() -> None:
     master = new_master_key()
     one = sealed(account("kraken", sandbox=True), master)
     with pytest.raises(ConfigurationError, match="kraken has none"):
-        await Exchanges(MarketClock(START), Market("usdm"), None, master)(one)
+        await Exchanges(WallClock(), Market("usdm"), None, master)(one)
+
+
+async def test_a_replay_orders_nothing_at_a_real_venue() -> None:
+    master = new_master_key()
+    with pytest.raises(ConfigurationError, match="paper and to fake venues only"):
+        async with made(sealed(account("bybit"), master), master_key=master, clock=MarketClock(START)):
+            pass
+
+
+async def test_the_keys_of_a_fake_venue_never_reach_a_real_one() -> None:
+    master = new_master_key()
+    one = sealed(account("binanceusdm", settings={"fake": True}), master)
+    with pytest.raises(ConfigurationError, match="up --venue` starts it"):
+        async with made(one, master_key=master):
+            pass

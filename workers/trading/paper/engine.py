@@ -93,6 +93,16 @@ class Engine:
         reserved = [(o, self.rules[o.request.symbol], self._reference(o.request)) for o in self.open_orders()]
         return self.ledger.balances.get(currency, ZERO) - self.ledger.used(currency, reserved)
 
+    def gains(self, currency: str) -> Decimal:
+        """What open positions in a currency would gain at the last prices, fees aside."""
+        total = ZERO
+        for position in self.ledger.positions.values():
+            price = self.last_price.get(position.symbol)
+            if position.amount and price is not None and self.rules[position.symbol].quote == currency:
+                value = position.amount * price
+                total += value - position.cost if position.side == "long" else position.cost - value
+        return total
+
     # ---------------------------------------------------------------- the market
 
     def walk(self, bar: Bar) -> Changes:

@@ -267,7 +267,9 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
         self._paper_strike("fetch_balance", "before", "")
         engine = self.paper_engine
         answer: dict[str, Any] = {"info": {}, "timestamp": self.milliseconds()}
-        for currency, total in engine.ledger.balances.items():
+        for currency, wallet in engine.ledger.balances.items():
+            # As futures venues tell it: what open positions have gained so far belongs to the balance.
+            total = wallet + engine.gains(currency)
             answer[currency] = {"total": str(total), "free": str(engine.free(currency))}
         return self.safe_balance(answer)
 

@@ -87,6 +87,8 @@ class Capabilities:
     lookup: Lookup = "order"
     # The kind of conditional order that a cancel has to name.
     cancel_filter: str | None = None
+    # Accounts may hold long and short of a symbol side by side: the venue is asked which way each one is in.
+    hedges: bool = False
     # Cancels every order by itself when the bridge is silent.
     dead_man: bool = False
     bulk_cancel: bool = False
@@ -181,6 +183,7 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
         _BINANCE,
         trigger_books=({"trigger": True},),
         triggers_anew=True,
+        hedges=True,
         fills=Fills(page=1000, numbered_by_symbol=True, window=_WEEK),
     ),
     ("bybit", "spot"): replace(_BYBIT, **_SPOT, stop_entry="trigger", cancel_filter="tpslOrder"),

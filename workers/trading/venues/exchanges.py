@@ -9,7 +9,7 @@ from typing import Any
 
 from ccxt.base.errors import NotSupported
 
-from shared.clock import Clock
+from shared.clock import Clock, MarketClock
 from shared.errors import ConfigurationError
 from shared.identity import floor_ms
 from shared.market import Market
@@ -78,11 +78,22 @@ class Exchanges:
         keys = Vault.from_text(self._master_key).open(account.user_id, account.id, sealed)
         # A venue's error may echo a request: from here on no text that leaves this process shows these.
         conceal(keys.values())
+        if isinstance(self._clock, MarketClock) and self._session_factory is None:
+            raise ConfigurationError(
+                f"account {account.id} trades on {account.venue}, and a replay's orders go to paper and to"
+                " fake venues only"
+            )
+        if account.settings.get("fake") and self._session_factory is None:
+            raise ConfigurationError(
+                f"account {account.id} trades on a fake {account.venue} that does not run:"
+                " `./scripts/up --venue` starts it"
+            )
         kind = "swap" if account.market == "usdm" else "spot"
         row = TABLE.get((account.venue, account.market), UNVERIFIED)
         config: dict[str, Any] = {
             **keys,
-            "enableRateLimit": True,
+            # A replay waits for no minute to pass; who is asked counts by the market's time, if at all.
+            "enableRateLimit": not isinstance(self._clock, MarketClock),
             "options": {
                 **row.options,
                 "defaultType": kind,
@@ -121,10 +132,13 @@ def venue_of(
     catalogue: Catalogue | None = None,
     traffic: Traffic | None = None,
     wake: Callable[[], None] | None = None,
+    clock: Clock | None = None,
+    activity: Callable[[], int] | None = None,
 ) -> Venue:
     """The bridge's edge to this exchange. `wake` is called when the venue tells of something."""
     data = None if catalogue is None else catalogue.source_of(exchange)
-    venue = Venue(exchange, capabilities_of(exchange, market), traffic, data)
+    now_ms = None if clock is None else clock.millis
+    venue = Venue(exchange, capabilities_of(exchange, market), traffic, data, now_ms, activity)
     if wake is not None:
         venue.listen(wake)
     return venue

@@ -92,12 +92,24 @@ class Venue:
     """One account at one venue. Amounts are in base currency, also where the venue counts contracts.
 
     `data` answers what is public, so that a cancel never waits behind it; without one, `exchange` does.
+    `now_ms` is the time of fills; without it, ccxt's. `activity` is a number that changes with every change
+    at a venue that is not a part of this process, where somebody knows it.
     """
 
     def __init__(
-        self, exchange: Any, capabilities: Capabilities, traffic: Traffic | None = None, data: Any = None
+        self,
+        exchange: Any,
+        capabilities: Capabilities,
+        traffic: Traffic | None = None,
+        data: Any = None,
+        now_ms: Callable[[], int] | None = None,
+        activity: Callable[[], int] | None = None,
     ) -> None:
         self.exchange = exchange
+        self._now_ms = now_ms
+        self._activity = activity
+        # Whether the account is in hedge mode, as the venue says: then an order names the side it is for.
+        self._is_hedged = False
         self.capabilities = capabilities
         self.traffic = traffic or FreeTraffic()
         self._data = exchange if data is None else data
@@ -111,7 +123,7 @@ class Venue:
     def activity(self) -> int | None:
         """A number that changes with every change at the venue, where there is one to look at for free."""
         value: int | None = getattr(self.exchange, "paper_activity", None)
-        return value
+        return self._activity() if value is None and self._activity is not None else value
 
     @property
     def is_authoritative(self) -> bool:
@@ -133,6 +145,10 @@ class Venue:
                 with readable("load_markets"):
                     await self._data.load_markets()
             self.exchange.set_markets_from_exchange(self._data)
+        if self.capabilities.hedges:
+            mode = await self._read("fetch_position_mode")
+            with readable("fetch_position_mode"):
+                self._is_hedged = mode["hedged"] is True
         if self.stream is not None:
             self.stream.start()
 
@@ -197,7 +213,10 @@ class Venue:
             order.side,
             word_amount(self.exchange, order, rules),
             self._price(order.symbol, order.price) if order.kind == "limit" else None,
-            word_order(order, attached, self.capabilities, rules, self._price),
+            {
+                **word_order(order, attached, self.capabilities, rules, self._price),
+                **({"hedged": True} if self._is_hedged else {}),
+            },
         )
         with readable("create_order"):
             return read_order(answer, self.capabilities, rules, order)
@@ -289,7 +308,7 @@ class Venue:
             return page
 
         start = None if since is None else floor_ms(since)
-        now = self.exchange.milliseconds()
+        now = self.exchange.milliseconds() if self._now_ms is None else self._now_ms()
         with readable("fetch_my_trades"):
             raw = await list_fills(ask, self.capabilities.fills, symbol, start, now)
         return [await self._trade(trade) for trade in raw]
