@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from cli.bench import BENCHMARKS
 from cli.main import COMMANDS, NOUNS, build
 
 CHECKOUT = Path(__file__).parents[2]
@@ -48,6 +49,11 @@ def test_a_command_that_a_page_shows_exists(sigtrail: Any, page: str, words: str
         command = command.commands[rest.pop(0)]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in rest if re.fullmatch(r"--[a-z-]+|-[a-z]", word)} <= known
+
+
+def test_each_benchmark_is_explained() -> None:
+    page = (CHECKOUT / "docs" / "benchmarks.md").read_text()
+    assert [name for name in BENCHMARKS if f"bench {name}" not in page] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
