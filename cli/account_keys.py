@@ -74,7 +74,10 @@ def add(
 
 @app.command("verify")
 def verify(account: Account, json: AsJson = False) -> None:
-    """Open an account's keys and ask the venue what they may do. Exit status 1 when they may not be used."""
+    """Open an account's keys and ask the venue what they may do.
+
+    Exit status 1 when they may not be used. An account whose key may withdraw opens nothing new any more.
+    """
     settings = load()
     vault = open_vault(settings)
 
@@ -83,8 +86,15 @@ def verify(account: Account, json: AsJson = False) -> None:
             found = await keys_of.find(account)
             keys = open_keys(vault, found)
             info = await _ask_rights(settings, found.venue, found.market, found.sandbox, keys)
-            await keys_of.note_verified(found.id, info, bool(info["may_trade"]))
-            return {"id": found.id, "name": found.name, "permissions": found.permissions, "key": info}
+            status = await keys_of.note_verified(found.id, info, bool(info["may_trade"]))
+            permissions = found.permissions if info["may_trade"] else "read"
+            return {
+                "id": found.id,
+                "name": found.name,
+                "permissions": permissions,
+                "status": status,
+                "key": info,
+            }
 
     report = run(check())
     if json:
@@ -95,8 +105,9 @@ def verify(account: Account, json: AsJson = False) -> None:
         _tell(report["key"])
     if report["key"]["may_withdraw"]:
         raise KeyRefused(
-            f"the key of {report['name']} may withdraw: take that right away, or give another key"
-            " with `sigtrail accounts rotate`"
+            f"the key of {report['name']} may withdraw, so the account is {report['status']} and opens"
+            " nothing new: take that right away and verify it again, or give another key with"
+            " `sigtrail accounts rotate`; then `sigtrail accounts status ID active --why …`"
         )
 
 

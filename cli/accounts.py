@@ -9,26 +9,20 @@ import typer
 from supabase import AsyncClient
 
 from cli import account_keys
-from cli.decisions import Why, Yes, be_sure, call
-from cli.output import notes, print_json, print_rows
-from cli.project import ask, database, find_user, operator, run
-from cli.queries import query
+from cli.decisions import AsJson, Why, Yes, be_sure, call, carry_out
+from cli.listing import list_rows
+from cli.output import notes, print_json
+from cli.project import ask, find_user, operator, run
 from shared.errors import InputError
 
 app = typer.Typer(name="accounts", help="Where signals are traded.", no_args_is_help=True)
 app.add_typer(account_keys.app)
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 STATUSES = ("active", "reducing", "halted")
 
 
 @app.command("list")
 def list_accounts(json: AsJson = False) -> None:
     """Show accounts, who trades them now, and what they earned. Keys are never shown."""
-
-    async def read() -> list[dict[str, Any]]:
-        async with database() as connection:
-            return await (await connection.execute(query("accounts_list"))).fetchall()
-
     columns = {
         "name": "NAME",
         "email": "USER",
@@ -42,7 +36,7 @@ def list_accounts(json: AsJson = False) -> None:
         "fees": "FEES",
         "id": "ID",
     }
-    print_rows(run(read()), columns, json=json, empty="no accounts yet: see `sigtrail accounts add`")
+    list_rows("accounts_list", columns, json=json, empty="no accounts yet: see `sigtrail accounts add`")
 
 
 @app.command("add-paper")
@@ -75,17 +69,25 @@ def set_status(
     status: Annotated[
         str, typer.Argument(help="active, reducing (opens nothing new) or halted (closes all).")
     ],
-    why: Why = "set by an operator",
+    why: Annotated[
+        str | None, typer.Option(help="The reason, which the account's trail keeps; to let it trade, a must.")
+    ] = None,
     yes: Yes = False,
+    json: AsJson = False,
 ) -> None:
-    """Let an account trade, only reduce, or halt it."""
+    """Let an account trade, only reduce, or halt it: the only way out of a halt."""
     if status not in STATUSES:
         raise InputError(f"{status!r} is no status: use one of {', '.join(STATUSES)}")
-
+    if status == "active" and why is None:
+        raise InputError("say with --why what makes it trade again: it stays in the account's trail")
     if status == "halted":
         be_sure(yes, f"close everything of account {account}")
-    now = run(call("set_account_status", account_id=account, status=status, why=why))
-    notes.print(f"account {account} is {now} now", soft_wrap=True)
+    reason = why or "set by an operator"
+    now = run(call("set_account_status", account_id=account, status=status, why=reason))
+    if json:
+        print_json({"account_id": account, "status": now})
+    else:
+        notes.print(f"account {account} is {now} now", soft_wrap=True)
 
 
 @app.command("close")
@@ -97,12 +99,12 @@ def close_account(
 ) -> None:
     """Halt an account: flatten what is open, cancel what rests, open nothing until a person lifts it."""
     be_sure(yes, f"close everything of account {account}")
-    answer = run(call("close_account", account_id=account, why=why))
-    if json:
-        print_json(answer)
-    else:
+
+    def told(answer: Any) -> str:
         held = f"{answer['positions']} positions and {answer['orders']} orders"
-        notes.print(f"account {answer['name']} is halted, its bridge closes {held}", soft_wrap=True)
+        return f"account {answer['name']} is halted, its bridge closes {held}"
+
+    carry_out("close_account", told, json=json, account_id=account, why=why)
 
 
 async def create_paper_account(

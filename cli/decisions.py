@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from cli.key_store import operator_name
-from cli.project import ask, operator
+from cli.output import notes, print_json
+from cli.project import ask, operator, run
 from shared.errors import InputError
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -24,6 +26,15 @@ def be_sure(yes: bool, what: str) -> None:
         raise InputError(f"this would {what}: say --yes")
     if not typer.confirm(f"{what[0].upper()}{what[1:]}?", err=True):
         raise typer.Exit(1)
+
+
+def carry_out(name: str, told: Callable[[Any], str], *, json: bool, **parameters: Any) -> None:
+    """Call such a function and print its answer: as JSON, or as `told` says it."""
+    answer = run(call(name, **parameters))
+    if json:
+        print_json(answer)
+    else:
+        notes.print(told(answer), soft_wrap=True)
 
 
 async def call(name: str, **parameters: Any) -> Any:

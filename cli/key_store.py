@@ -96,11 +96,10 @@ class KeyStore:
         values = {"id": account, "sealed": before.ciphertext, **_columns(after)}
         return bool((await self._ask("account_reseal", values))[0]["resealed"])
 
-    async def note_verified(self, account: UUID, info: Mapping[str, Any], may_trade: bool) -> None:
-        """What the venue said of the key now."""
-        await self._ask(
-            "account_verified", {"id": account, "key_info": Jsonb(dict(info)), "may_trade": may_trade}
-        )
+    async def note_verified(self, account: UUID, info: Mapping[str, Any], may_trade: bool) -> str:
+        """What the venue said of the key now; answers the account's status after it."""
+        values = {"id": account, "key_info": Jsonb(dict(info)), "may_trade": may_trade}
+        return str((await self._ask("account_verified", values))[0]["status"])
 
     async def revoke(self, account: UUID, leave: bool) -> None:
         """Throw the ciphertext away; `leave` open positions to the venue."""

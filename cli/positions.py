@@ -6,10 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.decisions import AsJson, Why, Yes, be_sure, call
-from cli.output import notes, print_json, print_rows
-from cli.project import database, run
-from cli.queries import query
+from cli.decisions import AsJson, Why, Yes, be_sure, carry_out
+from cli.listing import list_rows
 from shared.errors import InputError
 
 app = typer.Typer(name="positions", help="What is held, and what it earned.", no_args_is_help=True)
@@ -28,11 +26,6 @@ def list_positions(
     if status is not None and status not in STATUSES:
         raise InputError(f"{status!r} is no status of a position: use one of {', '.join(STATUSES)}")
     bounds = {"status": status, "trader": trader, "symbol": symbol, "limit": limit}
-
-    async def read() -> list[dict[str, Any]]:
-        async with database() as connection:
-            return await (await connection.execute(query("positions_list"), bounds)).fetchall()
-
     columns = {
         "id": "POSITION",
         "opened_at": "OPENED",
@@ -51,7 +44,7 @@ def list_positions(
         "fees": "FEES",
         "realized_pnl": "P&L",
     }
-    print_rows(run(read()), columns, json=json, empty="no positions match")
+    list_rows("positions_list", columns, json=json, empty="no positions match", **bounds)
 
 
 @app.command("close")
@@ -63,8 +56,8 @@ def close_position(
 ) -> None:
     """Close one position at the market. The bridge that holds its account carries it out."""
     be_sure(yes, f"close position {position} at the market")
-    answer = run(call("close_position", position_id=position, why=why))
-    if json:
-        print_json(answer)
-    else:
-        notes.print(f"position {position} is {answer['state']} for {answer['exit_reason']}", soft_wrap=True)
+
+    def told(answer: Any) -> str:
+        return f"position {position} is {answer['state']} for {answer['exit_reason']}"
+
+    carry_out("close_position", told, json=json, position_id=position, why=why)

@@ -1,29 +1,24 @@
-"""`sigtrail risk`: limits, what was lost against them, and the state of accounts."""
+"""`sigtrail risk`: limits of accounts and traders, and what was lost against them."""
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
 
-from cli.decisions import AsJson, Why, Yes, be_sure, call
-from cli.output import notes, print_json, print_rows
-from cli.project import ask, database, find_trader, operator, run
-from cli.queries import query
+from cli.decisions import AsJson
+from cli.listing import list_rows
+from cli.output import print_json, print_rows
+from cli.project import ask, find_trader, operator, run
 from shared.errors import InputError
 
-app = typer.Typer(name="risk", help="Limits, losses and states of accounts.", no_args_is_help=True)
-STATUSES = ("active", "reducing", "halted")
-Account = Annotated[str, typer.Argument(help="The account's id, from `sigtrail accounts list`.")]
+app = typer.Typer(name="risk", help="Limits of accounts and traders, and losses.", no_args_is_help=True)
 
 
 @app.command("show")
 def show(json: AsJson = False) -> None:
     """Show what every account and trader may hold and lose, and what it lost."""
-
-    async def read() -> list[dict[str, Any]]:
-        async with database() as connection:
-            return await (await connection.execute(query("risk_list"))).fetchall()
 
     columns = {
         "subject": "OF",
@@ -39,23 +34,25 @@ def show(json: AsJson = False) -> None:
         "max_orders_per_minute": "ORDERS/MIN",
         "id": "ID",
     }
-    print_rows(run(read()), columns, json=json, empty="there is no account")
+    list_rows("risk_list", columns, json=json, empty="there is no account")
 
 
 @app.command("limit")
 def limit(
     account: Annotated[str | None, typer.Option(help="The account's id.")] = None,
     trader: Annotated[str | None, typer.Option(help="Or the trader's name or id.")] = None,
-    positions: Annotated[int | None, typer.Option(help="At most so many at once.")] = None,
+    positions: Annotated[str | None, typer.Option(help="At most so many at once.")] = None,
     notional: Annotated[str | None, typer.Option(help="At most so much held, in quote currency.")] = None,
     symbol_notional: Annotated[str | None, typer.Option(help="At most so much of one symbol.")] = None,
     daily_loss: Annotated[str | None, typer.Option(help="At most so much lost on a UTC day.")] = None,
     drawdown: Annotated[str | None, typer.Option(help="At most so much below its best.")] = None,
-    orders: Annotated[int | None, typer.Option(help="At most so many orders a minute.")] = None,
-    reduce_at: Annotated[int, typer.Option(help="Only reduce from this percent of a loss limit on.")] = 80,
+    orders: Annotated[str | None, typer.Option(help="At most so many orders a minute.")] = None,
+    reduce_at: Annotated[
+        str | None, typer.Option(help="Only reduce from this percent of a loss limit on (80 by itself).")
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Set the limits of an account or a trader. What is not given is no limit any more."""
+    """Set limits of an account or a trader. Those that are not given stay; `none` lifts one."""
     if (account is None) == (trader is None):
         raise InputError("give --account or --trader")
     limits = {
@@ -67,7 +64,9 @@ def limit(
         "max_orders_per_minute": orders,
         "reduce_at_percent": reduce_at,
     }
-    given = {name: value for name, value in limits.items() if value is not None}
+    given = {name: _number(name, value) for name, value in limits.items() if value is not None}
+    if not given:
+        raise InputError("give at least one limit: see `sigtrail risk limit --help`")
 
     async def change() -> Any:
         async with operator() as client:
@@ -78,25 +77,23 @@ def limit(
     made = run(change())
     if json:
         print_json(made)
-    else:
-        notes.print(f"the limits of {account or trader} are set", soft_wrap=True)
+        return
+    before = made["before"] or {}
+    rows = [{"limit": name, "before": before.get(name), "after": made["after"][name]} for name in limits]
+    columns = {"limit": f"LIMIT OF {account or trader}", "before": "BEFORE", "after": "NOW"}
+    print_rows(rows, columns, json=False, empty="")
 
 
-@app.command("status")
-def set_status(
-    account: Account,
-    status: Annotated[str, typer.Argument(help="active, reducing or halted.")],
-    why: Why,
-    yes: Yes = False,
-    json: AsJson = False,
-) -> None:
-    """Let an account trade, only reduce, or halt it: the only way out of a halt."""
-    if status not in STATUSES:
-        raise InputError(f"{status!r} is no status: use one of {', '.join(STATUSES)}")
-    if status == "halted":
-        be_sure(yes, f"close everything of account {account}")
-    now = run(call("set_account_status", account_id=account, status=status, why=why))
-    if json:
-        print_json({"account_id": account, "status": now})
-    else:
-        notes.print(f"account {account} is {now} now", soft_wrap=True)
+def _number(name: str, value: str) -> str | None:
+    """A limit as the database takes it; None lifts it."""
+    if value.lower() == "none":
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("nan")
+    whole = name in ("max_positions", "max_orders_per_minute", "reduce_at_percent")
+    if not amount.is_finite() or (whole and amount != amount.to_integral_value()):
+        kind = "a whole number" if whole else "a number"
+        raise InputError(f"{value!r} is no limit: give {kind}, or none to lift it")
+    return value

@@ -219,9 +219,9 @@ begin
 end;
 $$;
 
--- Store keys that a bridge has sealed (base64). Only the ciphertext crosses: the database never sees a key.
-create function private.seal_account(account_id uuid, ciphertext text, salt text, key_version integer) returns void
-language plpgsql security definer
+-- An account, locked for the rest of the transaction.
+create function private.lock_account(account_id uuid) returns public.exchange_accounts
+language plpgsql
 set search_path = ''
 as $$
 declare
@@ -231,6 +231,18 @@ begin
   if not found then
     raise exception 'there is no exchange account %', account_id using errcode = 'no_data_found';
   end if;
+  return account;
+end;
+$$;
+
+-- Store keys that a bridge has sealed (base64). Only the ciphertext crosses: the database never sees a key.
+create function private.seal_account(account_id uuid, ciphertext text, salt text, key_version integer) returns void
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  account public.exchange_accounts := private.lock_account(account_id);
+begin
   -- Keys that are there are replaced by the bridge that trades with them, and by no other machine.
   if account.ciphertext is not null and (account.lease_machine is distinct from private.caller_machine()
     or account.leased_until < clock_timestamp()) then
@@ -251,12 +263,8 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  account public.exchange_accounts;
+  account public.exchange_accounts := private.lock_account(account_id);
 begin
-  select * into account from public.exchange_accounts a where a.id = account_id for no key update;
-  if not found then
-    raise exception 'there is no exchange account %', account_id using errcode = 'no_data_found';
-  end if;
   if account.lease_fence is distinct from fence
     or account.lease_machine is distinct from private.caller_machine() then
     raise exception 'machine % does not hold account % with fence %', private.caller_machine(), account_id, fence

@@ -34,7 +34,10 @@ alter table public.exchange_accounts
   -- What the venue said of the key when it was asked last: its rights, its IP restriction, its end.
   add column key_info jsonb not null default '{}',
   add constraint "what a venue says of a key is an object of a few kilobytes"
-    check (jsonb_typeof(key_info) = 'object' and length(key_info::text) <= 4000);
+    check (jsonb_typeof(key_info) = 'object' and length(key_info::text) <= 4000),
+  -- Positions are still looked after: they need the key more than anybody else does.
+  add constraint "an account opens nothing new while its key may withdraw"
+    check (status <> 'active' or key_info -> 'may_withdraw' is distinct from 'true');
 
 -- Functions: the trail ------------------------------------------------------------------------------------
 
@@ -130,12 +133,8 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  account public.exchange_accounts;
+  account public.exchange_accounts := private.lock_account(account_id);
 begin
-  select * into account from public.exchange_accounts a where a.id = account_id for no key update;
-  if not found then
-    raise exception 'there is no exchange account %', account_id using errcode = 'no_data_found';
-  end if;
   if account.venue = 'paper' then
     raise exception 'account % is a paper account, which has no keys', account_id
       using errcode = 'object_not_in_prerequisite_state';
@@ -213,17 +212,28 @@ end;
 $$;
 
 -- What the venue said of the key now. A right that it took away is taken away here too; one that it gave is only told,
--- since somebody may have marked the account read-only.
-create function private.note_verified_keys(account_id uuid, key_info jsonb, may_trade boolean) returns void
+-- since somebody may have marked the account read-only. While the key may withdraw, the account only reduces: it opens
+-- nothing new until the key was verified without that right and a person lets it trade again. Answers its status.
+create function private.note_verified_keys(account_id uuid, key_info jsonb, may_trade boolean)
+returns public.account_status
 language plpgsql
 set search_path = ''
 as $$
+declare
+  account public.exchange_accounts := private.lock_account_for_keys(account_id);
+  known_reason text := coalesce(current_setting('sigtrail.reason', true), '');
 begin
-  perform private.lock_account_for_keys(account_id);
+  if account.status = 'active' and key_info -> 'may_withdraw' = 'true' then
+    account.status := 'reducing';
+    perform set_config('sigtrail.reason', 'the venue says that its key may withdraw', true);
+  end if;
   update public.exchange_accounts a
-  set key_info = note_verified_keys.key_info, permissions = case when may_trade then a.permissions else 'read' end
+  set key_info = note_verified_keys.key_info, permissions = case when may_trade then a.permissions else 'read' end,
+    status = account.status
   where a.id = account_id;
+  perform set_config('sigtrail.reason', known_reason, true);
   perform private.note_account(account_id, 'keys_verified', jsonb_build_object('key', key_info));
+  return account.status;
 end;
 $$;
 

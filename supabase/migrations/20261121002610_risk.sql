@@ -303,7 +303,8 @@ begin
   -- An account that goes takes its limits along.
   if exists (select from public.exchange_accounts a where a.id = account_id) then
     perform private.note_account(account_id, case tg_op when 'DELETE' then 'limits_removed' else 'limits_set' end,
-      jsonb_strip_nulls(to_jsonb(limits) - array['id', 'user_id', 'account_id', 'created_at', 'updated_at']));
+      jsonb_strip_nulls(private.limits_of(limits) || jsonb_build_object('trader_id', limits.trader_id,
+        'before', case tg_op when 'UPDATE' then private.limits_of(old) end)));
   end if;
   if tg_op <> 'DELETE' and limits.account_id is not null then
     perform 1 from public.exchange_accounts a where a.id = limits.account_id for no key update;
@@ -348,15 +349,27 @@ begin
 end;
 $$;
 
--- Set the limits of an account or a trader of one's own; what is not named is no limit any more.
-create function private.set_risk_limits(account_id uuid, trader_id uuid, limits jsonb) returns public.risk_limits
+-- Limits without whose they are, as people set them.
+create function private.limits_of(limits public.risk_limits) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return to_jsonb(limits) - array['id', 'user_id', 'account_id', 'trader_id', 'created_at', 'updated_at'];
+end;
+$$;
+
+-- Set limits of an account or a trader of one's own: those that are named, null lifts one, and all others stay. Answers
+-- all of them as they were `before`, null without any, and as they are `after`.
+create function private.set_risk_limits(account_id uuid, trader_id uuid, limits jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
   owner uuid;
   wrong text;
-  wanted public.risk_limits := jsonb_populate_record(null::public.risk_limits, limits);
+  known public.risk_limits;
+  wanted public.risk_limits;
   result public.risk_limits;
 begin
   if private.caller_machine() is not null then
@@ -369,16 +382,22 @@ begin
   if wrong is not null then
     raise exception 'there is no limit %', wrong using errcode = 'invalid_parameter_value';
   end if;
+  -- The account first, as everywhere: two who set limits of it at once do so one after the other.
   select a.user_id into owner from public.exchange_accounts a
-  where a.id = set_risk_limits.account_id and (a.user_id = (select auth.uid()) or private.is_operator());
+  where a.id = set_risk_limits.account_id and (a.user_id = (select auth.uid()) or private.is_operator())
+  for no key update;
   if owner is null then
     select t.user_id into owner from public.traders t
-    where t.id = set_risk_limits.trader_id and (t.user_id = (select auth.uid()) or private.is_operator());
+    where t.id = set_risk_limits.trader_id and (t.user_id = (select auth.uid()) or private.is_operator())
+    for no key update;
   end if;
   if owner is null or num_nonnulls(account_id, trader_id) <> 1 then
     raise exception 'there is no account % and no trader % of yours: name one of them', account_id, trader_id
       using errcode = 'no_data_found';
   end if;
+  select l.* into known from public.risk_limits l
+  where l.account_id = set_risk_limits.account_id or l.trader_id = set_risk_limits.trader_id;
+  wanted := jsonb_populate_record(known, limits);
   insert into public.risk_limits as l (user_id, account_id, trader_id, max_positions, max_notional, max_symbol_notional,
     max_daily_loss, max_drawdown, max_orders_per_minute, reduce_at_percent)
   values (owner, set_risk_limits.account_id, set_risk_limits.trader_id, wanted.max_positions, wanted.max_notional,
@@ -394,12 +413,13 @@ begin
     where l.account_id = set_risk_limits.account_id or l.trader_id = set_risk_limits.trader_id
     returning l.* into result;
   end if;
-  return result;
+  return jsonb_build_object('before', case when known.id is not null then private.limits_of(known) end,
+    'after', private.limits_of(result));
 end;
 $$;
 
 create function public.set_risk_limits(limits jsonb, account_id uuid default null, trader_id uuid default null)
-returns public.risk_limits
+returns jsonb
 language plpgsql
 set search_path = ''
 as $$

@@ -10,10 +10,9 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from ccxt.base.errors import ExchangeNotAvailable
 from typer.testing import CliRunner, Result
 
 from cli.main import build
@@ -81,9 +80,9 @@ async def test_everything_is_closed_and_lifted_for_a_reason(world: World, comman
     accounts = document(await command("emergency", "close", "--all", "--yes", "--json", "--why", "storm"))
     account = str(world.account)
     assert [one["status"] for one in accounts if one["account_id"] == account] == ["halted"]
-    without = await command("risk", "status", account, "active")
-    assert without.exit_code == 2
-    lifted = document(await command("risk", "status", account, "active", "--why", "it is over", "--json"))
+    without = await command("accounts", "status", account, "active")
+    assert isinstance(without.exception, InputError)
+    lifted = document(await command("accounts", "status", account, "active", "--why", "it is over", "--json"))
     assert lifted == {"account_id": account, "status": "active"}
     rows = await world.fetch(
         "select details ->> 'reason' as why from public.account_events"
@@ -110,10 +109,8 @@ async def test_an_account_is_closed(world: World, command: Command) -> None:
     assert not world.exchange.paper_engine.open_orders()
 
 
-@pytest.mark.parametrize("group", ["risk", "accounts"])
-async def test_a_halt_is_asked_about(group: str, world: World, command: Command) -> None:
-    why = ("--why", "news") if group == "risk" else ()
-    refused = await command(group, "status", str(world.account), "halted", *why)
+async def test_a_halt_is_asked_about(world: World, command: Command) -> None:
+    refused = await command("accounts", "status", str(world.account), "halted")
     assert isinstance(refused.exception, InputError)
     assert "say --yes" in str(refused.exception)
     assert (
@@ -131,28 +128,6 @@ async def test_who_has_no_name_may_close_all_the_same(
     assert document(await command("accounts", "close", str(world.account), "--yes", "--json"))
 
 
-async def test_a_venue_that_fails_keeps_no_other_account_from_being_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    master_key = new_master_key()
-    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:1")
-    monkeypatch.setenv("SUPABASE_PUBLISHABLE_KEY", "none")
-    monkeypatch.setenv("SIGTRAIL_MASTER_KEY", master_key)
-    accounts = [sealed_account(master_key) for _ in range(2)]
-    for account in accounts:
-        Journal(tmp_path / f"{account.id}.jsonl").begin(account, [])
-
-    async def fail(*_: Any) -> Any:
-        raise ExchangeNotAvailable("away")
-
-    monkeypatch.setattr("cli.journals.close_account", fail)
-    arguments = ["emergency", "close", "--from-journal", "--journals", str(tmp_path), "--yes", "--json"]
-    result = await asyncio.to_thread(CliRunner().invoke, build(arguments), arguments)
-    reports = json.loads(result.stdout)
-    assert {one["account_id"] for one in reports} == {str(one.id) for one in accounts}
-    assert all(one["problems"] == ["ExchangeNotAvailable: away"] for one in reports)
-
-
 async def test_limits_are_set_and_shown(world: World, command: Command) -> None:
     account = str(world.account)
     made = document(
@@ -160,7 +135,20 @@ async def test_limits_are_set_and_shown(world: World, command: Command) -> None:
             "risk", "limit", "--account", account, "--positions", "3", "--daily-loss", "99.5", "--json"
         )
     )
-    assert (made["max_positions"], Decimal(str(made["max_daily_loss"]))) == (3, Decimal("99.5"))
+    assert made["before"] is None
+    after = made["after"]
+    assert (after["max_positions"], Decimal(str(after["max_daily_loss"]))) == (3, Decimal("99.5"))
+    more = await command("risk", "limit", "--account", account, "--orders", "9", "--reduce-at", "70")
+    assert more.exit_code == 0, (more.output, more.exception)
+    assert [line.split() for line in more.stdout.splitlines() if line.startswith("max_orders")] == [
+        ["max_orders_per_minute", "-", "9"]
+    ]
+    lifted = document(await command("risk", "limit", "--account", account, "--orders", "none", "--json"))
+    assert lifted["before"] == {**after, "max_orders_per_minute": 9, "reduce_at_percent": 70}
+    assert lifted["after"] == {**after, "reduce_at_percent": 70}
+    for wrong in (("--positions", "2.5"), ("--notional", "much"), ()):
+        refused = await command("risk", "limit", "--account", account, *wrong)
+        assert isinstance(refused.exception, InputError)
     shown = document(await command("risk", "show", "--json"))
     [row] = [one for one in shown if one["id"] == account]
     assert (row["subject"], row["max_positions"], row["max_daily_loss"], row["daily_loss"]) == (
@@ -211,9 +199,9 @@ def held_at(venue: FakeVenue) -> list[Decimal]:
     return [one.amount for one in venue.ledger(KEY, "usdm").positions.values() if one.amount]
 
 
-def sealed_account(master_key: str) -> Account:
+def sealed_account(master_key: str, account_id: UUID | None = None) -> Account:
     account = Account(
-        id=uuid4(),
+        id=account_id or uuid4(),
         user_id=uuid4(),
         venue="binanceusdm",
         market="usdm",

@@ -1,7 +1,7 @@
 -- The keys of an account over their life: who changes them, who reads them, and what the trail of the account tells.
 begin;
 \ir trading_setup.psql
-select plan(61);
+select plan(67);
 
 insert into public.exchange_accounts (id, user_id, name, venue, market, permissions, ciphertext, salt, key_version, key_info)
 values ('00000000-0000-4000-8000-0000000000ad', current_setting('test.ann')::uuid, 'Real', 'binanceusdm', 'usdm', 'trade',
@@ -114,6 +114,21 @@ select lives_ok(format($$select private.note_verified_keys(%L, '{"n": 4}', false
   'the venue took the right to trade away');
 select is((select permissions from public.exchange_accounts where id = current_setting('test.real')::uuid), 'read',
   'and nobody trades the account any more');
+-- The venue says that the key may withdraw.
+select is((select status from public.exchange_accounts where id = current_setting('test.real')::uuid), 'active',
+  'the account trades');
+select is((select private.note_verified_keys(current_setting('test.real')::uuid, '{"may_withdraw": true}', true)),
+  'reducing', 'a key that may withdraw opens nothing new');
+select is(
+  (select details ->> 'reason' from public.account_events where account_id = current_setting('test.real')::uuid
+     and event_type = 'status_changed' order by id desc limit 1),
+  'the venue says that its key may withdraw', 'the trail says why');
+select throws_ok(format($$select private.set_account_status(%L, 'active', 'I want it', 'mia')$$,
+    current_setting('test.real')), '23514', null, 'no person lets it trade as long as the key may');
+select is((select private.note_verified_keys(current_setting('test.real')::uuid, '{"may_withdraw": false}', true)),
+  'reducing', 'a key without that right is no reason to trade by itself');
+select is((select private.set_account_status(current_setting('test.real')::uuid, 'active', 'the right is gone', 'mia')),
+  'active', 'a person lets it trade then');
 select throws_ok(format($$select private.rotate_account_keys(%L, 'a', '0123456789abcdef', 1, 'trade', '{}')$$,
   current_setting('test.account')), '55000', null, 'a paper account has no keys');
 

@@ -1,16 +1,23 @@
 -- Limits: who sets them, what each refuses with which code, and that they hold in the transaction of the intent.
 begin;
 \ir trading_setup.psql
-select plan(41);
+select plan(47);
 
 create function pg_temp.as_ann(statement text) returns text language sql as $$
   select pg_temp.as_role('authenticated', current_setting('test.ann'), statement);
 $$;
+-- These limits and no others.
+create function pg_temp.only(limits text) returns jsonb language sql as $$
+  select '{"max_positions": null, "max_notional": null, "max_symbol_notional": null, "max_daily_loss": null,
+    "max_drawdown": null, "max_orders_per_minute": null, "reduce_at_percent": null}'::jsonb || limits::jsonb;
+$$;
 create function pg_temp.limit_account(limits text) returns text language sql as $$
-  select pg_temp.as_ann(format('select public.set_risk_limits(%L, account_id => %L)', limits, current_setting('test.account')));
+  select pg_temp.as_ann(format('select public.set_risk_limits(%L, account_id => %L)', pg_temp.only(limits),
+    current_setting('test.account')));
 $$;
 create function pg_temp.limit_trader(limits text) returns text language sql as $$
-  select pg_temp.as_ann(format('select public.set_risk_limits(%L, trader_id => %L)', limits, current_setting('test.trader')));
+  select pg_temp.as_ann(format('select public.set_risk_limits(%L, trader_id => %L)', pg_temp.only(limits),
+    current_setting('test.trader')));
 $$;
 -- The code that an entry is refused with, or its status.
 create function pg_temp.enter(signal uuid, price text default '100', amount text default '10') returns text language plpgsql as $$
@@ -23,7 +30,7 @@ $$;
 
 -- Who may -------------------------------------------------------------------------------------------------
 
-select matches(pg_temp.limit_account('{"max_positions": 1}'), '^\(', 'an owner sets the limits of an account');
+select matches(pg_temp.limit_account('{"max_positions": 1}'), '"before": null', 'an owner sets the limits of an account');
 select is(pg_temp.as_ann('select max_positions from public.risk_limits'), '1', 'and reads them');
 select is(pg_temp.as_role('authenticated', current_setting('test.stranger'), 'select count(*) from public.risk_limits'), '0',
   'a stranger does not');
@@ -46,6 +53,25 @@ select is(
   (select string_agg(event_type || ' by ' || actor || ' ' || (details ->> 'max_positions'), ', ') from public.account_events
    where account_id = current_setting('test.account')::uuid and event_type like 'limits%'),
   'limits_set by user ' || current_setting('test.ann') || ' 1', 'the trail has what was set, and who did it');
+
+-- Only what is named changes ------------------------------------------------------------------------------
+
+create function pg_temp.change(limits text, path text) returns text language sql as $$
+  select pg_temp.as_ann(format('select public.set_risk_limits(%L, account_id => %L) #>> %L', limits,
+    current_setting('test.account'), path));
+$$;
+select is(pg_temp.change('{"max_notional": 500, "reduce_at_percent": 60}', '{after,max_positions}'), '1',
+  'a limit that is not named stays');
+select is(pg_temp.change('{"max_orders_per_minute": 7}', '{after,max_notional}'), '500', 'and so does one that is set later');
+select is(pg_temp.change('{}', '{after,reduce_at_percent}'), '60', 'from which share on the account reduces stays, too');
+select is(pg_temp.change('{"max_notional": null}', '{before,max_notional}'), '500', 'the answer says what was before');
+select is(pg_temp.change('{}', '{after,max_notional}'), null, 'null lifts a limit');
+select is(
+  (select details #>> '{before,max_notional}' from public.account_events
+   where account_id = current_setting('test.account')::uuid and event_type = 'limits_set'
+     and details -> 'max_notional' is null order by id limit 1 offset 1),
+  '500', 'the trail has it, too');
+select pg_temp.limit_account('{"max_positions": 1}') \g /dev/null
 
 -- What each refuses ---------------------------------------------------------------------------------------
 

@@ -170,11 +170,13 @@ async def test_verify_asks_the_venue_again(operator: Operator) -> None:
     grown = await operator.type("verify", account)
     assert grown.status == 1
     assert "may withdraw" in grown.errors
+    assert "opens nothing new" in grown.errors
+    assert (await operator.account(account))["status"] == "reducing"
     operator.venue.keys.clear()
     gone = await operator.type("verify", "Main")
     assert gone.status == 1
     assert "does not accept the key" in gone.errors
-    verified = ["keys_verified", "permissions_changed", "keys_verified", "keys_verified"]
+    verified = ["keys_verified", "permissions_changed", "keys_verified", "status_changed", "keys_verified"]
     assert await operator.trail(account) == ["account_added", "keys_sealed", *verified]
 
 
