@@ -8,75 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from shared.redaction import forms
+from scripts.fake_venue.process import run_process
 from shared.settings import CHECKOUT
+from tests.stacks import Stack
 from tests.trading.key_venue import Key
+from tests.trading.keys.search import (
+    left_by,
+    pieces_of,
+    read_lists,
+    search,
+    search_database,
+    search_files,
+    watching_lists,
+)
 from tests.trading.keys.typist import Operator
-
-WINDOW = 12
-
-
-def pieces_of(key: Key) -> set[bytes]:
-    """Every window of everything that a secret may look like."""
-    found = {form for secret in (key.key, key.secret, key.passphrase) if secret for form in forms(secret)}
-    return {form[at : at + WINDOW].encode() for form in found for at in range(max(1, len(form) - WINDOW + 1))}
-
-
-def search(content: bytes, pieces: set[bytes]) -> list[bytes]:
-    """The windows of the content that are pieces."""
-    windows = (content[at : at + WINDOW] for at in range(len(content) - WINDOW + 1))
-    return [window for window in windows if window in pieces]
+from tests.trading.leases.scene import PRICES, Scene, secret_of
+from tests.trading.world import Sql, World, open_world
+from tests.waiting import until
 
 
 def test_the_search_finds_what_it_should() -> None:
     key = Key("k" + "0123456789abcdef" * 2, "s" + "fedcba9876543210" * 2)
-    pieces = pieces_of(key)
+    pieces = pieces_of(key.key, key.secret)
     for echo in (key.secret, key.secret.encode().hex(), key.secret[5:17]):
         assert search(f"prefix {echo} suffix".encode(), pieces)
     assert not search(b"prefix and suffix alone", pieces)
-
-
-def processes() -> Iterable[Path]:
-    """All processes of this machine."""
-    return (path for path in Path("/proc").iterdir() if path.name.isdigit())
-
-
-def read_lists(pieces: set[bytes]) -> list[str]:
-    """Processes that show a piece in their arguments or their environment."""
-    shown = []
-    for path in processes():
-        for name in ("cmdline", "environ"):
-            try:
-                content = (path / name).read_bytes()
-            except OSError:
-                continue
-            if search(content, pieces):
-                shown.append(f"{path}/{name}")
-    return shown
-
-
-async def dump(operator: Operator) -> bytes:
-    """Every row of every table that the project has, as text."""
-    tables = await operator.fetch(
-        """
-        select format('%%I.%%I', n.nspname, c.relname) as name
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname in ('public', 'private', 'partitions', 'realtime', 'storage', 'cron')
-          and c.relkind = 'r' and has_table_privilege(c.oid, 'select')
-        """
-    )
-    found = bytearray()
-    for table in tables:
-        for row in await operator.fetch(f"select row_to_json(t)::text as text from {table['name']} t"):
-            found += str(row["text"]).encode()
-    for row in await operator.fetch("select query from pg_stat_activity where query is not null"):
-        found += str(row["query"]).encode()
-    return bytes(found)
 
 
 class Bridge:
@@ -123,7 +83,7 @@ async def stop(bridge: Bridge) -> None:
 
 async def test_no_piece_of_a_key_is_left_anywhere(operator: Operator) -> None:
     key = operator.make_key(passphrase="passphrase-of-the-account")
-    pieces = pieces_of(key)
+    pieces = pieces_of(key.key, key.secret, key.passphrase)
     typed: list[str] = []
 
     async def type_in(*arguments: str, status: int = 0, given: str = "", **environment: str) -> None:
@@ -151,7 +111,7 @@ async def test_no_piece_of_a_key_is_left_anywhere(operator: Operator) -> None:
     assert await bridge.hear() == "started"
     await bridge.tell("step")
     await bridge.tell("fail")
-    assert read_lists(pieces) == []
+    assert read_lists(pieces) == set()
     # What a process leaves that is aborted, as with a fault in a library: the stacks of all threads.
     bridge.process.send_signal(6)
     await asyncio.wait_for(bridge.process.wait(), 60)
@@ -168,15 +128,74 @@ async def test_no_piece_of_a_key_is_left_anywhere(operator: Operator) -> None:
     assert "does not hold" in wrong.log.read_text()
 
     assert search("".join(typed).encode(), pieces) == []
-    assert search(await dump(operator), pieces) == []
-    names = [str(path) for path in operator.folder.rglob("*")]
-    assert not [name for name in names if "core" in Path(name).name]
-    assert search("\n".join(names).encode(), pieces) == []
-    for path in operator.folder.rglob("*"):
-        if path.is_file():
-            assert search(path.read_bytes(), pieces) == [], path
-    for path in operator.stack.settings.root.rglob("*.log"):
-        assert search(path.read_bytes(), pieces) == [], path
+    # The master key is in the environment of whoever opens keys, and nowhere else.
+    pieces |= pieces_of(operator.master_key)
+    assert await search_database(operator.sql, pieces) == []
+    assert list(search_files(left_by(operator.folder, operator.stack), pieces)) == []
+
+
+async def test_no_piece_of_a_key_is_left_by_a_run_that_trades(stack: Stack, sql: Sql, tmp_path: Path) -> None:
+    """Entries, stops, a journal, a killed bridge, an emergency close without it, and one that takes over."""
+    async with run_process(tmp_path / "venue", "--symbols", *PRICES) as venue, open_world(sql) as world:
+        scene = Scene(stack, world, venue, tmp_path / "run", accounts=2)
+        pieces = pieces_of(*scene.keys, *(secret_of(key) for key in scene.keys))
+        said = b""
+        try:
+            async with watching_lists(pieces) as shown:
+                await scene.set_up()
+                await scene.start("one")
+                await scene.fire("BTCUSDT")
+                await until(lambda: scene.protected(2), timeout=60)
+                scene.bridges["one"].kill()
+                await scene.bridges["one"].wait()
+                closing = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *("-m", "cli.main", "emergency", "close", "--from-journal", "--yes", "--json"),
+                    *("--journals", str(scene.journals("one"))),
+                    cwd=CHECKOUT,
+                    env=scene.environment,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                )
+                said, _ = await closing.communicate()
+                assert closing.returncode == 0, said
+                await scene.start("one")
+                await until(lambda: _closed(world, 2), timeout=60)
+                said += (await operator_list(scene)).encode()
+            assert shown == set()
+            for key in scene.keys:
+                assert (await venue("truth", key=key, market="usdm"))["positions"] == []
+        finally:
+            await scene.stop()
+        journal = b"".join(path.read_bytes() for path in scene.journals("one").iterdir())
+        assert b"ciphertext" in journal
+        pieces |= pieces_of(scene.master_key)
+        assert search(said, pieces) == []
+        assert await search_database(sql, pieces) == []
+        assert list(search_files(left_by(tmp_path / "run", stack), pieces)) == []
+
+
+async def _closed(world: World, positions: int) -> bool:
+    rows = await world.fetch(
+        "select from public.positions where user_id = %s and status = 'closed'", world.user
+    )
+    return len(rows) == positions
+
+
+async def operator_list(scene: Scene) -> str:
+    """What `sigtrail accounts list` says."""
+    environment = scene.environment | {"SUPABASE_DB_URL": scene.stack.db_url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "cli.main", "accounts", "list", "--json"),
+        cwd=CHECKOUT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said
+    return said.decode()
 
 
 @pytest.mark.parametrize("command", ["add", "rotate"])

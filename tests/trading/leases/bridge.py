@@ -45,6 +45,7 @@ async def main(state: Path, prices: dict[str, float]) -> None:
         wakes,
         settings=settings,
         state=state / "paper",
+        journal=state / "journal",
         limits=state.parent / "limits",
     )
     await role.start()
