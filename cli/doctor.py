@@ -47,6 +47,8 @@ def doctor(
 
 
 def _found(found: Any) -> str:
+    if isinstance(found, list) and found and all(isinstance(one, dict) for one in found):
+        return "; ".join(_found(one) for one in found)
     if isinstance(found, dict):
         return (
             ", ".join(f"{name.replace('_', ' ')} {show(value)}" for name, value in found.items()) or "nothing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, get_args
 
 from scripts.fake_venue.call import Call
 
@@ -27,26 +27,10 @@ Answer = Literal[
     "busy",
     "refused",
 ]
-ANSWERS: tuple[Answer, ...] = (
-    "hang_before",
-    "hang_after",
-    "drop_before",
-    "drop_after",
-    "error_before",
-    "error_after",
-    "garbage_before",
-    "garbage_after",
-    "unknown_before",
-    "unknown_after",
-    "rate_limited",
-    "banned",
-    "maintenance",
-    "busy",
-    "refused",
-)
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
 # What can become of an event on the way to a stream.
 Event = Literal["lost", "doubled", "swapped"]
-EVENTS: tuple[Event, ...] = ("lost", "doubled", "swapped")
+EVENTS: tuple[Event, ...] = get_args(Event)
 # What the market does between a request and its effect.
 Race = Literal["partial", "fills_first"]
 

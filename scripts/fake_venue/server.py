@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import aiohttp
+import orjson
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -159,7 +159,7 @@ async def _call_of(request: web.Request, host: str) -> Call:
     params: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
     if body:
         if body.lstrip().startswith(("{", "[")):
-            parsed = json.loads(body)
+            parsed = orjson.loads(body)
             params |= parsed if isinstance(parsed, dict) else {"items": parsed}
         else:
             params |= dict(parse_qsl(body, keep_blank_values=True))
@@ -172,7 +172,7 @@ def _respond(reply: Reply) -> web.Response:
         return web.Response(status=reply.status, text=reply.payload, headers=reply.headers)
     return web.Response(
         status=reply.status,
-        text=json.dumps(reply.payload, separators=(",", ":")),
+        body=orjson.dumps(reply.payload),
         content_type="application/json",
         headers=reply.headers,
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from aiohttp import WSMsgType, web
 
 from scripts.fake_venue.faults import Faults
@@ -48,7 +48,7 @@ class Streams:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    hear(listener, json.loads(message.data))
+                    hear(listener, orjson.loads(message.data))
         finally:
             self._listeners.remove(listener)
             listener.frames.put_nowait(None)
@@ -113,7 +113,7 @@ class Streams:
                 if payload is None:
                     return
                 if not listener.socket.closed:
-                    await listener.socket.send_str(json.dumps(payload, separators=(",", ":")))
+                    await listener.socket.send_str(orjson.dumps(payload).decode())
             except ConnectionError:
                 # Gone between the look and the frame: as a real venue, nobody is told.
                 continue

@@ -170,8 +170,10 @@ class FakeVenue:
             # Set first: what an event makes somebody do happens at the new price.
             one.tape.prices[symbol] = target
             for account, book in one.books(symbol):
-                one.publish(account, book.move(symbol, start, target, self.clock.millis()))
-                book.trail(symbol, target)
+                # Most accounts have nothing in most symbols.
+                if book.has_open(symbol):
+                    one.publish(account, book.move(symbol, start, target, self.clock.millis()))
+                    book.trail(symbol, target)
             one.tell_price(symbol)
 
     def candle(self, bar: Bar, exchange: str | None = None) -> None:

@@ -232,10 +232,11 @@ set search_path = ''
 as $$
   select private.check_result(
     'venues', coalesce(bool_and(v.breaker is not distinct from 'closed' and v.sound is not distinct from 'true'), true),
+    -- All of them, what is wrong first: where is traded, and how that stands, is what one looks here for.
     coalesce(jsonb_agg(jsonb_build_object('machine_id', v.machine_id, 'venue', v.venue, 'breaker', v.breaker,
-        'why', v.why, 'clock_sound', v.sound, 'clock_offset_ms', v.offset_ms) order by v.machine_id, v.venue)
-      filter (where v.breaker is distinct from 'closed' or v.sound is distinct from 'true'), '[]'),
-    'these venues do not answer, or their clock and the machine''s are apart: nothing new is opened there'
+        'why', v.why, 'clock_sound', v.sound, 'clock_offset_ms', v.offset_ms)
+      order by v.breaker is not distinct from 'closed' and v.sound is not distinct from 'true', v.machine_id, v.venue), '[]'),
+    'a venue does not answer, or its clock and the machine''s are apart: nothing new is opened there'
   )
   from (
     select m.machine_id, told.key as venue, told.value #>> '{breaker,state}' as breaker, told.value #>> '{breaker,why}' as why,

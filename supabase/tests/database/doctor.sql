@@ -33,8 +33,9 @@ update public.cloud_machines set status = 'running', last_heartbeat_at = now(), 
   "okx": {"breaker": {"state": "closed"}, "clock": {"sound": true, "offset_ms": null}}}}'
 where machine_id = 'stage-bridge';
 select is(pg_temp.check_of('venues') - 'advice', '{"name": "venues", "ok": false, "found": [{"machine_id": "stage-bridge",
-  "venue": "bybit", "breaker": "open", "why": "RequestTimeout", "clock_sound": "true", "clock_offset_ms": 3}]}',
-  'one that does not answer is named, with the machine that says so');
+  "venue": "bybit", "breaker": "open", "why": "RequestTimeout", "clock_sound": "true", "clock_offset_ms": 3},
+  {"machine_id": "stage-bridge", "venue": "okx", "breaker": "closed", "why": null, "clock_sound": "true", "clock_offset_ms": null}]}',
+  'one that does not answer is named first, with the machine that says so, then those that do');
 update public.cloud_machines set last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-bridge';
 select is(pg_temp.check_of('venues') -> 'found', '[]', 'what a machine said long ago is no news');
 
