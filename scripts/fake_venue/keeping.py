@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.fake_venue.accounts import Account, Income
 from scripts.fake_venue.exchange import Exchange
 from scripts.fake_venue.matching import Book
-from workers.trading.paper.ledger import Ledger
+from workers.trading.paper.ledger import PaperLedger
 from workers.trading.paper.order import order_from_json, position_from_json, to_json, trade_from_json
 from workers.trading.paper.rules import rule_for
 
@@ -113,7 +113,7 @@ def _account_from(exchange: Exchange, venue: FakeVenue, kept: dict[str, Any]) ->
 
 
 def _book_from(exchange: Exchange, venue: FakeVenue, kept: dict[str, Any]) -> Book:
-    ledger = Ledger(kept["balances"], kept["leverage"], netting=kept["netting"])
+    ledger = PaperLedger(kept["balances"], kept["leverage"], netting=kept["netting"])
     for told in kept["positions"]:
         position = position_from_json(told)
         ledger.positions[position.symbol, position.side] = position

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from scripts.fake_venue.listings import Listing
 from workers.trading.paper.engine import Changes, Engine, Terms
-from workers.trading.paper.ledger import Ledger
+from workers.trading.paper.ledger import PaperLedger
 from workers.trading.paper.order import ZERO, Order, Refused, Request, Trade
 from workers.trading.paper.path import Bar, Leg
 from workers.trading.paper.rules import Rule
@@ -57,7 +57,7 @@ class Book(Engine):
     def __init__(
         self,
         tape: Tape,
-        ledger: Ledger,
+        ledger: PaperLedger,
         terms: Terms | None = None,
         *,
         immediate: bool = True,

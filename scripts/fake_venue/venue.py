@@ -23,7 +23,7 @@ from shared.candles import Candle, exact
 from shared.clock import Clock, WallClock
 from shared.market import Market as CandleMarket
 from workers.trading.paper.engine import Terms
-from workers.trading.paper.ledger import Ledger
+from workers.trading.paper.ledger import PaperLedger
 from workers.trading.paper.order import Order
 from workers.trading.paper.path import Bar, legs_of
 from workers.trading.paper.rules import Market, rule_for
@@ -131,7 +131,7 @@ class FakeVenue:
         if account is None:
             account = Account(name, key, secret, frozenset(permissions), next(self._numbers))
             exchange.accounts[key] = account
-        ledger = Ledger(
+        ledger = PaperLedger(
             {coin: Decimal(str(amount)) for coin, amount in balances.items()}, Decimal(leverage), netting=True
         )
         book = self.make_book(exchange, ledger)
@@ -139,7 +139,7 @@ class FakeVenue:
             account.books[one] = book
         return account
 
-    def make_book(self, exchange: Exchange, ledger: Ledger) -> Book:
+    def make_book(self, exchange: Exchange, ledger: PaperLedger) -> Book:
         """Orders and fills of an account that owns this."""
         return Book(
             exchange.tape, ledger, self.terms, immediate=self.immediate, ids_forever=exchange.ids_forever
@@ -155,7 +155,7 @@ class FakeVenue:
         """The venue's own truth of an account: `orders`, `trades`, `ledger`, `open_orders()`."""
         return self.account(key).books[market]
 
-    def ledger(self, key: str, market: Market) -> Ledger:
+    def ledger(self, key: str, market: Market) -> PaperLedger:
         """What the account owns, by the venue's own count."""
         return self.engine(key, market).ledger
 

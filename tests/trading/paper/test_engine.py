@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.trading.paper.engine import Engine, Terms
-from workers.trading.paper.ledger import Ledger
+from workers.trading.paper.ledger import PaperLedger
 from workers.trading.paper.order import Attached, Order, Refused, Request
 from workers.trading.paper.path import Bar, legs_of
 from workers.trading.paper.rules import rule_for
@@ -22,7 +22,7 @@ BTC = "BTC/USDT:USDT"
 
 def make_engine(market: str = "usdm", **terms: Any) -> Engine:
     rule = rule_for("BTCUSDT", "usdm" if market == "usdm" else "spot")
-    engine = Engine({rule.symbol: rule}, Ledger({"USDT": D(10000)}, D(10)), Terms(**terms))
+    engine = Engine({rule.symbol: rule}, PaperLedger({"USDT": D(10000)}, D(10)), Terms(**terms))
     engine.last_price[rule.symbol] = D(100000)
     return engine
 

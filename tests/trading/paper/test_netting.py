@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.trading.paper.ledger import Ledger
+from workers.trading.paper.ledger import PaperLedger
 from workers.trading.paper.order import ZERO, Order, Request, Side
 from workers.trading.paper.rules import rule_for
 
@@ -25,7 +25,7 @@ STEPS = st.lists(
 )
 
 
-def book(ledger: Ledger, side: Side, amount: Decimal, price: Decimal) -> Decimal:
+def book(ledger: PaperLedger, side: Side, amount: Decimal, price: Decimal) -> Decimal:
     """Fill one order; its fee."""
     request = Request(RULE.symbol, side, "market", amount, "id")
     order = Order("1", 1, request, created_ms=0, arrives_ms=0, amount=amount)
@@ -34,7 +34,7 @@ def book(ledger: Ledger, side: Side, amount: Decimal, price: Decimal) -> Decimal
 
 @given(STEPS)
 def test_whatever_is_traded_one_side_is_held_and_no_money_is_made(steps: list[Step]) -> None:
-    ledger = Ledger({"USDT": START}, Decimal(20), netting=True)
+    ledger = PaperLedger({"USDT": START}, Decimal(20), netting=True)
     net, cash, fees = ZERO, ZERO, ZERO
     for side, amount, price in steps:
         fees += book(ledger, side, amount, price)
@@ -50,7 +50,7 @@ def test_whatever_is_traded_one_side_is_held_and_no_money_is_made(steps: list[St
 
 
 def test_an_order_larger_than_the_position_turns_it_around() -> None:
-    ledger = Ledger({"USDT": START}, Decimal(20), netting=True)
+    ledger = PaperLedger({"USDT": START}, Decimal(20), netting=True)
     book(ledger, "buy", Decimal("0.02"), Decimal(50_000))
     fee = book(ledger, "sell", Decimal("0.05"), Decimal(51_000))
     held = [position for position in ledger.positions.values() if position.amount]
@@ -62,7 +62,7 @@ def test_an_order_larger_than_the_position_turns_it_around() -> None:
 
 
 def test_in_hedge_mode_both_sides_live_side_by_side() -> None:
-    ledger = Ledger({"USDT": START}, Decimal(20))
+    ledger = PaperLedger({"USDT": START}, Decimal(20))
     book(ledger, "buy", Decimal("0.02"), Decimal(50_000))
     book(ledger, "sell", Decimal("0.02"), Decimal(51_000))
     assert {one.side for one in ledger.positions.values() if one.amount} == {"long", "short"}

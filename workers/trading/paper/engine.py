@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from workers.trading.paper.ledger import Ledger
+from workers.trading.paper.ledger import PaperLedger
 from workers.trading.paper.order import ZERO, Attached, Order, Refused, Request, Status, Trade
 from workers.trading.paper.path import Bar, Leg, legs_of
 from workers.trading.paper.rules import Rule
@@ -45,7 +45,7 @@ class Changes:
 class Engine:
     """Orders, fills and money of one paper account. Every method takes the time; none asks a clock."""
 
-    def __init__(self, rules: dict[str, Rule], ledger: Ledger, terms: Terms) -> None:
+    def __init__(self, rules: dict[str, Rule], ledger: PaperLedger, terms: Terms) -> None:
         self.rules = rules
         self.ledger = ledger
         self.terms = terms

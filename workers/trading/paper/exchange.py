@@ -31,7 +31,7 @@ from shared.clock import Clock
 from shared.market import Market
 from workers.trading.paper import unified
 from workers.trading.paper.engine import Changes, Engine, Terms
-from workers.trading.paper.ledger import Ledger
+from workers.trading.paper.ledger import PaperLedger
 from workers.trading.paper.order import Attached, Order, Refused, Request, Trade, Trigger
 from workers.trading.paper.path import Bar
 from workers.trading.paper.rules import KNOWN, Rule, rule_for
@@ -95,7 +95,9 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
             participation=Decimal(str(settings.pop("participation", usual.participation))),
         )
         super().__init__(settings)
-        ledger = Ledger({currency: Decimal(str(amount)) for currency, amount in starting.items()}, leverage)
+        ledger = PaperLedger(
+            {currency: Decimal(str(amount)) for currency, amount in starting.items()}, leverage
+        )
         self.paper_engine = Engine({}, ledger, terms)
         self._paper_changed = asyncio.Event()
         self._paper_heard = {"orders": 0, "trades": 0}

@@ -22,7 +22,7 @@ def position_side(side: Side, *, reduce_only: bool) -> PositionSide:
 
 
 @dataclass(slots=True)
-class Ledger:
+class PaperLedger:
     """What the account owns. Futures settle profit and fees in the quote currency, spot swaps currencies.
 
     `netting`: the account is in one-way mode, where an order first closes what the other side holds.

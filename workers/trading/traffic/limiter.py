@@ -16,7 +16,7 @@ from typing import Literal
 import structlog
 
 from workers.trading.traffic.limiter_budgets import Scope, Tariff
-from workers.trading.traffic.limiter_file import Ledger, LimiterFile, boot_name, machine_ms
+from workers.trading.traffic.limiter_file import LimiterFile, Tally, boot_name, machine_ms
 from workers.trading.traffic.limiter_windows import raise_to, spend, wait_for
 from workers.trading.traffic.traffic import Turn
 
@@ -80,22 +80,22 @@ class Limiter:
         protects = kind in ("stop", "cancel")
         costs = self._tariff.costs(name, name in ORDERS)
         with ExitStack() as locks:
-            ledgers: dict[Scope, Ledger] = {}
+            tallies: dict[Scope, Tally] = {}
             for scope in _SCOPES:
-                ledger = locks.enter_context(self._files[scope].open(now))
-                if ledger is None:
+                tally = locks.enter_context(self._files[scope].open(now))
+                if tally is None:
                     self._wait_for_lock(now, protects)
                     return
-                ledgers[scope] = ledger
+                tallies[scope] = tally
             self._locked_since = None
-            now = max(now, *(ledger.seen for ledger in ledgers.values()))
-            blocked = max(ledger.blocked_until for ledger in ledgers.values()) - now
+            now = max(now, *(tally.seen for tally in tallies.values()))
+            blocked = max(tally.blocked_until for tally in tallies.values()) - now
             if blocked > 0:
                 raise Wait(blocked, "blocked")
             wait = max(
                 wait_for(
                     self._budgets[scope],
-                    ledgers[scope].usages,
+                    tallies[scope].usages,
                     [costs[budget.unit] for budget in self._budgets[scope]],
                     protects,
                     now,
@@ -105,10 +105,10 @@ class Limiter:
             if wait > 0:
                 raise Wait(wait, "rate_limited")
             for scope in _SCOPES:
-                for budget, usage in zip(self._budgets[scope], ledgers[scope].usages, strict=True):
+                for budget, usage in zip(self._budgets[scope], tallies[scope].usages, strict=True):
                     spend(budget, usage, costs[budget.unit], now)
-                ledgers[scope].seen = max(ledgers[scope].seen, now)
-                ledgers[scope].changed = True
+                tallies[scope].seen = max(tallies[scope].seen, now)
+                tallies[scope].changed = True
 
     def hear(self, status: int, headers: Mapping[str, str]) -> None:
         """What a venue's answer tells of its own counts: what is used, and that it was too much."""
@@ -136,9 +136,9 @@ class Limiter:
         """The venue did what it was asked: refusals in a row end."""
         now = self._now_ms()
         for scope in _SCOPES:
-            with self._files[scope].open(now) as ledger:
-                if ledger is not None and ledger.strikes and ledger.blocked_until <= now:
-                    ledger.strikes, ledger.changed = 0, True
+            with self._files[scope].open(now) as tally:
+                if tally is not None and tally.strikes and tally.blocked_until <= now:
+                    tally.strikes, tally.changed = 0, True
 
     def close(self) -> None:
         """Close the files."""
@@ -154,28 +154,28 @@ class Limiter:
         raise Wait(1, "locked")
 
     def _strike(self, scope: Scope, now: int, seconds: float | None) -> None:
-        with self._files[scope].open(now) as ledger:
-            if ledger is None:
+        with self._files[scope].open(now) as tally:
+            if tally is None:
                 return
             if seconds is None:
                 # Full jitter: processes that were refused together do not come back together.
-                most = min(LONGEST_MS, FIRST_MS * 2 ** min(ledger.strikes, 16))
+                most = min(LONGEST_MS, FIRST_MS * 2 ** min(tally.strikes, 16))
                 pause = self._chance.randint(1, most)
             else:
                 pause = int(seconds * 1000)
-            ledger.strikes += 1
-            ledger.blocked_until = max(ledger.blocked_until, now + pause)
-            ledger.changed = True
+            tally.strikes += 1
+            tally.blocked_until = max(tally.blocked_until, now + pause)
+            tally.changed = True
         log.warning("venue_refused_traffic", scope=scope, pause_ms=pause)
 
     def _raise(self, told: Mapping[int, int], now: int) -> None:
-        with self._files["address"].open(now) as ledger:
-            if ledger is None:
+        with self._files["address"].open(now) as tally:
+            if tally is None:
                 return
-            for budget, usage in zip(self._budgets["address"], ledger.usages, strict=True):
+            for budget, usage in zip(self._budgets["address"], tally.usages, strict=True):
                 if budget.window_ms in told and budget.unit == "weight":
                     raise_to(budget, usage, told[budget.window_ms], now)
-                    ledger.changed = True
+                    tally.changed = True
 
 
 def read_seconds(value: str | None) -> float | None:

@@ -39,7 +39,7 @@ def boot_name() -> bytes:
 
 
 @dataclass(slots=True)
-class Ledger:
+class Tally:
     """What is known of one owner: an address or an account at a venue."""
 
     usages: list[Usage]
@@ -62,8 +62,8 @@ class LimiterFile:
         self._fd = -1
 
     @contextmanager
-    def open(self, now_ms: int) -> Iterator[Ledger | None]:
-        """The ledger under its lock, or None when another process has the lock just now. Never waits: a
+    def open(self, now_ms: int) -> Iterator[Tally | None]:
+        """The tally under its lock, or None when another process has the lock just now. Never waits: a
         process that was stopped while it held the lock must not stop the others."""
         if self._fd < 0:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,11 +74,11 @@ class LimiterFile:
             yield None
             return
         try:
-            ledger = self._read(now_ms)
-            yield ledger
-            if ledger.changed:
-                ledger.seen = max(ledger.seen, now_ms)
-                os.pwrite(self._fd, self._pack(ledger, now_ms), 0)
+            tally = self._read(now_ms)
+            yield tally
+            if tally.changed:
+                tally.seen = max(tally.seen, now_ms)
+                os.pwrite(self._fd, self._pack(tally, now_ms), 0)
         finally:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
 
@@ -88,9 +88,9 @@ class LimiterFile:
             os.close(self._fd)
             self._fd = -1
 
-    def _pack(self, ledger: Ledger, now_ms: int) -> bytes:
-        parts = [_HEADER.pack(_MAGIC, self._boot, ledger.blocked_until, ledger.strikes, ledger.seen)]
-        for budget, usage in zip(self._budgets, ledger.usages, strict=True):
+    def _pack(self, tally: Tally, now_ms: int) -> bytes:
+        parts = [_HEADER.pack(_MAGIC, self._boot, tally.blocked_until, tally.strikes, tally.seen)]
+        for budget, usage in zip(self._budgets, tally.usages, strict=True):
             prune(budget, usage, now_ms)
             slots = sorted(usage.slots.items())[-_KEPT:]
             parts.append(_SHAPE.pack(budget.window_ms, budget.limit, len(slots)))
@@ -98,8 +98,8 @@ class LimiterFile:
             parts.append(bytes(_SLOT.size * (_KEPT - len(slots))))
         return b"".join(parts)
 
-    def _read(self, now_ms: int) -> Ledger:
-        fresh = Ledger([Usage() for _ in self._budgets])
+    def _read(self, now_ms: int) -> Tally:
+        fresh = Tally([Usage() for _ in self._budgets])
         size = _HEADER.size + len(self._budgets) * (_SHAPE.size + _KEPT * _SLOT.size)
         content = os.pread(self._fd, size, 0)
         if len(content) < size:
@@ -108,7 +108,7 @@ class LimiterFile:
         magic, boot, blocked_until, strikes, seen = _HEADER.unpack_from(content)
         if magic != _MAGIC:
             return fresh
-        found = Ledger([], blocked_until, strikes, seen)
+        found = Tally([], blocked_until, strikes, seen)
         at = _HEADER.size
         for budget in self._budgets:
             window_ms, _, count = _SHAPE.unpack_from(content, at)
