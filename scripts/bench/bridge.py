@@ -8,19 +8,15 @@ bridge is replaced; a probe stands around the decision, the commit and the writi
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from time import perf_counter
-from typing import Any
 
 import psycopg
 
 from scripts.bench.bridge_floor import Floor, measure_floor
-from scripts.bench.bridge_stage import PRICES, Desk, Stage, end
+from scripts.bench.bridge_holding import FULL, QUICK, QUICK_WINDOW_SECONDS, WINDOW_SECONDS, measure_holding
+from scripts.bench.bridge_run import running_bridge
+from scripts.bench.bridge_stage import PRICES, Desk, Stage
 from scripts.bench.report import Progress, Result, at_most, exactly, figure, percentile
 from scripts.bench.stage import empty_project
 from scripts.fake_venue.process import run_process
@@ -33,8 +29,6 @@ A_SECOND = 3.0
 # Left out of the figures: each connection to the database plans its first calls.
 WARMING = 20
 SENT_P99_MS = 20.0
-# How long a bridge may take for anything before the benchmark gives up on it.
-PATIENCE = 120.0
 
 
 async def run(*, quick: bool, progress: Progress) -> list[Result]:
@@ -49,62 +43,12 @@ async def run(*, quick: bool, progress: Progress) -> list[Result]:
         async with run_process(folder / "venue", "--symbols", *PRICES) as venue:
             stage = Stage(settings, operator, venue)
             await stage.set_up()
-            return await _measure_sending(stage, folder, quick, progress)
-
-
-class Bridge:
-    """A bridge that runs, and what it tells."""
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self.sent: dict[str, dict[str, float]] = {}
-        self.running_after: float | None = None
-        self.counts: dict[str, int] = {}
-        self.log = Path()
-
-    async def listen(self) -> None:
-        """Take what it tells until it ends."""
-        if self.process.stdout is None:
-            raise RuntimeError("the bridge was started without its pipes")
-        async for line in self.process.stdout:
-            told = json.loads(line)
-            if told["event"] == "sent":
-                self.sent[told["client_order_id"]] = told
-            elif told["event"] == "running":
-                self.running_after = told["seconds"]
-            else:
-                self.counts = told["counts"]
-
-    async def until(self, what: str, holds: Callable[[], Any], seconds: float = PATIENCE) -> float:
-        """Wait until this holds; answers after how many seconds it did. TimeoutError when it never does."""
-        begun = perf_counter()
-        while not holds():
-            if self.process.returncode is not None:
-                raise RuntimeError(f"the bridge ended while it was to {what}: {self.last_words()}")
-            if perf_counter() - begun > seconds:
-                raise TimeoutError(f"the bridge did not {what} in {seconds:g} s: {self.last_words()}")
-            await asyncio.sleep(0.05)
-        return perf_counter() - begun
-
-    def last_words(self) -> str:
-        """The end of its log."""
-        return self.log.read_text()[-2000:]
-
-
-@asynccontextmanager
-async def running_bridge(stage: Stage, folder: Path) -> AsyncIterator[Bridge]:
-    """A bridge that has started, until the block ends."""
-    log = folder / "bridge.log"
-    process = await stage.start_bridge(log)
-    bridge = Bridge(process)
-    bridge.log = log
-    listening = asyncio.create_task(bridge.listen())
-    try:
-        await bridge.until("start", lambda: bridge.running_after is not None)
-        yield bridge
-    finally:
-        await end(process)
-        await listening
+            results = await _measure_sending(stage, folder, quick, progress)
+            # What was opened for that is nobody's concern any more.
+            stage.retire()
+            window = QUICK_WINDOW_SECONDS if quick else WINDOW_SECONDS
+            size = QUICK if quick else FULL
+            return results + await measure_holding(stage, folder, size, progress, window=window)
 
 
 async def _measure_sending(stage: Stage, folder: Path, quick: bool, progress: Progress) -> list[Result]:
@@ -115,7 +59,7 @@ async def _measure_sending(stage: Stage, folder: Path, quick: bool, progress: Pr
     symbols = sorted(PRICES)
     fired: list[str] = []
     progress(f"{count} entries, {A_SECOND:g} a second, on {len(desks)} accounts of {' and '.join(VENUES)}")
-    async with running_bridge(stage, folder) as bridge:
+    async with running_bridge(stage, folder / "sending.log") as bridge:
         for number in range(WARMING + count):
             due = asyncio.create_task(asyncio.sleep(1 / A_SECOND))
             symbol = symbols[number // len(desks) % len(symbols)]

@@ -132,6 +132,10 @@ class Stage:
                 self.operator.execute(query(name), named)
         return ids
 
+    def retire(self) -> None:
+        """No bridge takes these accounts any more; what they hold is counted no longer."""
+        self.operator.execute(query("retire_accounts"), {"user": self.user})
+
     def held(self) -> tuple[int, int]:
         """How many positions are open, and how many of them are protected."""
         row = self.operator.execute(query("count_positions"), {"user": self.user}).fetchone()

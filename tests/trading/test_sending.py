@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ccxt.base.errors import BaseError, InsufficientFunds, OrderNotFound, RequestTimeout
 
-from shared.errors import OrderDenied
+from shared.errors import OrderDenied, Unavailable
 from tests.trading.made import order
 from workers.trading.book import Book
 from workers.trading.decisions.reconciliation import VenueOrder
@@ -40,10 +40,14 @@ class StubVenue:
 ENTRY = order(status=OrderStatus.INTENDED, venue_order_id=None)
 
 
+async def _allow(_order: Order) -> None:
+    """Nothing is refused."""
+
+
 async def sent(error: Exception | None, one: Order = ENTRY) -> Results:
     book, results, venue = Book(), Results(), StubVenue(error)
     book.update(State(orders=(one,), positions=()))
-    await send(venue, book, [one], results, lambda _one: None)  # type: ignore[arg-type]
+    await send(venue, book, [one], results, _allow)  # type: ignore[arg-type]
     assert len(venue.asked) == (0 if one.managed_by == "bridge" else 1)
     return results
 
@@ -69,6 +73,16 @@ async def test_each_answer_to_an_order_is_one_outcome(
 async def test_an_order_that_was_held_back_leaves_no_outcome_and_no_question() -> None:
     results = await sent(Withheld("the breaker is open", code="breaker_open"))
     assert (results.unsent, results.outcomes, results.ask) == ([ENTRY], [], [])
+
+
+async def test_an_entry_of_which_nobody_can_say_whether_it_is_still_wanted_is_held_back() -> None:
+    book, results, venue = Book(), Results(), StubVenue()
+
+    async def refuse(_one: Order) -> OrderDenied | None:
+        raise Unavailable("the database is away")
+
+    await send(venue, book, [ENTRY], results, refuse)  # type: ignore[arg-type]
+    assert (venue.asked, results.unsent, results.outcomes) == ([], [ENTRY], [])
 
 
 async def test_what_the_bridge_watches_itself_is_never_sent() -> None:
@@ -100,7 +114,7 @@ async def test_each_order_is_looked_at_right_before_it_leaves() -> None:
     second = order(attempt=2, status=OrderStatus.INTENDED, venue_order_id=None)
     book, results, venue = Book(), Results(), StubVenue()
 
-    def refuse(_one: Order) -> OrderDenied | None:
+    async def refuse(_one: Order) -> OrderDenied | None:
         return OrderDenied("too old", code="signal_stale") if venue.asked else None
 
     await send(venue, book, [ENTRY, second], results, refuse)  # type: ignore[arg-type]

@@ -32,13 +32,16 @@ from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.risk import Terms, refuse, terms_of
 from workers.trading.emergency import facts_of
 from workers.trading.hearing import Hearing
-from workers.trading.journal import Journal, JournalUnwritable
+from workers.trading.journal import Journal
+from workers.trading.keeper import Keeper
+from workers.trading.lease import awake_seconds
 from workers.trading.ledger import Account, Facts, Ledger, State
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.oversight import Oversight
 from workers.trading.policy import Policy
 from workers.trading.sending import Results, cancel, send
 from workers.trading.tending import Tending, id_of
+from workers.trading.traffic.traffic import Withheld
 from workers.trading.venues.venue import Venue
 
 log = structlog.get_logger(__name__)
@@ -73,9 +76,12 @@ class Desk:
         policy: Policy,
         counts: Counter[str],
         journal: Journal | None = None,
+        ask_terms: Callable[[], Awaitable[None]] | None = None,
+        monotonic: Callable[[], float] = awake_seconds,
     ) -> None:
         self.account = account
-        self._journal = journal
+        self._ask_terms = ask_terms
+        self._monotonic = monotonic
         self._venue = venue
         self._ledger = ledger
         self._clock = clock
@@ -83,12 +89,15 @@ class Desk:
         self._policy = policy
         self._counts = counts
         self._book = Book()
+        self._keeper = Keeper(account, journal, self._book, counts, monotonic)
         self._hearing = Hearing(venue, self._book, policy)
         self._comparison = Comparison(venue, self._book, policy, self._hearing)
         self._oversight = Oversight(account, venue, self._book)
         self._tending = Tending(account, venue, self._book, market, policy, counts)
         self._resumes_at: datetime | None = None
         self._terms: Terms | None = None
+        # When the database was asked for them.
+        self._terms_at = float("-inf")
         # A person wants something closed: the record is read again.
         self._is_stale = False
         self._margin_at: datetime | None = None
@@ -98,8 +107,14 @@ class Desk:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether an order is in doubt: until it is known what became of it, nothing new is entered."""
-        return bool(self._book.unresolved())
+        """Whether nothing new is entered: an order is in doubt until it is known what became of it, or what
+        is held could not be found again without the database."""
+        return self.journal_error is not None or bool(self._book.unresolved())
+
+    @property
+    def journal_error(self) -> str | None:
+        """Why what is held cannot be written to this machine's disk, if so."""
+        return self._keeper.error
 
     @property
     def is_open(self) -> bool:
@@ -113,11 +128,11 @@ class Desk:
 
     async def open(self) -> None:
         """Reconcile with the venue. Raises what ccxt raises when it cannot be reached; then try again."""
-        if self._journal is not None:
-            self._journal.hold(self.account)
+        self._keeper.hold()
         await self._venue.open()
+        asked_at = self._monotonic()
         state = await self._ledger.list_trading(self.account)
-        self._take_over(state)
+        self._take_over(state, asked_at)
         now = self._clock.now()
         self._resumes_at = self._find_resumption(state.last_execution_at)
         self._hearing.begin(state.last_execution_at, now)
@@ -133,15 +148,14 @@ class Desk:
 
     async def leave(self) -> None:
         """Close for good: from here on another machine may hold the account."""
-        try:
-            if self._journal is not None:
-                self._journal.leave(self.account.fence, self._clock.now())
-        except JournalUnwritable as error:
-            log.error("journal_not_left", account_id=str(self.account.id), error=str(error))  # noqa: TRY400
+        self._keeper.leave(self._clock.now())
         await self.close()
 
-    def set_terms(self, row: Mapping[str, Any]) -> None:
-        """What the account's owner set meanwhile: its status, its settings."""
+    def set_terms(self, row: Mapping[str, Any], asked_at: float = float("-inf")) -> bool:
+        """What the account's owner set meanwhile: its status, its settings; heard in the middle of a turn as
+        well. `asked_at` is the moment of the question. Answers whether a turn would find something to do."""
+        self._terms_at = max(self._terms_at, asked_at)
+        before = self.account.status
         limits: dict[str, Any] = {"account": row.get("limits"), "traders": {}}
         self._hear_terms({**row, **limits}, dict(row["settings"]))
         closing = {UUID(signal) for signal in row.get("closing", ())}
@@ -149,6 +163,7 @@ class Desk:
             trade.position is not None and trade.position.exit_reason is None and trade.signal_id in closing
             for trade in self._book
         )
+        return self.account.status != before or self._is_stale
 
     def hear_price(self, venue_symbol: str) -> None:
         """A candle of this symbol closed."""
@@ -157,14 +172,16 @@ class Desk:
     async def step(self) -> int:
         """Hear, record, decide and order until nothing is left to do now. Answers how much was done."""
         if self._resumes_at is not None and self._clock.now() < self._resumes_at:
-            self._tending.forget_prices()
+            self._tending.forget_prices(self._tending.prices_heard)
             return 0
         self._resumes_at = None
         done = 0
         if self._is_stale:
-            self._take_over(await self._ledger.list_trading(self.account))
+            asked_at = self._monotonic()
             self._is_stale = False
+            self._take_over(await self._ledger.list_trading(self.account), asked_at)
             done += 1
+        self._keeper.mend()
         # What a person closed comes first: without it, it would be closed again.
         told = await self._try(self._hear_journal)
         if told is None:
@@ -188,7 +205,7 @@ class Desk:
             return None
 
     async def _hear_journal(self) -> int:
-        if self._journal is not None and self._journal.was_added_to:
+        if self._keeper.was_added_to:
             await self._listen()
             await self._tell_journal()
         return 0
@@ -342,10 +359,18 @@ class Desk:
             return order.trigger_price == position.stop_loss
         return (order.leg is Leg.EXIT) == (position.exit_reason is not None)
 
-    def _refusal(self, order: Order) -> OrderDenied | None:
-        """Why an order that was intended must not be sent at this moment; it then ends as denied."""
+    async def _refusal(self, order: Order) -> OrderDenied | None:
+        """Why an order that was intended must not be sent at this moment; it then ends as denied.
+
+        What owner and limits allow is never older here than the policy says. Raises Withheld for an entry
+        that may be sent later, and Unavailable when nobody can say whether it still may.
+        """
         if order.leg is not Leg.ENTRY:
             return None
+        if self.journal_error is not None:
+            raise Withheld(f"the journal cannot be written: {self.journal_error}", code="journal_unwritten")
+        if self._ask_terms is not None and self._monotonic() > self._terms_at + self._policy.terms_seconds:
+            await self._ask_terms()
         terms = self._terms or Terms(self.account.status, self.account.permissions)
         price = self._market.price(order.venue_symbol)
         refusal = refuse(order, terms, self._book.holdings(order.signal_id), price, self._clock.now())
@@ -397,6 +422,7 @@ class Desk:
         """Bring every position closer to protected or closed, until nothing changes."""
         done = 0
         tried: set[str] = set()
+        prices = self._tending.prices_heard
         for _ in range(ROUNDS):
             found = await self._tending.look(self._clock.now(), tried)
             if not found:
@@ -410,7 +436,8 @@ class Desk:
             await send(self._venue, self._book, fresh, results, self._refusal)
             await cancel(self._venue, found.cancels, results)
             done += await self._settle(results)
-        self._tending.forget_prices()
+        # What was heard meanwhile is for the next look.
+        self._tending.forget_prices(prices)
         return done
 
     # Recording
@@ -435,11 +462,12 @@ class Desk:
         return len(facts.fills) + len(facts.outcomes)
 
     async def _record(self, facts: Facts) -> None:
+        asked_at = self._monotonic()
         state = await self._ledger.record(self.account, facts, self._clock.now())
         refused = {int(one["index"]) for one in state.refused if one["kind"] == "fill"}
         # A fill that was refused stays unknown: its order cannot end before somebody made it fit.
         self._book.note_fills(fill for index, fill in enumerate(facts.fills) if index not in refused)
-        self._take_over(state)
+        self._take_over(state, asked_at)
         self._count(facts)
         denials: list[dict[str, Any]] = []
         for refusal in state.refused:
@@ -453,18 +481,15 @@ class Desk:
         if denials:
             await self._record(Facts(denials=denials))
 
-    def _take_over(self, state: State) -> None:
+    def _take_over(self, state: State, asked_at: float = float("-inf")) -> None:
         """Keep in mind what the database answered."""
         changed = self._book.update(state)
         self._tending.hear_change(changed)
-        if self._journal is not None and self.is_open:
+        if self.is_open:
             # Before anything of it is sent.
-            known = {signal: self._book.get(signal) for signal in sorted(changed)}
-            over = [signal for signal, trade in known.items() if trade is None]
-            self._journal.note([trade for trade in known.values() if trade is not None], over)
-            if self._journal.is_long:
-                self._journal.begin(self.account, self._book)
+            self._keeper.note(changed)
         if state.terms is not None:
+            self._terms_at = max(self._terms_at, asked_at)
             self._hear_terms(state.terms, self.account.settings)
 
     def _hear_terms(self, answer: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -477,13 +502,11 @@ class Desk:
 
     async def _tell_journal(self) -> None:
         """Tell the database what was closed without it, and begin the journal anew."""
-        if self._journal is None:
-            return
-        closed = list(self._journal.read().closed.values())
+        closed = list(self._keeper.read().closed.values())
         if closed:
             log.warning("journal_told", account_id=str(self.account.id), exits=len(closed))
             await self._record(facts_of(closed, self._book))
-        self._journal.begin(self.account, self._book, told=closed)
+        self._keeper.begin(closed)
 
     def _count(self, facts: Facts) -> None:
         self._counts["fills"] += len(facts.fills)

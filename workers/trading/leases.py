@@ -24,18 +24,27 @@ RENEWALS = 6
 
 
 class Leases:
-    """Claims, renews and releases. `now` is the leases' clock in seconds; see `lease`."""
+    """Claims, renews and releases. `now` is the leases' clock in seconds; see `lease`. `hear` is told of each
+    renewal as it comes, with the moment of the question: what a person set holds at once."""
 
     def __init__(
-        self, ledger: Ledger, seconds: int, now: Callable[[], float], wake: Callable[[], None] | None = None
+        self,
+        ledger: Ledger,
+        seconds: int,
+        now: Callable[[], float],
+        wake: Callable[[], None] | None = None,
+        hear: Callable[[Renewal, float], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._seconds = seconds
         self._now = now
         self._wake = wake or (lambda: None)
+        self._hear = hear or (lambda _renewal, _asked_at: None)
         self._held: dict[UUID, tuple[Account, Lease]] = {}
         self._told: list[Renewal] = []
         self._renew_at = self._renewed_at = float("-inf")
+        # When the last renewal that was answered was asked for.
+        self.asked_at = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -93,6 +102,7 @@ class Leases:
         asked_at = self._now()
         renewal = await self._ledger.renew_accounts([account for account, _ in held.values()], self._seconds)
         self._note_renewal()
+        self.asked_at = asked_at
         for account_id in renewal.terms:
             held[account_id][1].extend(asked_at, self._seconds)
         # An account that was claimed anew in the meantime was renewed with its old fence: that one is lost,
@@ -103,6 +113,7 @@ class Leases:
             held[account_id][1].end()
         terms = {one: row for one, row in renewal.terms.items() if one in same}
         self._told.append(replace(renewal, terms=terms, lost=frozenset(lost)))
+        self._hear(self._told[-1], asked_at)
         if lost or renewal.free:
             self._wake()
 

@@ -9,7 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from shared.role import Call
-from workers.trading.orders import Order, Position, order_from_json, position_from_json
+from workers.trading.line import Line
+from workers.trading.orders import Leg, Order, Position, order_from_json, position_from_json
+
+# So many calls of desks at once: the database has fewer processors, and REST servers ten connections or so.
+CALLS_AT_ONCE = 6
+# What may wait until nothing is left to tell of what is open.
+_OPENING = frozenset({"intents", "denials"})
 
 
 @dataclass(slots=True)
@@ -64,6 +70,12 @@ class Facts:
         lists = {name: getattr(self, name) for name in self.__slots__}
         return {name: items for name, items in lists.items() if items}
 
+    @property
+    def protects(self) -> bool:
+        """Whether more is told than new entries: what happened, or orders that protect and close."""
+        opens = all(intent["leg"] == Leg.ENTRY.value for intent in self.intents if not intent.get("attached"))
+        return not opens or any(getattr(self, name) for name in self.__slots__ if name not in _OPENING)
+
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
 
@@ -86,6 +98,7 @@ class Ledger:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._line = Line(CALLS_AT_ONCE)
 
     async def claim_accounts(
         self, *, most: int, lease_seconds: int, only: Iterable[UUID] | None = None
@@ -117,7 +130,8 @@ class Ledger:
 
     async def list_trading(self, account: Account) -> State:
         """Everything of an account that is not over."""
-        return _state(await self._call("list_trading", account.reference))
+        async with self._line.turn(urgent=False):
+            return _state(await self._call("list_trading", account.reference))
 
     async def record(self, account: Account, facts: Facts, at: datetime) -> State:
         """Tell facts in one transaction; answers orders and positions of all signals that they are about.
@@ -125,7 +139,8 @@ class Ledger:
         Telling the same facts again changes nothing. Raises Refused when another process has the account.
         """
         told = {**account.reference, "facts": facts.to_json(), "at": at.isoformat()}
-        return _state(await self._call("record_trading", told))
+        async with self._line.turn(urgent=facts.protects):
+            return _state(await self._call("record_trading", told))
 
 
 def _account(row: Mapping[str, Any]) -> Account:

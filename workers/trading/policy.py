@@ -43,3 +43,14 @@ class Policy:
     lease_seconds: int = 9
     # In a replay nobody waits for an account, and a step may take long.
     replay_lease_seconds: int = 60
+    # So many desks begin at once, and none of them is waited for longer than this by the others. One that
+    # takes far longer hangs: that is told, and what is claimed for it is given back.
+    turns: int = 16
+    turn_seconds: float = 0.25
+    hangs_after: float = 30.0
+    # How long a turn under way is waited for at the end.
+    stop_seconds: float = 10.0
+    # What a person set (a halt above all) is asked for again before an entry is sent, when it was last asked
+    # for longer ago than this: with the longest wait for a turn at the limiter, a second, and the request's
+    # own way, nothing is opened later than two seconds after an account was halted.
+    terms_seconds: float = 1.0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -13,7 +14,6 @@ from uuid import UUID
 import structlog
 from ccxt.base.errors import BaseError
 
-from shared import work
 from shared.candles import Candle
 from shared.clock import Clock, MarketClock
 from shared.errors import OrderDenied, Refused, SigtrailError, Unavailable
@@ -22,14 +22,16 @@ from shared.role import Call
 from shared.settings import Settings
 from shared.wakes import Wakes
 from shared.work import Work
+from workers.trading.claims import Claims
 from workers.trading.decisions.outcome import describe
 from workers.trading.desk import Desk
 from workers.trading.journal import Journal
 from workers.trading.lease import awake_seconds, require_lease
 from workers.trading.leases import Leases
-from workers.trading.ledger import Account, Ledger
+from workers.trading.ledger import Account, Ledger, Renewal
 from workers.trading.policy import Policy
 from workers.trading.traffic.gates import Gates
+from workers.trading.turns import Turn, Turns, whole
 from workers.trading.venues.catalogue import Catalogue
 from workers.trading.venues.exchanges import Exchanges, OpenExchange, venue_of
 from workers.trading.venues.sessions import session_factory_of
@@ -107,16 +109,19 @@ class TradingRole:
         self._seconds = self._policy.lease_seconds
         if isinstance(clock, MarketClock):
             self._seconds = max(self._seconds, self._policy.replay_lease_seconds)
-        self._leases = Leases(self._ledger, self._seconds, monotonic, lambda: wakes.nudge(self.name))
+        self._leases = Leases(
+            self._ledger, self._seconds, monotonic, lambda: wakes.nudge(self.name), self._hear_terms
+        )
+        self._asking = asyncio.Lock()
         self.gates = Gates(limits)
-        # Claimed and not decided about yet: kept over a failure, or they would wait for their leases.
-        self._claimed: dict[UUID, Work] = {}
-        # The highest fence of a claim: a claim whose answer was lost is given again.
-        self._fence = 0
-        # When a claim that came too early is due.
-        self._early_until: datetime | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self.counts: Counter[str] = Counter()
+        self._claims = Claims(connection.call, clock, self._policy.claims, self.counts)
+        # A replay is the same on every machine: there desks take their turns one by one, each whole.
+        patience = None if isinstance(clock, MarketClock) else self._policy.turn_seconds
+        self._turns = Turns(self._policy.turns, patience, lambda: wakes.nudge(self.name), monotonic)
+        # Accounts whose lease a turn found lost.
+        self._lost: set[UUID] = set()
 
     async def start(self) -> None:
         """Take the accounts that are free and compare each with its venue, before anything new is ordered."""
@@ -128,34 +133,50 @@ class TradingRole:
         self._wakes.wake(self.name)
 
     async def step(self) -> int:
-        """Hear what happened at the venues, look after every position, then trade what became ready."""
+        """Hear what happened at the venues, look after every position, then trade what became ready.
+
+        A desk that takes long holds nobody up: it goes on by itself, and has no other turn until it ended.
+        """
         await self._keep_accounts()
-        done = 0
-        for desk in list(self._desks.values()):
-            if not desk.is_open:
-                await self._open(desk)
-            if desk.is_open:
-                done += await self._guarded(desk, desk.step()) or 0
-        if self._wakes.take(self.name) or self._is_early_due():
-            await self._claim()
-        return done + await self._enter()
+        done = await self._take(
+            {account_id: partial(self._tend, desk) for account_id, desk in self._desks.items()}
+        )
+        if self._wakes.take(self.name) or self._claims.is_early_due():
+            try:
+                await self._claims.claim()
+            except Unavailable:
+                self._wakes.wake(self.name)
+                raise
+        done += await self._enter()
+        self._turns.tell(self._policy.hangs_after)
+        return done
 
     async def stop(self) -> None:
         """Close the venues and give accounts and signals back. Orders and positions stay, protected."""
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        await self._turns.stop(self._policy.stop_seconds)
         await self._leases.stop()
-        claimed, self._claimed = list(self._claimed.values()), {}
         desks, self._desks = list(self._desks.values()), {}
         for desk in desks:
             await desk.leave()
         await self._catalogue.close()
         self.gates.close()
-        if claimed:
-            await work.release(self._call, "trading", [w.reference() for w in claimed], self._clock.now())
+        await self._claims.give_all_back()
         if desks:
             await self._leases.release(desk.account for desk in desks)
+
+    def troubles(self) -> dict[str, Any]:
+        """What a person should look at, by account: desks that hang, and journals that cannot be written."""
+        found: dict[str, Any] = {
+            str(account_id): {"hangs_for_seconds": round(seconds)}
+            for account_id, seconds in self._turns.slow(self._policy.hangs_after).items()
+        }
+        for account_id, desk in self._desks.items():
+            if desk.journal_error is not None:
+                found.setdefault(str(account_id), {})["journal"] = desk.journal_error
+        return found
 
     def _hear(self, candle: Candle) -> None:
         # The paper exchanges subscribed earlier: what this candle filled has happened by now.
@@ -169,13 +190,15 @@ class TradingRole:
     # Accounts
 
     async def _claim_accounts(self, only: Iterable[UUID] | None) -> None:
+        seated: dict[UUID, Turn] = {}
         for account in await self._leases.claim(self._policy.accounts, only):
-            known = self._desks.pop(account.id, None)
-            if known is not None:
-                await known.close()
-            await self._seat(account)
+            await self._unseat(account.id)
+            desk = await self._seat(account)
+            if desk is not None:
+                seated[account.id] = whole(partial(self._open, desk))
+        await self._take(seated)
 
-    async def _seat(self, account: Account) -> None:
+    async def _seat(self, account: Account) -> Desk | None:
         try:
             exchange = await self._exchanges(account)
         except SigtrailError as error:
@@ -184,7 +207,7 @@ class TradingRole:
             self.counts["accounts_unusable"] += 1
             self._unusable[account.id] = self._monotonic() + UNUSABLE_SECONDS
             await self._leases.release([account])
-            return
+            return None
         lease = self._leases.lease_of(account)
         way = self.gates.way(account.venue, str(account.id), lease)
         require_lease(exchange, lease)
@@ -209,9 +232,11 @@ class TradingRole:
             self._policy,
             self.counts,
             journal=None if self._journal is None else Journal(self._journal / f"{account.id}.jsonl"),
+            ask_terms=self._ask_terms,
+            monotonic=self._monotonic,
         )
         self._desks[account.id] = desk
-        await self._open(desk)
+        return desk
 
     async def _open(self, desk: Desk) -> None:
         """Reconcile a desk, now and then, until it succeeds: until then its account is not traded."""
@@ -227,7 +252,7 @@ class TradingRole:
         except Refused as error:
             if error.code != LEASE_LOST:
                 raise
-            await self._leave(desk.account.id)
+            self._lost.add(desk.account.id)
         else:
             self._reopen_at.pop(desk.account.id, None)
 
@@ -236,10 +261,6 @@ class TradingRole:
             self._leases.hurry(WAKE_SECONDS)
         free: set[UUID] = set()
         for renewal in await self._leases.news():
-            for account_id, row in renewal.terms.items():
-                desk = self._desks.get(account_id)
-                if desk is not None:
-                    desk.set_terms(row)
             for account_id in renewal.lost:
                 await self._leave(account_id)
             free |= {one for one in renewal.free if self._may_trade(one)}
@@ -250,6 +271,20 @@ class TradingRole:
         if free:
             await self._claim_accounts(sorted(free))
 
+    def _hear_terms(self, renewal: Renewal, asked_at: float) -> None:
+        """In the middle of turns as well: a halt stops what has not left yet."""
+        for account_id, row in renewal.terms.items():
+            desk = self._desks.get(account_id)
+            if desk is not None and desk.set_terms(row, asked_at):
+                self._wakes.nudge(self.name)
+
+    async def _ask_terms(self) -> None:
+        """Learn what the owners of all accounts allow now; desks that ask together are answered together."""
+        wanted = self._monotonic()
+        async with self._asking:
+            if self._leases.asked_at < wanted:
+                await self._leases.renew()
+
     def _may_trade(self, account_id: UUID) -> bool:
         ours = self._only is None or account_id in self._only
         return ours and self._unusable.get(account_id, 0.0) <= self._monotonic()
@@ -258,124 +293,86 @@ class TradingRole:
         log.error("account_lost", account_id=str(account_id))
         self.counts["accounts_lost"] += 1
         self._leases.forget(account_id)
+        await self._unseat(account_id)
+
+    async def _unseat(self, account_id: UUID) -> None:
         desk = self._desks.pop(account_id, None)
         if desk is not None:
+            # Nothing of it may leave any more: what it had under way is the next holder's to find out about.
+            await self._turns.drop(account_id)
             await desk.leave()
 
-    async def _guarded(self, desk: Desk, doing: Any) -> int | None:
-        """Await what a desk does; leave the account when somebody else holds it now.
+    # Turns
+
+    async def _take(self, turns: Mapping[UUID, Turn]) -> int:
+        try:
+            return await self._turns.take(turns)
+        finally:
+            while self._lost:
+                await self._leave(self._lost.pop())
+
+    async def _tend(self, desk: Desk) -> int:
+        if not desk.is_open:
+            await self._open(desk)
+        return await self._guarded(desk, desk.step()) or 0 if desk.is_open else 0
+
+    async def _guarded(self, desk: Desk, doing: Awaitable[int]) -> int | None:
+        """Await what a desk does; its account is left when somebody else holds it now.
 
         None: it failed, which is told, and keeps no other account from being traded.
         """
         try:
-            done: int = await doing
+            return await doing
         except (Refused, OrderDenied) as error:
             if error.code == LEASE_LOST:
-                await self._leave(desk.account.id)
+                self._lost.add(desk.account.id)
                 return 0
             log.error(  # noqa: TRY400
                 "desk_failed", account_id=str(desk.account.id), code=error.code, error=str(error)
             )
             self.counts["desks_failed"] += 1
             return None
-        return done
 
     # Signals
 
-    async def _claim(self) -> None:
-        try:
-            while True:
-                batch = await work.claim(
-                    self._call,
-                    "trading",
-                    self._clock.now(),
-                    most=self._policy.claims,
-                    after_fence=self._fence,
-                )
-                self._fence = max([self._fence, *(one.fence for one in batch)])
-                self.counts["claimed"] += len(batch)
-                self._claimed |= {one.signal_id: one for one in await self._give_back_early(batch)}
-                if len(batch) < self._policy.claims:
-                    return
-        except Unavailable:
-            self._wakes.wake(self.name)
-            raise
-
-    async def _give_back_early(self, batch: list[Work]) -> list[Work]:
-        """Release what becomes ready only later; answers the rest.
-
-        A replay that is taken up again is given the claims of its own future.
-        """
-        kept, now = [], self._clock.now()
-        for one in batch:
-            ready = datetime.fromisoformat(one.signal["ready_at"])
-            if ready <= now:
-                kept.append(one)
-                continue
-            await work.release(self._call, "trading", [one.reference()], ready)
-            self._early_until = ready if self._early_until is None else min(self._early_until, ready)
-        return kept
-
-    def _is_early_due(self) -> bool:
-        if self._early_until is None or self._clock.now() < self._early_until:
-            return False
-        self._early_until = None
-        return True
-
     async def _enter(self) -> int:
         done = 0
-        by_account: dict[UUID | None, list[Work]] = defaultdict(list)
-        for signal_id in sorted(self._claimed):
-            one = self._claimed[signal_id]
-            account = one.trader.get("default_exchange_account_id")
-            by_account[UUID(account) if account else None].append(one)
+        by_account = self._claims.by_account()
         # All at once: opening one takes a while, and nobody looks after the others' positions until then.
         missing = {one for one in by_account if one is not None and one not in self._desks}
         if wanted := sorted(one for one in missing if self._may_trade(one)):
             await self._claim_accounts(wanted)
+        turns: dict[UUID, Turn] = {}
+        hanging = self._turns.slow(self._policy.hangs_after)
         for account_id, batch in by_account.items():
             if account_id is None:
-                done += await self._expire(batch)
-                continue
-            done += await self._trade(account_id, batch)
-        return done
+                done += await self._claims.expire(batch, "no_account", "the trader has no exchange account")
+            elif account_id in hanging:
+                await self._claims.give_back(batch, self._clock.now() + self._policy.reopen_after)
+            else:
+                turns[account_id] = partial(self._trade, account_id, batch)
+        return done + await self._take(turns)
 
     async def _trade(self, account_id: UUID, batch: list[Work]) -> int:
         desk = self._desks.get(account_id)
+        later = self._clock.now() + self._policy.reopen_after
         if desk is None or not desk.is_open or desk.is_blocked:
             # Another machine's, its venue is away, or an order of it is in doubt: these wait.
             if desk is not None and desk.is_blocked:
                 log.error("account_blocked", account_id=str(account_id), waiting=len(batch))
                 self.counts["entries_blocked"] += len(batch)
-            later = self._clock.now() + self._policy.reopen_after
-            await work.release(self._call, "trading", [one.reference() for one in batch], later)
-            self._forget(batch)
+            await self._claims.give_back(batch, later)
             return 0
         try:
             done = await self._guarded(desk, desk.enter(batch))
-            if done is None:
-                later = self._clock.now() + self._policy.reopen_after
-                await work.release(self._call, "trading", [one.reference() for one in batch], later)
-                done = 0
         except BaseError as error:
             # Nothing was intended: the venue did not answer what the size depends on.
             log.warning("entries_wait", account_id=str(account_id), error=describe(error))
             self.counts["venue_errors"] += 1
-            later = self._clock.now() + timedelta(seconds=1)
-            await work.release(self._call, "trading", [one.reference() for one in batch], later)
-            done = 0
-        self._forget(batch)
+            await self._claims.give_back(batch, self._clock.now() + timedelta(seconds=1))
+            return 0
+        if done is None:
+            await self._claims.give_back(batch, later)
+            return 0
+        self._claims.forget(batch)
         return done
-
-    async def _expire(self, batch: list[Work]) -> int:
-        message = "the trader has no exchange account"
-        items = [{**one.reference(), "outcome_code": "no_account", "message": message} for one in batch]
-        answer = await self._call("expire_signals", {"items": items, "at": self._clock.now().isoformat()})
-        self.counts["no_account"] += int(answer["done"])
-        self._forget(batch)
-        return len(batch)
-
-    def _forget(self, batch: list[Work]) -> None:
-        for one in batch:
-            with suppress(KeyError):
-                del self._claimed[one.signal_id]

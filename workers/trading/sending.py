@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from ccxt.base.errors import BaseError, ExchangeError, OperationFailed
 
-from shared.errors import OrderDenied
+from shared.errors import OrderDenied, Unavailable
 from workers.trading.book import Book
 from workers.trading.decisions.outcome import Outcome, describe, judge
 from workers.trading.decisions.reconciliation import VenueOrder
@@ -38,7 +38,7 @@ async def send(
     book: Book,
     orders: Iterable[Order],
     results: Results,
-    refuse: Callable[[Order], OrderDenied | None],
+    refuse: Callable[[Order], Awaitable[OrderDenied | None]],
 ) -> None:
     """Send intended orders, each once, in the given order.
 
@@ -50,14 +50,16 @@ async def send(
             continue
         legs = _legs_of(order, book)
         try:
-            if (refusal := refuse(order)) is not None:
+            if (refusal := await refuse(order)) is not None:
                 raise refusal
             answer = await venue.place(order, legs)
         except OrderDenied as denied:
             results.outcomes.append(_told(order, "denied", code=denied.code, message=str(denied)))
             continue
-        except Withheld as error:
-            log.warning("order_withheld", client_order_id=order.client_order_id, reason=error.code)
+        except (Withheld, Unavailable) as error:
+            # Nothing left: either the way is closed, or nobody could say whether the order is still wanted.
+            reason = error.code if isinstance(error, Withheld) else str(error)
+            log.warning("order_withheld", client_order_id=order.client_order_id, reason=reason)
             results.unsent.append(order)
             continue
         except BaseError as error:

@@ -60,17 +60,20 @@ class Tending:
         self._counts = counts
         # Signals to look at because something about them changed, and symbols whose price did.
         self._dirty: set[UUID] = set()
-        self._moved: set[str] = set()
+        self._moved: dict[str, int] = {}
+        # How many prices were heard so far.
+        self.prices_heard = 0
         self._overrun: dict[UUID, datetime] = {}
         self.watched_since: datetime | None = None
 
     def hear_price(self, venue_symbol: str) -> None:
         """A candle of this symbol closed."""
-        self._moved.add(venue_symbol)
+        self.prices_heard += 1
+        self._moved[venue_symbol] = self.prices_heard
 
-    def forget_prices(self) -> None:
-        """The prices that were heard ask for nothing more."""
-        self._moved.clear()
+    def forget_prices(self, heard: int) -> None:
+        """The first so many prices that were heard ask for nothing more."""
+        self._moved = {symbol: number for symbol, number in self._moved.items() if number > heard}
 
     def hear_change(self, signals: set[UUID]) -> None:
         """The record of these signals changed."""

@@ -1,0 +1,1 @@
+update public.exchange_accounts set permissions = 'read' where user_id = %(user)s

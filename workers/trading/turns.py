@@ -1,0 +1,173 @@
+"""The turns of desks: each does one thing at a time, and none waits for another one that takes long.
+
+Turns begin in the given order, so many at once. Whoever takes them waits until all have ended, but for none
+longer than `seconds`: a turn that takes longer goes on by itself, wakes whoever waits when it ends, and until
+then its desk has no other one. What it raised is raised when turns are taken the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from shared.errors import Unavailable
+from workers.trading.lease import awake_seconds
+
+log = structlog.get_logger(__name__)
+
+Turn = Callable[[], Coroutine[Any, Any, int]]
+
+
+@dataclass(slots=True)
+class Running:
+    """A turn under way, since when, and whether anybody was told that it hangs."""
+
+    task: asyncio.Task[int]
+    since: float
+    told: bool = False
+
+
+class Turns:
+    """See the module. `most` turns are young at once; with `seconds` None each is taken whole, in order.
+
+    `wake` is called when a turn ends that nobody waits for any more, `now` is a clock in seconds.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        seconds: float | None,
+        wake: Callable[[], None],
+        now: Callable[[], float] = awake_seconds,
+    ) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._wake = wake
+        self._now = now
+        self._running: dict[UUID, Running] = {}
+        self._young: dict[asyncio.Task[int], float] = {}
+        self._done = 0
+        self._errors: list[BaseException] = []
+
+    def is_busy(self, account_id: UUID) -> bool:
+        """Whether this desk has a turn under way."""
+        return account_id in self._running
+
+    def slow(self, seconds: float) -> dict[UUID, float]:
+        """The desks whose turn has taken longer than `seconds`, and how long."""
+        now = self._now()
+        took = {account_id: now - one.since for account_id, one in self._running.items()}
+        return {account_id: long for account_id, long in sorted(took.items()) if long > seconds}
+
+    def tell(self, seconds: float) -> None:
+        """Say once of each turn that takes longer than `seconds` that it hangs."""
+        for account_id, took in self.slow(seconds).items():
+            one = self._running[account_id]
+            if not one.told:
+                one.told = True
+                log.error("desk_hangs", account_id=str(account_id), seconds=round(took))
+
+    async def take(self, turns: Mapping[UUID, Turn]) -> int:
+        """Give these desks their turns; those that are busy get none.
+
+        Answers how much was done since the last time, and raises what turns raised: first what no waiting
+        heals.
+        """
+        if self._seconds is None:
+            return await _one_by_one(turns.values())
+        waiting = [(one, turn) for one, turn in turns.items() if not self.is_busy(one)]
+        while waiting or self._young:
+            while waiting and len(self._young) < self._most:
+                self._begin(*waiting.pop(0))
+            await self._wait()
+        return self._harvest()
+
+    async def drop(self, account_id: UUID) -> None:
+        """Give up a turn of a desk that is no longer ours."""
+        one = self._running.get(account_id)
+        if one is not None:
+            await self._cancel([one.task])
+
+    async def stop(self, seconds: float) -> None:
+        """Let what is under way end, and give up what does not within `seconds`."""
+        tasks = [one.task for one in self._running.values()]
+        if tasks:
+            _, hanging = await asyncio.wait(tasks, timeout=seconds)
+            await self._cancel(list(hanging))
+        self._young.clear()
+        for error in self._errors:
+            log.error("turn_failed", error=repr(error))
+        self._errors.clear()
+
+    def _begin(self, account_id: UUID, turn: Turn) -> None:
+        task = asyncio.create_task(turn(), name=f"desk {account_id}")
+        self._running[account_id] = Running(task, self._now())
+        self._young[task] = asyncio.get_running_loop().time()
+        task.add_done_callback(lambda ended: self._end(account_id, ended))
+
+    async def _wait(self) -> None:
+        """Until a young turn ends, or the oldest of them is not young any more."""
+        if not self._young or self._seconds is None:
+            return
+        time = asyncio.get_running_loop().time
+        oldest = min(self._young.values())
+        await asyncio.wait(
+            self._young,
+            timeout=max(0.0, oldest + self._seconds - time()),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        aged = time() - self._seconds
+        self._young = {task: begun for task, begun in self._young.items() if begun > aged}
+
+    def _end(self, account_id: UUID, task: asyncio.Task[int]) -> None:
+        running = self._running.get(account_id)
+        if running is not None and running.task is task:
+            del self._running[account_id]
+        if not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                self._errors.append(error)
+            else:
+                self._done += task.result()
+        if self._young.pop(task, None) is None:
+            self._wake()
+
+    def _harvest(self) -> int:
+        errors, self._errors = self._errors, []
+        done, self._done = self._done, 0
+        if not errors:
+            return done
+        # A database that is away heals; what else was raised is a defect, or no waiting heals it.
+        errors.sort(key=lambda error: isinstance(error, Unavailable))
+        for other in errors[1:]:
+            if not isinstance(other, Unavailable):
+                log.error("turn_failed", error=repr(other))
+        raise errors[0]
+
+    async def _cancel(self, tasks: list[asyncio.Task[int]]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+async def _one_by_one(turns: Any) -> int:
+    done = 0
+    for turn in turns:
+        done += await turn()
+    return done
+
+
+def whole(work: Callable[[], Awaitable[Any]]) -> Turn:
+    """A turn that counts for nothing."""
+
+    async def turn() -> int:
+        await work()
+        return 0
+
+    return turn
