@@ -151,6 +151,8 @@ set search_path = ''
 as $$
 declare
   machine text := private.caller_machine();
+  ids uuid[];
+  fences bigint[];
   kept uuid[];
   number bigint;
   answer jsonb;
@@ -160,13 +162,14 @@ begin
     raise exception 'an account is leased for 1 to 3600 seconds, not %', lease_seconds
       using errcode = 'invalid_parameter_value';
   end if;
+  select array_agg(private.uuid_of(item ->> 'account_id')), array_agg((item ->> 'fence')::bigint) into ids, fences
+  from jsonb_array_elements(accounts) item;
   -- Never waits: an account that somebody changes at this moment keeps the lease that it has until the next renewal,
   -- and all others are renewed now.
   select array_agg(k.id) into kept from (
     select a.id from public.exchange_accounts a
-    join jsonb_array_elements(accounts) item on a.id = private.uuid_of(item ->> 'account_id')
-    where a.lease_fence = (item ->> 'fence')::bigint and a.lease_machine = machine
-      and a.leased_until >= clock_timestamp()
+    join unnest(ids, fences) held (id, fence) on held.id = a.id and held.fence = a.lease_fence
+    where a.lease_machine = machine and a.leased_until >= clock_timestamp()
     order by a.id
     for no key update of a skip locked) k;
   update public.exchange_accounts a
@@ -174,10 +177,6 @@ begin
   where a.id = any (kept);
   -- Under the locks, as where else terms are answered: a higher number was read later.
   number := nextval('private.terms_numbers');
-  with held as (
-    select private.uuid_of(item ->> 'account_id') as id, (item ->> 'fence')::bigint as fence
-    from jsonb_array_elements(accounts) item
-  )
   select jsonb_build_object(
     'renewed', coalesce((select jsonb_agg(jsonb_build_object('account_id', r.id, 'status', r.status,
       'permissions', r.permissions, 'settings', r.settings, 'number', number,
@@ -186,14 +185,15 @@ begin
       'closing', coalesce((select jsonb_agg(p.signal_id order by p.signal_id) from public.positions p
         where p.account_id = r.id and p.status = 'open' and p.exit_reason = 'manual_close'), '[]'))
       order by r.id) from public.exchange_accounts r where r.id = any (kept)), '[]'),
-    'lost', coalesce((select jsonb_agg(held.id order by held.id) from held
+    'lost', coalesce((select jsonb_agg(held.id order by held.id) from unnest(ids, fences) held (id, fence)
       where not exists (select from public.exchange_accounts a where a.id = held.id and a.lease_fence = held.fence
         and a.lease_machine = machine and a.leased_until >= clock_timestamp())), '[]'),
     'free', coalesce((select jsonb_agg(f.id order by f.id) from (
       select a.id from public.exchange_accounts a
       where a.permissions = 'trade'
         and (a.leased_until is null or a.leased_until < clock_timestamp() or (a.lease_machine = machine
-          and not exists (select from held where held.id = a.id and held.fence = a.lease_fence)))
+          and not exists (select from unnest(ids, fences) held (id, fence)
+            where held.id = a.id and held.fence = a.lease_fence)))
       order by a.id limit 100) f), '[]'))
   into answer;
   return answer;
