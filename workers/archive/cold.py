@@ -7,6 +7,7 @@ import heapq
 import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -48,14 +49,23 @@ async def read_events(store: Store, files: Sequence[ListedFile]) -> AsyncIterato
     Fetched anew and sorted on disk: memory is bounded, also for a day of millions. Raises NotFound for a file
     that is not in the store, Damaged for one that is not the file that was listed.
     """
+    async with open_day(store, files) as (duck, signals, events):
+        records = _merge(duck, signals, events)
+        while batch := await asyncio.to_thread(lambda: list(islice(records, BATCH_ROWS))):
+            for record in batch:
+                yield record
+
+
+@asynccontextmanager
+async def open_day(
+    store: Store, files: Sequence[ListedFile]
+) -> AsyncIterator[tuple[duckdb.DuckDBPyConnection, Source, Source]]:
+    """Fresh copies of a day's signals and events, with a database to read them; gone after the block."""
     with tempfile.TemporaryDirectory(prefix="sigtrail-cold-") as folder:
         signals = await fetch_kind(store, files, "signals", Path(folder))
         events = await fetch_kind(store, files, "events", Path(folder))
         with open_duckdb(Path(folder)) as duck:
-            records = _merge(duck, signals, events)
-            while batch := await asyncio.to_thread(lambda: list(islice(records, BATCH_ROWS))):
-                for record in batch:
-                    yield record
+            yield duck, signals, events
 
 
 async def fetch_kind(store: Store, files: Sequence[ListedFile], kind: Kind, folder: Path) -> Source:
@@ -71,10 +81,9 @@ async def fetch_kind(store: Store, files: Sequence[ListedFile], kind: Kind, fold
 
 def _merge(duck: duckdb.DuckDBPyConnection, signals: Source, events: Source) -> Iterator[EventRecord]:
     """Signals and events side by side in order of id: each first event meets its signal."""
-    # Two readers of one connection would end each other.
     both = heapq.merge(
-        _read(duck.cursor(), signals, SIGNAL_NAMES, "part desc"),
-        _read(duck.cursor(), events, EVENT_NAMES, '"number", part desc'),
+        _read(duck, signals, SIGNAL_NAMES, "part desc"),
+        _read(duck, events, EVENT_NAMES, '"number", part desc'),
         key=lambda row: (row["key"], "number" in row),
     )
     key, signal, last = "", None, 0
@@ -97,21 +106,37 @@ def _read(
 ) -> Iterator[dict[str, Any]]:
     if source.is_empty:
         return
+    for keys, values in read_columns(duck, source, wanted, "true", order, BATCH_ROWS):
+        names = [*values, "key"]
+        columns = [*(array.to_pylist() for array in values.values()), keys.to_pylist()]
+        for row in zip(*columns, strict=True):
+            yield dict(zip(names, row, strict=True))
+
+
+def read_columns(
+    duck: duckdb.DuckDBPyConnection,
+    source: Source,
+    wanted: Sequence[str],
+    where: str,
+    order: str,
+    size: int,
+) -> Iterator[tuple[pa.Array, dict[str, pa.Array]]]:
+    """So many rows at a time, by signal and then by `order`: the digits of their ids and the wanted columns.
+
+    Raises Damaged where the files lack one of these.
+    """
     missing = set(wanted) - {column.name for column in source.columns}
     if missing:
         raise Damaged(f"the archived {source.kind} have no column {', '.join(sorted(missing))}")
     fields = dict.fromkeys([*source.physical(wanted), '"part"'])
     query = (
         f"select {', '.join(fields)}, {source.id_digits} as key from ({source.rows()}) "  # noqa: S608
-        f"order by key, {order}"
+        f"where {where} order by key, {order}"
     )
-    for batch in duck.sql(query).to_arrow_reader(BATCH_ROWS):
+    # Two readers of one connection would end each other.
+    for batch in duck.cursor().sql(query).to_arrow_reader(size):
         stored = pa.Table.from_batches([batch])
-        values = decode(source.kind, source.columns, stored, wanted)
-        names = [*values, "key"]
-        columns = [*(array.to_pylist() for array in values.values()), stored["key"].to_pylist()]
-        for row in zip(*columns, strict=True):
-            yield dict(zip(names, row, strict=True))
+        yield stored["key"].combine_chunks(), decode(source.kind, source.columns, stored, wanted)
 
 
 def _signal(row: dict[str, Any]) -> SignalRecord:

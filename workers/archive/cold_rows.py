@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from pathlib import Path
 
 import duckdb
 import numpy as np
 import orjson
 import pyarrow as pa
 
-from workers.archive.cold import EVENT_NAMES, SIGNAL_NAMES, fetch_kind
-from workers.archive.encoding import Damaged, decode
+from workers.archive.cold import EVENT_NAMES, SIGNAL_NAMES, open_day, read_columns
 from workers.archive.frames import hash_payloads
 from workers.archive.ids import to_bytes
 from workers.archive.listing import ListedFile
@@ -28,7 +25,7 @@ from workers.archive.rows import (
     make_records,
     whole_signals,
 )
-from workers.archive.scan import Source, open_duckdb
+from workers.archive.scan import Source
 from workers.archive.store import Store
 from workers.archive.tiers import pairs
 
@@ -44,20 +41,17 @@ async def read_rows(store: Store, files: Sequence[ListedFile], words: Words) -> 
     Fetched anew and sorted on disk: memory is bounded, also for a day of millions. Raises NotFound for a file
     that is not in the store, Damaged for one that is not the file that was listed.
     """
-    with tempfile.TemporaryDirectory(prefix="sigtrail-cold-") as folder:
-        signals = await fetch_kind(store, files, "signals", Path(folder))
-        events = await fetch_kind(store, files, "events", Path(folder))
-        with open_duckdb(Path(folder)) as duck:
-            async with (
-                aclosing(_in_thread(_read_creations(duck, signals, words))) as creations,
-                aclosing(_in_thread(_read_events(duck, signals, events, words))) as others,
-                aclosing(whole_signals(creations)) as left,
-                aclosing(whole_signals(others)) as right,
-                # The creation event that lies in its signal's row counts, whatever else bears its number.
-                aclosing(pairs(left, right)) as both,
-            ):
-                async for one in both:
-                    yield one.rows
+    async with (
+        open_day(store, files) as (duck, signals, events),
+        aclosing(_in_thread(_read_creations(duck, signals, words))) as creations,
+        aclosing(_in_thread(_read_events(duck, signals, events, words))) as others,
+        aclosing(whole_signals(creations)) as left,
+        aclosing(whole_signals(others)) as right,
+        # The creation event that lies in its signal's row counts, whatever else bears its number.
+        aclosing(pairs(left, right)) as both,
+    ):
+        async for one in both:
+            yield one.rows
 
 
 async def _in_thread(rows: Iterator[Rows]) -> AsyncGenerator[Rows]:
@@ -174,20 +168,9 @@ def _scan(
     duck: duckdb.DuckDBPyConnection, source: Source, wanted: Sequence[str], where: str, order: str
 ) -> Iterator[tuple[Octets, Values]]:
     """Rows of the archive in order of signal: their ids and the wanted columns."""
-    missing = set(wanted) - {column.name for column in source.columns}
-    if missing:
-        raise Damaged(f"the archived {source.kind} have no column {', '.join(sorted(missing))}")
-    fields = dict.fromkeys([*source.physical(wanted), '"part"'])
-    query = (
-        f"select {', '.join(fields)}, {source.id_digits} as key from ({source.rows()}) "  # noqa: S608
-        f"where {where} order by key, {order}"
-    )
-    # Two readers of one connection would end each other.
-    for batch in duck.cursor().sql(query).to_arrow_reader(BATCH):
-        stored = pa.Table.from_batches([batch])
-        key = to_bytes(stored["key"].combine_chunks().cast(pa.string()))
-        octets = np.frombuffer(key.buffers()[1], np.uint8).reshape(-1, 16)
-        yield octets, decode(source.kind, source.columns, stored, wanted)
+    for digits, values in read_columns(duck, source, wanted, where, order, BATCH):
+        key = to_bytes(digits.cast(pa.string()))
+        yield np.frombuffer(key.buffers()[1], np.uint8).reshape(-1, 16), values
 
 
 def _once(rows: Rows, last: bytes) -> tuple[Rows, bytes]:
