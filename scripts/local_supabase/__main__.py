@@ -143,10 +143,9 @@ def _folder(text: str) -> Path:
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{number} is not between 1 and {HIGHEST_PORT}")
-    return number
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= HIGHEST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 1 and {HIGHEST_PORT}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,15 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.parametrize("words", [["--port", "nonsense"], ["--for", "1", "--port"]])
+def test_up_hands_the_port_to_the_local_supabase(words: list[str]) -> None:
+    done = subprocess.run(
+        [CHECKOUT / "scripts" / "up", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "is not a number between 1 and" in done.stderr
+
+
 def test_the_status_of_no_stack_is_said(folder: Path) -> None:
     refused = run("status", "--root", str(folder))
     assert refused.returncode == 1
