@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from scripts.fake_venue.control import Control
-from scripts.fake_venue.keeping import load, save
+from scripts.fake_venue.keeping import keep, load, save
 from scripts.fake_venue.process import CARD, CERTIFICATE
 from scripts.fake_venue.venue import FakeVenue
 from shared.clock import MarketClock
@@ -62,6 +62,7 @@ async def _serve(asked: argparse.Namespace) -> None:
     await venue.start(asked.port)
     await control.start()
     card = asked.state / CARD
+    keeping = asyncio.create_task(keep(venue, asked.state)) if asked.keep else None
     try:
         _write_card(asked.state, card, venue, control)
         sys.stdout.write("ready\n")
@@ -76,7 +77,8 @@ async def _serve(asked: argparse.Namespace) -> None:
         card.unlink(missing_ok=True)
         await control.close()
         await venue.stop()
-        if asked.keep:
+        if keeping is not None:
+            keeping.cancel()
             save(venue, asked.state)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scripts.fake_venue.venue import FakeVenue
 
 FILE = "accounts.json"
+SECONDS = 2.0
 
 
 def save(venue: FakeVenue, folder: Path) -> None:
@@ -34,6 +36,17 @@ def save(venue: FakeVenue, folder: Path) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(told, file, default=_plain)
     draft.replace(folder / FILE)
+
+
+async def keep(venue: FakeVenue, folder: Path) -> None:
+    """Save whenever something happened: a venue that is killed loses the last seconds at most."""
+    saved = -1
+    while True:
+        happened = sum(one.streams.events for one in venue.exchanges.values())
+        if happened != saved:
+            save(venue, folder)
+            saved = happened
+        await asyncio.sleep(SECONDS)
 
 
 def load(venue: FakeVenue, folder: Path) -> None:

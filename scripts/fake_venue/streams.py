@@ -37,6 +37,8 @@ class Streams:
         self._listeners: list[Listener] = []
         self._held: tuple[str, str, Payload] | None = None
         self.is_cut = False
+        # How often something happened that could be told.
+        self.events = 0
 
     async def serve(
         self, socket: web.WebSocketResponse, hear: Callable[[Listener, Any], None], *topics: str
@@ -56,6 +58,7 @@ class Streams:
 
     def tell(self, topic: str, name: str, payload: Payload, client_ids: set[str] | None = None) -> None:
         """An event for everybody who subscribed to a topic. Faults strike by `EVENT name`."""
+        self.events += 1
         kinds = {fault.kind for fault in self._faults.of_event(name, client_ids or set())}
         if "lost" in kinds:
             return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
 import ccxt.pro
 import pytest
 
+from scripts.fake_venue.keeping import FILE
 from scripts.fake_venue.process import ControlError, read_card, run_process
 from tests.waiting import until
 from workers.trading.venues.sessions import session_factory
@@ -43,6 +45,20 @@ async def test_two_processes_meet_the_same_venue(tmp_path: Path) -> None:
         with pytest.raises(ControlError, match="no command"):
             await venue("dance")
     assert read_card(tmp_path) is None
+
+
+async def test_one_that_keeps_its_accounts_has_them_after_it_was_killed(tmp_path: Path) -> None:
+    async with run_process(tmp_path, "--symbols", "BTCUSDT", "--keep") as venue:
+        authority = venue.ca.read_bytes()
+        await venue("open_account", **WALLET)
+        await venue("move", symbol="BTC/USDT:USDT", price="50000")
+        await until(lambda: '"secret": "s"' in (tmp_path / FILE).read_text())
+        os.kill(venue.pid, signal.SIGKILL)
+    async with run_process(tmp_path, "--symbols", "BTCUSDT", "--keep") as venue:
+        # Who trusted the one before trusts this one.
+        assert venue.ca.read_bytes() == authority
+        assert (await venue("truth", key="k", market="usdm"))["balances"] == {"USDT": "1000"}
+        assert await venue("ensure_account", **WALLET) is False
 
 
 async def test_it_goes_when_its_parent_is_killed(tmp_path: Path) -> None:

@@ -373,7 +373,9 @@ class Desk:
             await self._ask_terms()
         terms = self._terms or Terms(self.account.status, self.account.permissions)
         price = self._market.price(order.venue_symbol)
-        refusal = refuse(order, terms, self._book.holdings(order.signal_id), price, self._clock.now())
+        held, now = self._book.holdings(order.signal_id), self._clock.now()
+        nets = self.account.market == "usdm" and self._venue.nets
+        refusal = refuse(order, terms, held, price, now, nets=nets)
         if refusal is not None:
             log.warning("order_denied", client_order_id=order.client_order_id, code=refusal.code)
             self._counts[refusal.code] += 1

@@ -163,3 +163,33 @@ def test_the_newest_terms_hold_in_whatever_order_answers_come(numbers: list[int]
         known = terms_of(answer | ({"account": {"max_positions": number}, "traders": {}}), {}, known)
     assert known is not None
     assert (known.status, known.account.max_positions) == ("halted", 5)
+
+
+@pytest.mark.parametrize(
+    ("side", "sent", "signal", "nets", "expected"),
+    [
+        ("short", True, 2**127, True, "symbol_limit"),
+        # Of two that are intended at once the first one goes.
+        ("short", False, 1, True, "symbol_limit"),
+        ("short", False, 2**127, True, None),
+        ("long", True, 1, True, None),
+        (None, True, 1, True, None),
+        ("short", True, 1, False, None),
+    ],
+)
+def test_where_a_symbol_is_one_position_nothing_opens_against_it(
+    side: PositionSide | None, sent: bool, signal: int, nets: bool, expected: str | None
+) -> None:
+    one = entry()
+    other = Holding(UUID(int=signal), TRADER, one.symbol, Decimal(5), side, sent)
+    assert code(refuse(one, OPEN, [other], Decimal(100), NOW, nets=nets)) == expected
+    elsewhere = Holding(UUID(int=signal), TRADER, "ETH/USDT:USDT", Decimal(5), side, sent)
+    assert refuse(one, OPEN, [elsewhere], Decimal(100), NOW, nets=nets) is None
+
+
+def test_what_a_signal_holds_has_its_side() -> None:
+    waiting = entry()
+    assert holding_of(SIGNAL, TRADER, "B", None, [waiting]).side == "long"
+    assert not holding_of(SIGNAL, TRADER, "B", None, [waiting]).is_sent
+    assert holding_of(SIGNAL, TRADER, "B", position(side="short"), []).is_sent
+    assert holding_of(SIGNAL, TRADER, "B", position(side="short"), []).side == "short"

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from shared.errors import OrderDenied
 from shared.money import ZERO, add, divide, money, multiply, subtract, text
-from workers.trading.orders import Kind, Leg, Order, Position, PositionSide
+from workers.trading.orders import Kind, Leg, Order, OrderStatus, Position, PositionSide
 
 HUNDRED = Decimal(100)
 MAX_DRIFT_PERCENT = Decimal(1)
@@ -52,14 +52,24 @@ class Holding:
     trader_id: UUID
     symbol: str
     notional: Decimal
+    side: PositionSide | None = None
+    # Its entry has left, or may have: it is not only intended.
+    is_sent: bool = False
 
 
 def refuse(
-    order: Order, terms: Terms, held: Iterable[Holding], price: Decimal | None, now: datetime
+    order: Order,
+    terms: Terms,
+    held: Iterable[Holding],
+    price: Decimal | None,
+    now: datetime,
+    *,
+    nets: bool = False,
 ) -> OrderDenied | None:
     """Why this order must not be sent now, with its reason code; None when it may.
 
     `held` is everything of the account beside this order's signal, `price` the last one of its symbol.
+    `nets`: the venue holds one position a symbol, and an entry against it would close another signal's.
     """
     if order.leg is not Leg.ENTRY:
         return None
@@ -77,6 +87,8 @@ def refuse(
         if refusal is not None:
             return refusal
     held = list(held)
+    if nets and (refusal := _opposed(order, held)) is not None:
+        return refusal
     trader = terms.traders.get(order.trader_id)
     return _passed("account", terms.account, held, order) or (
         None
@@ -114,10 +126,18 @@ def holding_of(
     signal_id: UUID, trader_id: UUID, symbol: str, position: Position | None, orders: Iterable[Order]
 ) -> Holding:
     """What a signal holds and has under way: its position at cost, and what is left of its entries."""
+    orders = list(orders)
     under_way = [order.notional for order in orders if order.leg is Leg.ENTRY and order.is_live]
+    side: PositionSide | None = None
+    is_sent = False
+    for order in orders:
+        if order.leg is Leg.ENTRY and order.is_live:
+            side = "long" if order.side == "buy" else "short"
+            is_sent = order.status is not OrderStatus.INTENDED
     if position is not None and position.is_open:
         under_way.append(multiply(abs(position.amount), position.entry_average))
-    return Holding(signal_id, trader_id, symbol, add(*under_way))
+        side, is_sent = position.side, True
+    return Holding(signal_id, trader_id, symbol, add(*under_way), side, is_sent)
 
 
 def terms_of(answer: Mapping[str, Any], settings: Mapping[str, Any], known: Terms | None = None) -> Terms:
@@ -142,6 +162,19 @@ def terms_of(answer: Mapping[str, Any], settings: Mapping[str, Any], known: Term
         traders=kept,
         max_drift_percent=most_drift(settings),
         number=number,
+    )
+
+
+def _opposed(order: Order, held: Iterable[Holding]) -> OrderDenied | None:
+    side: PositionSide = "long" if order.side == "buy" else "short"
+    others = (one for one in held if one.symbol == order.symbol and one.side not in (None, side))
+    # Of two that are intended at once the first one goes.
+    if not any(one.is_sent or one.signal_id < order.signal_id for one in others):
+        return None
+    return OrderDenied(
+        f"the account is in one-way mode and holds the other side of {order.symbol}: a {side} would close it"
+        " (the venue's hedge mode lets both be)",
+        code="symbol_limit",
     )
 
 

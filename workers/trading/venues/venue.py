@@ -130,6 +130,11 @@ class Venue:
         """Whether "there is no such order" is certain at once, since no request can be under way."""
         return self.capabilities.authoritative
 
+    @property
+    def nets(self) -> bool:
+        """Whether long and short of a perpetual are one position here. On paper they never are."""
+        return not self._is_hedged and not self.is_authoritative
+
     def listen(self, wake: Callable[[], None]) -> None:
         """Have `wake` called when the venue tells of something, from `open` on, where it tells anything."""
         names = self.capabilities.streams
