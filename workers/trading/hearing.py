@@ -21,6 +21,7 @@ from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.reconciliation import Findings, VenueOrder, VenueTrade, reconcile
 from workers.trading.orders import Order
 from workers.trading.policy import Policy
+from workers.trading.venues.lookup import find_anywhere
 from workers.trading.venues.stream import NOTHING, News
 from workers.trading.venues.venue import Venue
 from workers.trading.venues.wording import is_conditional
@@ -271,24 +272,7 @@ class Hearing:
             return []
 
     async def _find(self, order: Order) -> VenueOrder | None:
-        found = await self._venue.find(order)
-        if found is not None:
-            return found
-        # Some venues answer "not found" for an order that is only not indexed yet, and list it as open.
-        listed = await self._venue.open_orders(order.symbol)
-        named = next((one for one in listed if one.client_order_id == order.client_order_id), None)
-        return named or await self._find_by_fills(order)
-
-    async def _find_by_fills(self, order: Order) -> VenueOrder | None:
-        """An order that filled at once may be in no listing yet, and its fills name it."""
-        if self._venue.is_authoritative or order.sent_at is None:
-            return None
-        trades = await self._venue.trades(order.symbol, order.sent_at - self._policy.overlap)
-        ours = [trade for trade in trades if trade.client_order_id == order.client_order_id]
-        if not ours:
-            return None
-        filled = add(*(trade.amount for trade in ours))
-        return VenueOrder(ours[0].venue_order_id, order.client_order_id, "open", order.amount, filled)
+        return await find_anywhere(self._venue, order, self._policy.overlap)
 
     def _is_proven_absent(self, order: Order, now: datetime) -> bool:
         """Count that an order was not there. Only answers far enough apart prove something: one that was just
