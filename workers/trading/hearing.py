@@ -30,8 +30,6 @@ log = structlog.get_logger(__name__)
 
 # After so many times our stops say nothing of a fill, it is somebody else's.
 _ASKED_ABOUT = 5
-# Whoever trades the account by hand as well makes new strangers every day.
-_STRANGERS = 10_000
 
 
 class Hearing:
@@ -57,8 +55,8 @@ class Hearing:
         self._strange: Counter[str] = Counter()
         # What rang, and nobody has compared holdings and open orders for.
         self.rung: News = NOTHING
-        # Every order that the last sweep was answered, also those of others.
-        self.swept: list[VenueOrder] = []
+        # Every order that the last sweep was answered, also those of others, by symbol.
+        self.swept: dict[str, list[VenueOrder]] = {}
         # Of orders that are live, by client order id: when to ask for those in doubt; those of which we know
         # ourselves that the last try never left; how often in a row one was not there, and when last.
         self._ask_at: dict[str, datetime] = {}
@@ -104,9 +102,7 @@ class Hearing:
         trades = await self._new_trades(symbols)
         seen: list[VenueOrder] = []
         if sweep:
-            for symbol in sorted(symbols):
-                seen += await self._open_orders(symbol)
-            self.swept = list(seen)
+            seen += await self._sweep(symbols)
         first = reconcile(orders, seen, trades, self._book.recorded)
         seen += await self._ask(self._unheard(live, first, seen, sweep=sweep), now)
         seen += await self._ask(self._suspects(live, trades, seen), now)
@@ -127,10 +123,7 @@ class Hearing:
     async def relist(self, symbols: Iterable[str], now: datetime) -> Findings:
         """Read the open orders of these symbols, and ask about those of ours that are not among them."""
         symbols = set(symbols)
-        seen: list[VenueOrder] = []
-        for symbol in sorted(symbols):
-            seen += await self._open_orders(symbol)
-        self.swept = list(seen)
+        seen = await self._sweep(symbols)
         live = [
             order
             for order in self._book.live_orders()
@@ -223,8 +216,9 @@ class Hearing:
             and trade.venue_order_id not in known
             and self._strange[trade.venue_order_id] < _ASKED_ABOUT
         }
-        if len(self._strange) > _STRANGERS:
-            self._strange.clear()
+        # Those that no answer tells of any more are not told again: each goes on from a later time.
+        told_of = {trade.venue_order_id for trade in trades}
+        self._strange = Counter({name: n for name, n in self._strange.items() if name in told_of})
         self._strange.update(strange.keys())
         symbols = set(strange.values())
         told = {answer.client_order_id for answer in seen if answer.fills_as is not None}
@@ -263,13 +257,18 @@ class Hearing:
                 self._deaf.add(symbol)
         return trades
 
-    async def _open_orders(self, symbol: str) -> list[VenueOrder]:
-        try:
-            return await self._venue.open_orders(symbol)
-        except (ExchangeError, OrderDenied) as error:
-            # A symbol that the venue took off its list must not keep the others from being heard.
-            log.error("symbol_unheard", symbol=symbol, error=describe(error))  # noqa: TRY400
-            return []
+    async def _sweep(self, symbols: Iterable[str]) -> list[VenueOrder]:
+        """Read the open orders of these symbols."""
+        seen: list[VenueOrder] = []
+        for symbol in sorted(symbols):
+            try:
+                self.swept[symbol] = await self._venue.open_orders(symbol)
+            except (ExchangeError, OrderDenied) as error:
+                # A symbol that the venue took off its list must not keep the others from being heard.
+                log.error("symbol_unheard", symbol=symbol, error=describe(error))  # noqa: TRY400
+            else:
+                seen += self.swept[symbol]
+        return seen
 
     async def _find(self, order: Order) -> VenueOrder | None:
         return await find_anywhere(self._venue, order, self._policy.overlap)

@@ -5,7 +5,8 @@ It turns what was heard into facts, and remembers what was told, so that nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,9 @@ from workers.trading.ledger import Account, Facts
 from workers.trading.orders import Leg, Position, PositionSide
 from workers.trading.venues.venue import Venue
 
+# Incomes are asked for with an overlap of minutes; after a restart the database knows them all.
+REMEMBERED = timedelta(days=1)
+
 
 class Oversight:
     """Of one account. What it answers has to be recorded; telling it again would change nothing."""
@@ -29,7 +33,7 @@ class Oversight:
         self._book = book
         self._alarmed: dict[tuple[str, PositionSide], Severity] = {}
         self._external: dict[tuple[str, str], tuple[str, Decimal]] = {}
-        self._incomes: set[tuple[str, str]] = set()
+        self._incomes: dict[tuple[str, str], datetime] = {}
 
     async def judge_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> Facts:
         """Warnings of what is too near to liquidation, and what is reduced or closed because of it."""
@@ -68,20 +72,34 @@ class Oversight:
 
     def hear_incomes(self, incomes: Iterable[VenueIncome]) -> Facts:
         """Funding and whatever else changed the balance without a trade."""
+        incomes = list(incomes)
         facts = Facts(incomes=income_facts(incomes, self._incomes))
-        self._incomes |= {(one["kind"], one["venue_income_id"]) for one in facts.incomes}
+        self._incomes |= {(one.kind, one.venue_income_id): one.occurred_at for one in incomes}
+        if self._incomes:
+            # What is older is not asked for again.
+            since = max(self._incomes.values()) - REMEMBERED
+            self._incomes = {key: at for key, at in self._incomes.items() if at >= since}
         return facts
 
     def hear_closes(self, closes: Iterable[VenueClose]) -> Facts:
         """What the venue closed with orders of its own."""
         return Facts(venue_closes=share_closes(closes, self._open_positions()))
 
-    def hear_orders(self, seen: Iterable[VenueOrder]) -> Facts:
-        """Orders of others that rest on this account."""
+    def hear_orders(self, seen: Mapping[str, Iterable[VenueOrder]]) -> Facts:
+        """Orders of others that rest on this account, by symbol: all of those symbols."""
         named = self._venue.capabilities.client_ids.seen
-        found = external_orders(self._book.orders, seen, self._external, named)
+        orders = [one for found in seen.values() for one in found]
+        found = external_orders(self._book.orders, orders, self._external, named)
         self._external |= {
             (one["symbol"], one["venue_order_id"]): (one["status"], Decimal(one["filled"])) for one in found
+        }
+        # What rests no more is not kept in mind, nor what rests in symbols that are not traded any more.
+        resting = {(one.symbol, one.venue_order_id) for one in orders}
+        traded = {order.symbol for order in self._book.live_orders()}
+        self._external = {
+            key: one
+            for key, one in self._external.items()
+            if key in resting or (key[0] not in seen and key[0] in traded)
         }
         return Facts(external_orders=found)
 

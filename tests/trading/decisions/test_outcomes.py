@@ -232,3 +232,27 @@ async def test_a_position_that_the_venue_closed_itself_is_written_off(world: Wor
     closed = await world.signal(signal)
     assert (closed["status"], closed["outcome_code"]) == ("closed", "venue_closed")
     await world.check_record()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'binance {"code":-2010,"msg":"Account has insufficient balance.","orderId":"duplicate-4116"}',
+        'bybit {"retCode":110007,"retMsg":"ab not enough","result":{"orderId":"51011-12141-110030"}}',
+    ],
+)
+def test_a_number_somewhere_in_an_answer_makes_no_duplicate_of_a_refusal(said: str) -> None:
+    assert judge(InvalidOrder(said)).outcome is Outcome.REJECTED
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'binanceusdm {"code":-4116,"msg":"ClientOrderId is in use."}',
+        'binance {"code":-2010,"msg":"Duplicate order sent."}',
+        'okx {"code":"1","data":[{"clOrdId":"a","sCode":"51016","sMsg":"Client order ID exists"}],"msg":""}',
+        'bybit {"retCode":110072,"retMsg":"OrderLinkedID is taken"}',
+    ],
+)
+def test_a_duplicate_is_known_by_its_code_or_its_sentence(said: str) -> None:
+    assert judge(InvalidOrder(said)).outcome is Outcome.UNRESOLVED

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.trading.venues.capabilities import TABLE, Fills
-from workers.trading.venues.fills import Raw, list_fills
+from workers.trading.venues.capabilities import TABLE, Fills, Paging
+from workers.trading.venues.fills import Raw, list_bills, list_fills
 
 HOUR = 3_600_000
 NOW = 1_000 * HOUR
@@ -43,7 +43,7 @@ class Venue:
             for t in self.trades
             if start <= t["timestamp"] <= end and (self.inclusive or t["timestamp"] < end or end == NOW)
         ]
-        if self.rule.paging == "id":
+        if self.rule.paging in ("id", "time"):
             return [*within[:limit]]
         within.reverse()
         first = int(params.get("cursor", 0))
@@ -59,6 +59,7 @@ PLANS = [
     Fills(page=3, paging="id", window=timedelta(hours=7)),
     Fills(page=3, paging="cursor", window=timedelta(hours=7)),
     Fills(page=3, paging="cursor"),
+    Fills(page=3, paging="time"),
     Fills(page=3, paging="backwards"),
     Fills(page=3, paging="backwards", window=timedelta(hours=7)),
 ]
@@ -89,12 +90,30 @@ async def test_fills_of_one_moment_are_all_told_by_id() -> None:
     assert len(await list_fills(venue, rule, "BTC/USDT", 950 * HOUR, NOW)) == 11
 
 
-async def test_fills_of_one_moment_are_not_lost_between_two_pages() -> None:
-    rule = Fills(page=3, paging="backwards")
+@pytest.mark.parametrize("paging", ["backwards", "time"])
+async def test_fills_of_one_moment_are_not_lost_between_two_pages(paging: Paging) -> None:
+    rule = Fills(page=3, paging=paging)
     venue = Venue(rule, [950 * HOUR + n // 2 for n in range(10)])
     assert len(await list_fills(venue, rule, "BTC/USDT", 949 * HOUR, NOW)) == 10
 
 
 def test_every_venue_has_one_of_the_plans_that_were_tried() -> None:
     tried = {(plan.paging, plan.window is not None) for plan in PLANS}
-    assert {(row.fills.paging, row.fills.window is not None) for row in TABLE.values()} <= tried
+    rules = [rule for row in TABLE.values() for rule in (row.fills, row.fundings)]
+    assert {(rule.paging, rule.window is not None) for rule in rules} <= tried
+
+
+@given(st.lists(st.integers(900 * HOUR, NOW), max_size=40), st.integers(880 * HOUR, NOW))
+async def test_bills_of_all_symbols_are_gone_through_back_to_the_time_that_was_asked_for(
+    times: list[int], since: int
+) -> None:
+    bills: list[Raw] = [{"id": str(n), "timestamp": at} for n, at in enumerate(sorted(times), 95)]
+
+    async def ask(_symbol: str, start: int | None, limit: int, params: dict[str, Any]) -> list[Raw]:
+        assert start is None
+        older = [one for one in bills if int(one["id"]) < int(params.get("after", 10**9))]
+        return older[-limit:]
+
+    found = await list_bills(ask, 3, "BTC/USDT:USDT", since)
+    wanted = [one["id"] for one in bills if one["timestamp"] >= since]
+    assert sorted(one["id"] for one in found) == sorted(wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ import ccxt.pro
 import pytest
 
 from scripts.fake_venue import FakeVenue
+from shared.clock import MarketClock
 from tests.trading.made import RULES
 from workers.trading.venues.exchanges import venue_of
 from workers.trading.venues.standing import read_standing
@@ -58,6 +60,21 @@ async def test_positions_and_margin_are_read(fake: FakeVenue, name: str) -> None
     )
     assert one.liquidation_price is None or one.liquidation_price < 49000
     assert Decimal(9900) < balance <= Decimal(10000)
+
+
+@pytest.mark.parametrize("name", ["binanceusdm", "bybit"])
+async def test_more_payments_than_a_page_holds_are_all_read(fake: FakeVenue, name: str) -> None:
+    """Each counts as won or lost: none may be left out, however long nobody looked."""
+    began = datetime.now(UTC) - LONG_AGO
+    fake.clock = clock = MarketClock(began)
+    async with open_edge(fake, name) as edge:
+        fewer = replace(edge.capabilities.fundings, page=min(edge.capabilities.fundings.page, 100))
+        edge.capabilities = replace(edge.capabilities, fundings=fewer)
+        for number in range(250):
+            clock.advance_ms(clock.millis() + 60_000 * (number % 3))
+            fake.fund(SYMBOL, "0.0001")
+        found = await edge.funding(SYMBOL, began - timedelta(minutes=1))
+    assert len({one.venue_income_id for one in found}) == 250
 
 
 @pytest.mark.parametrize("name", ["binanceusdm", "bybit"])

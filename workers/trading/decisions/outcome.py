@@ -41,16 +41,17 @@ class Verdict:
 
 
 # No venue raises DuplicateOrderId: duplicates come as InvalidOrder or BadRequest and tell by code or text.
-_DUPLICATE_MARKS = (
-    "duplicat",
-    "-4116",  # Binance USD-M: ClientOrderId is duplicated
-    "-20132",  # Binance: the client algo id is duplicated
-    "51011",  # OKX: Duplicated order ID
-    "51016",  # OKX: Duplicated client order ID
-    "12141",  # Bybit: Duplicate clientOrderId
-    "170141",  # Bybit spot: Duplicate clientOrderId
-    "110030",  # Bybit: Duplicate orderId
-    "110072",  # Bybit: OrderLinkedID is duplicate
+_DUPLICATES = frozenset(
+    {
+        "-4116",  # Binance USD-M: ClientOrderId is duplicated
+        "-20132",  # Binance: the client algo id is duplicated
+        "51011",  # OKX: Duplicated order ID
+        "51016",  # OKX: Duplicated client order ID
+        "12141",  # Bybit: Duplicate clientOrderId
+        "170141",  # Bybit spot: Duplicate clientOrderId
+        "110030",  # Bybit: Duplicate orderId
+        "110072",  # Bybit: OrderLinkedID is duplicate
+    }
 )
 # Troubles of the venue's own that ccxt hands on as if they were refusals: the order may be in the book.
 _TROUBLES = frozenset(
@@ -80,6 +81,8 @@ _NO_RIGHT = "-2015"
 # The venue's own code in the text of an error, as JSON has it: {"code":-2010, …}, {"retCode":110007, …}.
 _CODE = re.compile(r'"(?:code|retCode|ret_code|sCode)"\s*:\s*"?(-?\d+)"?')
 
+_SENTENCE = re.compile(r'"(?:msg|retMsg|ret_msg|sMsg|message)"\s*:\s*"([^"]*)"')
+
 
 def judge(error: errors.BaseError) -> Verdict:
     """The outcome of an order whose placing raised `error`."""
@@ -90,7 +93,7 @@ def judge(error: errors.BaseError) -> Verdict:
         return Verdict(Outcome.REJECTED, "account_inactive", message)
     if codes & _TROUBLES or isinstance(error, errors.OperationFailed | errors.ExchangeClosedByUser):
         return unresolved
-    if isinstance(error, errors.DuplicateOrderId) or _is_duplicate(error):
+    if isinstance(error, errors.DuplicateOrderId) or _is_duplicate(error, codes):
         # The order that we sent before is there: it has to be asked for, not given up.
         return unresolved
     if isinstance(error, errors.InsufficientFunds):
@@ -113,6 +116,9 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {detail[:300]}" if detail else type(error).__name__
 
 
-def _is_duplicate(error: errors.BaseError) -> bool:
-    detail = str(error).lower()
-    return isinstance(error, errors.ExchangeError) and any(mark in detail for mark in _DUPLICATE_MARKS)
+def _is_duplicate(error: errors.BaseError, codes: set[str]) -> bool:
+    """By the venue's code, or by its sentence: the rest of an answer may hold any number and any word."""
+    if not isinstance(error, errors.ExchangeError):
+        return False
+    said = _SENTENCE.findall(str(error)) or [str(error)]
+    return bool(codes & _DUPLICATES) or any("duplicat" in one.lower() for one in said)

@@ -19,8 +19,9 @@ StopEntry = Literal["stop_loss", "trigger", "directed"]
 Amend = Literal["trigger", "algo"]
 # How an order is asked for: itself, by a listing that takes our id, or in listings, one by one.
 Lookup = Literal["order", "filter", "listing"]
-# How the next page of fills is asked for: on from the last id, by the venue's cursor, back from the oldest.
-Paging = Literal["id", "cursor", "backwards"]
+# How the next page is asked for: on from the last id, on from the latest time, by the venue's cursor, back
+# from the oldest time.
+Paging = Literal["id", "time", "cursor", "backwards"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ class Capabilities:
     contracts: bool = False
     client_ids: ClientIds = field(default_factory=ClientIds)
     fills: Fills = field(default_factory=Fills)
+    # The same of payments of funding.
+    fundings: Fills = field(default_factory=lambda: Fills(page=100, paging="time"))
     # The venue's words for fills of its own making, where they are told only to whoever asks for that kind.
     close_kinds: tuple[str, ...] = ()
     # ccxt's methods that together tell every event of the account.
@@ -185,13 +188,17 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
         triggers_anew=True,
         hedges=True,
         fills=Fills(page=1000, numbered_by_symbol=True, window=_WEEK),
+        fundings=Fills(page=1000, paging="time"),
     ),
     ("bybit", "spot"): replace(_BYBIT, **_SPOT, stop_entry="trigger", cancel_filter="tpslOrder"),
     ("bybit", "usdm"): replace(
-        _BYBIT, stop_entry="directed", close_kinds=("BustTrade", "AdlTrade", "Settle", "Delivery")
+        _BYBIT,
+        stop_entry="directed",
+        close_kinds=("BustTrade", "AdlTrade", "Settle", "Delivery"),
+        fundings=Fills(page=100, paging="cursor", window=_WEEK),
     ),
     ("okx", "spot"): replace(_OKX, **_SPOT),
-    ("okx", "usdm"): replace(_OKX, contracts=True),
+    ("okx", "usdm"): replace(_OKX, contracts=True, fundings=Fills(page=100, paging="id")),
     ("kraken", "spot"): _KRAKEN,
     ("coinbase", "spot"): _COINBASE,
     ("gate", "spot"): _GATE,

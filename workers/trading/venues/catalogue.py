@@ -30,7 +30,11 @@ class Catalogue:
         key = (exchange.id, str(exchange.options.get("defaultType")), str(exchange.urls.get("api")))
         source = self._sources.get(key)
         if source is None:
-            config: dict[str, Any] = {"enableRateLimit": True, "options": dict(exchange.options)}
+            config: dict[str, Any] = {
+                # Where requests are counted here, ccxt paces none of them.
+                "enableRateLimit": exchange.enableRateLimit,
+                "options": dict(exchange.options),
+            }
             if self._session_factory is not None:
                 config["session"] = self._session_factory()
             source = self._sources[key] = type(exchange)(config)

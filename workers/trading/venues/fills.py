@@ -1,4 +1,4 @@
-"""All fills of a symbol since a time, whatever pages and windows a venue tells them in.
+"""All fills, and all payments of funding, since a time, whatever pages and windows a venue tells them in.
 
 A venue that answers its newest hundred and stops there would hide the others for good, so every way of
 asking goes on until a page is not full. What is told twice is answered once.
@@ -33,6 +33,23 @@ async def list_fills(ask: Ask, rule: Fills, symbol: str, since: int | None, now:
     return sorted(found.values(), key=lambda trade: (trade["timestamp"], len(str(trade["id"])), trade["id"]))
 
 
+async def list_bills(ask: Ask, page: int, symbol: str, since: int) -> list[Raw]:
+    """Payments since a time, of a venue that tells those of all symbols, the newest first, and back by id.
+
+    ccxt leaves out what was not asked for after it came, so nothing but the venue's own numbers tells whether
+    there is more.
+    """
+    found: dict[str, Raw] = {}
+    params: dict[str, Any] = {}
+    while True:
+        answers = await ask(symbol, None, page, dict(params))
+        found |= {str(one["id"]): one for one in answers}
+        if len(answers) < page or min(int(one["timestamp"]) for one in answers) < since:
+            break
+        params["after"] = min((str(one["id"]) for one in answers), key=lambda one: (len(one), one))
+    return [one for one in found.values() if int(one["timestamp"]) >= since]
+
+
 async def _list_window(
     ask: Ask, rule: Fills, symbol: str, start: int | None, end: int | None, found: dict[str, Raw]
 ) -> bool:
@@ -43,6 +60,14 @@ async def _list_window(
         fresh = [trade for trade in page if str(trade["id"]) not in found]
         found |= {str(trade["id"]): trade for trade in page}
         full = len(page) >= rule.page
+        if rule.paging == "time":
+            if not full:
+                return "until" not in params
+            latest = max(int(trade["timestamp"]) for trade in page)
+            # Asked again from the same moment on, unless that told nothing new.
+            start = latest if fresh else latest + 1
+            page = await ask(symbol, start, rule.page, dict(params))
+            continue
         if rule.paging == "id":
             # An id leads on from window to window: the last page that is not full ends at the present.
             if not full and "until" not in params:

@@ -28,7 +28,7 @@ from ccxt.base.errors import (
 
 from shared.errors import OrderDenied
 from shared.identity import floor_ms
-from shared.money import ZERO, add, money, multiply, text
+from shared.money import ONE, ZERO, add, money, multiply, text
 from workers.trading.decisions.external import VenueIncome
 from workers.trading.decisions.limits import Rules, rules_of
 from workers.trading.decisions.margin import VenuePosition
@@ -36,7 +36,7 @@ from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
 from workers.trading.orders import Leg, Order
 from workers.trading.traffic.traffic import FreeTraffic, Traffic, Turn
 from workers.trading.venues.capabilities import Capabilities
-from workers.trading.venues.fills import list_fills
+from workers.trading.venues.fills import list_bills, list_fills
 from workers.trading.venues.standing import read_funding, read_standing
 from workers.trading.venues.stream import Stream
 from workers.trading.venues.wording import (
@@ -56,7 +56,6 @@ from workers.trading.venues.wording import (
 
 # Listings answer twenty orders or so when no number is asked for.
 _LISTED = 50
-_FUNDINGS = 100
 # What Bybit calls a fill that liquidated.
 _BUST = "BustTrade"
 _SERVER_ERROR = 500
@@ -382,15 +381,27 @@ class Venue:
         if not self.exchange.has.get("fetchFundingHistory"):
             return []
         rules = await self.rules(symbol)
-        raw = await self._read("fetch_funding_history", symbol, floor_ms(since), _FUNDINGS)
+        rule = self.capabilities.fundings
+        # OKX tells the bills of all symbols together, and ccxt leaves the others out afterwards.
+        of_all = rule.paging == "id"
+
+        async def ask(symbol: str, since: int | None, limit: int, params: dict[str, Any]) -> list[Any]:
+            # ccxt asks Bybit for its number under a wrong name.
+            sized = {**params, "limit": limit} if rule.paging == "cursor" else params
+            named = None if of_all else symbol
+            page: list[Any] = await self._read("fetch_funding_history", named, since, limit, sized)
+            return page
+
+        start = floor_ms(since)
         with readable("fetch_funding_history"):
-            incomes = [read_funding(one, rules) for one in raw]
-        return [
-            one
-            if one.currency == rules.quote
-            else replace(one, rate=await self.rate(one.currency, rules.quote))
-            for one in incomes
-        ]
+            if of_all:
+                raw = await list_bills(ask, rule.page, symbol, start)
+            else:
+                raw = await list_fills(ask, rule, symbol, start, self.exchange.milliseconds())
+            incomes = [read_funding(one, rules) for one in raw if one.get("symbol") in (None, symbol)]
+        currencies = sorted({one.currency for one in incomes} - {rules.quote})
+        rates = {currency: await self.rate(currency, rules.quote) for currency in currencies}
+        return [replace(one, rate=rates.get(one.currency, ONE)) for one in incomes]
 
     async def _fetch_positions(self, symbols: list[str]) -> list[Any]:
         # Bybit tells of one symbol, or of the first twenty positions of all: ccxt refuses a list of several.
