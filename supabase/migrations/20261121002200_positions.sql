@@ -44,6 +44,8 @@ create table public.positions (
   gross_pnl numeric generated always as (realized_pnl + fees) stored,
   -- What the venue closed or swallowed without a trade of ours.
   written_off numeric not null default 0,
+  -- The last price that the bridge told of its symbol: what it stands to lose counts against loss limits.
+  mark_price numeric,
   -- What the fills cost against what was planned, in quote currency; below zero they were better.
   entry_slippage numeric not null default 0,
   exit_slippage numeric not null default 0,
@@ -61,6 +63,7 @@ create table public.positions (
   updated_at timestamptz not null default now(),
 
   constraint "a lot is above zero" check (lot > 0),
+  constraint "a mark price is above zero and finite" check (mark_price > 0 and mark_price < 'infinity'),
   constraint "a stop loss is above zero" check (stop_loss > 0 and initial_stop_loss > 0),
   constraint "a closed position is flat but for dust"
     check (status <> 'closed' or abs(amount - written_off) < lot),
@@ -95,14 +98,16 @@ create table public.trade_executions (
   fee_currency text,
   -- Whether the fee came out of the base or the quote currency, or another one.
   fee_from text not null default 'quote',
-  -- The fee's value in quote currency: by the fill's price, or by `fee_rate` for a third currency.
-  fee_quote numeric not null default 0,
+  -- The fee's value in quote currency: by the fill's price, or by `fee_rate` for a third currency. Null while nobody could
+  -- say what it is worth, for the reason in `fee_open`; filled in once, and it counts from then on.
+  fee_quote numeric default 0,
+  fee_open text,
   -- What the fill did to the account. The sum of quote_change of a closed position is its realized profit.
   base_change numeric generated always as (
     case side when 'buy' then amount else -amount end - case fee_from when 'base' then fee_cost else 0 end) stored,
   quote_change numeric generated always as (
     case side when 'buy' then -(price * amount) else price * amount end
-    - case fee_from when 'base' then 0 else fee_quote end) stored,
+    - case fee_from when 'base' then 0 else coalesce(fee_quote, 0) end) stored,
   is_maker boolean,
   executed_at timestamptz not null,
   created_at timestamptz not null default now(),
@@ -113,14 +118,36 @@ create table public.trade_executions (
     check (price > 0 and amount > 0 and price < 'infinity' and amount < 'infinity'),
   constraint "a fee is finite and known in quote currency"
     check (fee_cost > '-infinity' and fee_cost < 'infinity' and fee_quote > '-infinity' and fee_quote < 'infinity'),
-  constraint "a fee is paid in base, quote or another currency" check (fee_from in ('base', 'quote', 'other'))
+  constraint "a fee is paid in base, quote or another currency" check (fee_from in ('base', 'quote', 'other')),
+  constraint "only a fee in another currency stays open, and with a reason"
+    check ((fee_quote is null) = (fee_open is not null) and (fee_open is null or fee_from = 'other'))
 );
 create index trade_executions_by_order on public.trade_executions (order_id);
 create index trade_executions_by_position on public.trade_executions (position_id);
 create index trade_executions_by_signal on public.trade_executions (signal_id);
 create index trade_executions_by_user on public.trade_executions (user_id, executed_at desc);
 
-create trigger trade_executions_append_only before update or delete on public.trade_executions
+create index trade_executions_by_open_fee on public.trade_executions (account_id, executed_at) where fee_quote is null;
+
+-- What a fee was worth may be learned later; everything else of a fill stays as it was told.
+create function private.keep_execution() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  learned text[] := array['fee_quote', 'fee_open', 'cost', 'base_change', 'quote_change'];
+begin
+  if old.fee_quote is null and new.fee_quote is not null and to_jsonb(old) - learned = to_jsonb(new) - learned then
+    return new;
+  end if;
+  raise exception 'trade_executions is append-only: update is refused'
+    using errcode = 'insufficient_privilege', hint = 'what a fee was worth is told with its fill, once';
+end;
+$$;
+
+create trigger trade_executions_keep before update on public.trade_executions
+  for each row execute function private.keep_execution();
+create trigger trade_executions_append_only before delete on public.trade_executions
   for each row execute function private.refuse_to_rewrite();
 create trigger trade_executions_no_truncate before truncate on public.trade_executions
   for each statement execute function private.refuse_to_rewrite();
@@ -206,11 +233,11 @@ begin
     closed_at = case when e.amount >= o.amount or private.is_final(o.status) then coalesce(o.closed_at, at) end,
     status_at = at
   from (
-    select x.order_id, sum(x.amount) as amount, sum(x.cost) as cost, sum(x.fee_quote) as fees,
+    select x.order_id, sum(x.amount) as amount, sum(x.cost) as cost, coalesce(sum(x.fee_quote), 0) as fees,
       max(x.venue_order_id) as venue_order_id
     from public.trade_executions x where x.order_id = any (order_ids) group by x.order_id
   ) e
-  where o.id = e.order_id and o.filled <> e.amount;
+  where o.id = e.order_id and (o.filled <> e.amount or o.fees <> e.fees);
 
   update public.positions p set
     amount = case p.side when 'long' then e.base else -e.base end,
@@ -225,7 +252,8 @@ begin
     entry_slippage = e.entry_slippage, exit_slippage = e.exit_slippage,
     status_at = at
   from (
-    select x.position_id, sum(x.base_change) as base, sum(x.quote_change) as quote, sum(x.fee_quote) as fees,
+    select x.position_id, sum(x.base_change) as base, sum(x.quote_change) as quote,
+      coalesce(sum(x.fee_quote), 0) as fees,
       coalesce(sum(x.amount) filter (where x.leg = 'entry'), 0) as entry_amount,
       coalesce(sum(x.cost) filter (where x.leg = 'entry'), 0) as entry_cost,
       coalesce(sum(x.amount) filter (where x.leg <> 'entry'), 0) as exit_amount,

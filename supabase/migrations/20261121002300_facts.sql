@@ -14,6 +14,7 @@ create type private.told_fill as (
   fee_currency text,
   fee_from text,
   fee_quote numeric,
+  fee_open text,
   is_maker boolean,
   executed_at timestamptz
 );
@@ -36,9 +37,9 @@ set search_path = ''
 as $$
 begin
   return query select f.index - 1, o, f.item ->> 'venue_trade_id', f.item ->> 'venue_order_id', n.price, n.amount, n.fee_cost,
-    f.item ->> 'fee_currency', n.fee_from,
-    case n.fee_from when 'base' then n.fee_cost * n.price when 'quote' then n.fee_cost
-      else n.fee_cost * private.decimal(f.item ->> 'fee_rate') end,
+    f.item ->> 'fee_currency', n.fee_from, q.fee_quote,
+    case when q.fee_quote is null
+      then left(coalesce(f.item ->> 'fee_open', format('no price of %s was told', f.item ->> 'fee_currency')), 300) end,
     (f.item ->> 'is_maker')::boolean, private.moment(f.item ->> 'executed_at')
   from jsonb_array_elements(fills) with ordinality f (item, index)
   left join public.orders o
@@ -49,12 +50,16 @@ begin
       coalesce(private.decimal(f.item ->> 'fee_cost'), 0) as fee_cost,
       case when coalesce(f.item ->> 'fee_currency', c.quote) = c.quote then 'quote'
         when f.item ->> 'fee_currency' = c.base then 'base' else 'other' end as fee_from
-  ) n;
+  ) n
+  cross join lateral (
+    select case when n.fee_cost = 0 then 0 else case n.fee_from when 'base' then n.fee_cost * n.price
+      when 'quote' then n.fee_cost else n.fee_cost * private.decimal(f.item ->> 'fee_rate') end end as fee_quote
+  ) q;
 end;
 $$;
 
 -- Fills, each once however often it is told: the venue's trade id decides. The first fill of an entry makes the
--- position. Answers what was refused.
+-- position. A fee whose worth was not known stays open until the fill is told again with it. Answers what was refused.
 create function private.record_fills(account_id uuid, fills jsonb, at timestamptz) returns jsonb
 language plpgsql
 set search_path = ''
@@ -79,9 +84,6 @@ begin
     select 'bad_fill', 'a fill needs venue_trade_id, price, amount above zero, and executed_at'
     where (f.o).id is not null
       and not coalesce(f.venue_trade_id <> '' and f.price > 0 and f.amount > 0 and f.executed_at is not null, false)
-    union all
-    select 'fee_rate_missing', format('the fee is in %s: tell its rate in quote currency as fee_rate', f.fee_currency)
-    where (f.o).id is not null and f.fee_quote is null
   ) why;
 
   insert into public.positions (id, user_id, account_id, trader_id, signal_id, symbol, normalised_symbol, side, lot,
@@ -92,7 +94,7 @@ begin
     f.stop_loss, f.stop_loss, f.take_profit, f.trailing_percent,
     f.executed_at + make_interval(secs => f.holding_seconds), f.executed_at, at
   from (select (t.o).*, t.executed_at from unnest(told) t
-    where t.price > 0 and t.amount > 0 and t.venue_trade_id <> '' and t.fee_quote is not null) f
+    where t.price > 0 and t.amount > 0 and t.venue_trade_id <> '') f
   where f.leg = 'entry' and f.executed_at is not null
   order by f.signal_id, f.executed_at
   on conflict (signal_id) do nothing;
@@ -100,21 +102,26 @@ begin
   with recorded as (
     insert into public.trade_executions (id, user_id, account_id, order_id, position_id, signal_id, venue_trade_id,
       venue_order_id, symbol, normalised_symbol, leg, side, price, amount, fee_cost, fee_currency, fee_from, fee_quote,
-      is_maker, executed_at)
+      fee_open, is_maker, executed_at)
     select private.derived_id('execution|' || (f.o).client_order_id || '|' || f.venue_trade_id), (f.o).user_id,
       (f.o).account_id, (f.o).id, p.id, (f.o).signal_id, f.venue_trade_id, f.venue_order_id, (f.o).symbol,
       (f.o).normalised_symbol, (f.o).leg, (f.o).side, f.price, f.amount, f.fee_cost, f.fee_currency, f.fee_from,
-      f.fee_quote, f.is_maker, f.executed_at
+      f.fee_quote, f.fee_open, f.is_maker, f.executed_at
     from unnest(told) f
     join public.positions p on p.signal_id = (f.o).signal_id
-    where f.price > 0 and f.amount > 0 and f.venue_trade_id <> '' and f.fee_quote is not null
+    where f.price > 0 and f.amount > 0 and f.venue_trade_id <> ''
       and f.executed_at is not null
     order by f.index
     on conflict do nothing
     returning order_id, position_id
+  ), learned as (
+    update public.trade_executions x set fee_quote = f.fee_quote, fee_open = null
+    from unnest(told) f
+    where x.order_id = (f.o).id and x.venue_trade_id = f.venue_trade_id and x.fee_quote is null and f.fee_quote is not null
+    returning x.order_id, x.position_id
   )
   select array_agg(distinct r.order_id), array_agg(distinct r.position_id) into order_ids, position_ids
-  from recorded r;
+  from (select * from recorded union all select * from learned) r;
   if order_ids is not null then
     perform private.account_fills(order_ids, position_ids, at);
   end if;

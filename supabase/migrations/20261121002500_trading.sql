@@ -253,7 +253,7 @@ $$;
 
 -- Record what the bridge learned and intends, all in one. `facts` may hold:
 --   fills       [{client_order_id, venue_trade_id, venue_order_id, price, amount, fee_cost, fee_currency, fee_rate?,
---                 is_maker?, executed_at}]
+--                 fee_open?, is_maker?, executed_at}]; `fee_rate` of a third currency, or why there is none
 --   outcomes    [{client_order_id, outcome: confirmed|submitted|unresolved|rejected|denied|canceled, venue_order_id?,
 --                 amount?, code?, message?}]
 --   stops       [{position_id, stop_loss}]
@@ -268,6 +268,7 @@ $$;
 --                      occurred_at}]
 --   external_orders  [{venue_order_id, client_order_id?, symbol, side?, amount, filled?, status}]
 --   notices          [{event_type: margin_warning|margin_reduction|journal_told, why, event_data?, occurred_at?}]
+--   marks            [{symbol, price}], the last prices of what is held
 -- Answers {orders, positions: those of all signals it was about, refused: [{kind, index, code, message}], terms: the
 -- state and the limits of the account and its traders when there were intents, else its state}.
 create function private.record_trading(account_id uuid, fence bigint, facts jsonb, at timestamptz) returns jsonb
@@ -280,7 +281,7 @@ as $$
 declare
   account public.exchange_accounts := private.hold_account(account_id, fence);
   every jsonb := jsonb '{"fills": [], "outcomes": [], "stops": [], "exits": [], "write_offs": [], "intents": [],
-    "denials": [], "venue_closes": [], "incomes": [], "external_orders": [], "notices": []}';
+    "denials": [], "venue_closes": [], "incomes": [], "external_orders": [], "notices": [], "marks": []}';
   wrong text;
   signal_ids uuid[];
   refused jsonb := jsonb '[]';
@@ -328,6 +329,9 @@ begin
   if every -> 'notices' <> '[]' then
     refused := refused || private.record_notices(account, every -> 'notices', at);
   end if;
+  if every -> 'marks' <> '[]' then
+    refused := refused || private.record_marks(account.id, every -> 'marks');
+  end if;
   if every -> 'intents' <> '[]' then
     -- What was lost by now may have halted the account that they are for.
     perform private.enforce_limits(account.id, at);
@@ -339,7 +343,7 @@ begin
   end if;
   perform private.settle_signals(signal_ids, at);
   if every -> 'fills' <> '[]' or every -> 'outcomes' <> '[]' or every -> 'write_offs' <> '[]' or every -> 'incomes' <> '[]'
-    or every -> 'venue_closes' <> '[]' then
+    or every -> 'venue_closes' <> '[]' or every -> 'marks' <> '[]' then
     perform private.enforce_limits(account.id, at);
   end if;
 
@@ -381,6 +385,14 @@ begin
         select o.client_order_id, jsonb_agg(e.venue_trade_id) as ids
         from public.trade_executions e join public.orders o on o.id = e.order_id
         where e.signal_id = any (signal_ids) group by o.client_order_id) x), '{}'),
+    -- The latest fills whose fees nobody has valued yet, to be told again with their rates.
+    'open_fees', coalesce((
+      select jsonb_agg(jsonb_build_object('client_order_id', x.client_order_id, 'venue_trade_id', x.venue_trade_id,
+        'symbol', x.normalised_symbol, 'price', x.price::text, 'amount', x.amount::text, 'fee_cost', x.fee_cost::text,
+        'fee_currency', x.fee_currency, 'executed_at', x.executed_at)) from (
+        select o.client_order_id, e.*
+        from public.trade_executions e join public.orders o on o.id = e.order_id
+        where e.account_id = account.id and e.fee_quote is null order by e.executed_at desc limit 200) x), '[]'),
     'terms', private.risk_terms(account.id, coalesce(signal_ids, '{}')),
     'last_execution_at', (select max(x.executed_at) from public.trade_executions x where x.account_id = account.id));
 end;

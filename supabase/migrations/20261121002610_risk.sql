@@ -124,18 +124,39 @@ begin
 end;
 $$;
 
--- What was lost on this day, and since the best moment; zero when nothing was.
-create function private.losses_of(subject_id uuid, at timestamptz, out daily_loss numeric, out drawdown numeric)
+-- What the open positions of an account or a trader stand to lose at their last prices, all together; zero when they stand
+-- to win. Fees of entries count as lost already.
+create function private.open_loss(subject_id uuid) returns numeric
 language plpgsql stable
 set search_path = ''
 as $$
 begin
-  select case when m.day >= (at at time zone 'UTC')::date then greatest(m.day_start - m.total, 0) else 0 end,
-    m.peak - m.total
+  return (
+    select greatest(coalesce(sum((p.amount - p.written_off) * (p.entry_average - p.mark_price)
+      * case p.side when 'long' then 1 else -1 end), 0), 0)
+    from (
+      select a.* from public.positions a where a.account_id = subject_id and a.status = 'open'
+      union all
+      select t.* from public.positions t where t.trader_id = subject_id and t.status = 'open'
+    ) p
+    where p.mark_price is not null);
+end;
+$$;
+
+-- What was lost on this day, and since the best moment, with what open positions stand to lose; zero when nothing was.
+create function private.losses_of(subject_id uuid, at timestamptz, out daily_loss numeric, out drawdown numeric)
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  standing numeric := private.open_loss(subject_id);
+begin
+  select greatest(case when m.day >= (at at time zone 'UTC')::date then m.day_start - m.total else 0 end + standing, 0),
+    m.peak - m.total + standing
   into daily_loss, drawdown
   from public.risk_measures m where m.subject_id = losses_of.subject_id;
-  daily_loss := coalesce(daily_loss, 0);
-  drawdown := coalesce(drawdown, 0);
+  daily_loss := coalesce(daily_loss, standing);
+  drawdown := coalesce(drawdown, standing);
 end;
 $$;
 
@@ -191,7 +212,11 @@ begin
     where o.leg = 'entry' and o.is_live
       and case noun when 'account' then o.account_id = subject_id else o.trader_id = subject_id end
   ) h;
-  select * into losses from private.losses_of(subject_id, at);
+  if num_nonnulls(limits.max_daily_loss, limits.max_drawdown) > 0 then
+    select * into losses from private.losses_of(subject_id, at);
+  else
+    select 0::numeric as daily_loss, 0::numeric as drawdown into losses;
+  end if;
   if limits.max_orders_per_minute is not null then
     -- Legs and closes that the venue places by itself are no orders of ours.
     select count(*) into recent from public.orders o
@@ -286,6 +311,28 @@ begin
     'daily_loss', trim_scale(losses.daily_loss)::text, 'drawdown', trim_scale(losses.drawdown)::text), at, true);
   perform private.move_account(account.id, case when worst >= 100 then 'halted' else 'reducing' end::public.account_status,
     why, true);
+end;
+$$;
+
+-- The last prices of what is held, by ccxt's name of a symbol.
+create function private.record_marks(account_id uuid, marks jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update public.positions p set mark_price = m.price
+  from (
+    select distinct on (item ->> 'symbol') item ->> 'symbol' as symbol, private.decimal(item ->> 'price') as price
+    from jsonb_array_elements(marks) with ordinality i (item, index)
+    where private.decimal(item ->> 'price') > 0
+    order by item ->> 'symbol', index desc
+  ) m
+  where p.account_id = record_marks.account_id and p.status = 'open' and p.normalised_symbol = m.symbol
+    and p.mark_price is distinct from m.price;
+  return (select coalesce(jsonb_agg(jsonb_build_object('kind', 'mark', 'index', i.index - 1, 'code', 'bad_mark',
+    'message', 'a mark is a symbol and a price above zero') order by i.index), '[]')
+    from jsonb_array_elements(marks) with ordinality i (item, index)
+    where not coalesce(i.item ->> 'symbol' <> '' and private.decimal(i.item ->> 'price') > 0, false));
 end;
 $$;
 

@@ -115,3 +115,22 @@ async def test_a_fee_in_a_coin_that_ccxt_does_not_know_is_recorded(stage: Stage)
     assert [row["fee_currency"] for row in fees] == ["BNB"]
     await until(lambda: stream.is_healthy)
     assert Decimal(str((await stage.position(signal))["fees"])) > 0
+
+
+async def test_a_fee_in_a_coin_without_a_market_keeps_no_fill_out_of_the_record(stage: Stage) -> None:
+    assert stage.fake is not None
+    if stage.venue_id == "bybit":
+        return  # Bybit takes its fees in what is traded.
+    bridge, _ = await listening(stage)
+    stage.fake.engine(KEY, stage.engine_market).ledger.balances["KITE"] = Decimal(10)
+    stage.fake.pay_fees_in(KEY, stage.engine_market, "KITE")
+    signal = await stage.enter(bridge)
+    await stage.play(bridge, "105", "105", "105")
+    assert await stage.summary(signal) == {"status": "closed", "code": "take_profit", "resting": []}
+    await stage.check_record()
+    await stage.check_against_venue()
+    fees = await stage.fetch(
+        "select fee_currency, fee_quote, fee_open from public.trade_executions where user_id = %s", stage.user
+    )
+    assert {(row["fee_currency"], row["fee_quote"]) for row in fees} == {("KITE", None)}
+    assert all("BadSymbol" in row["fee_open"] for row in fees)

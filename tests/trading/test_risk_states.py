@@ -233,3 +233,26 @@ async def die_before_sending(world: World) -> None:
     else:
         raise AssertionError("nothing was to be sent")
     world.exchange.create_order = place
+
+
+async def test_what_open_positions_stand_to_lose_counts_against_the_limit(world: World) -> None:
+    """A loss that nobody has taken yet is one: the account is halted and flattened before the day is lost."""
+    await limit(world, max_daily_loss="15")
+    bridge = await world.start()
+    signal = await world.make_ready(stop="90", target="120")
+    await world.settle(bridge)
+    world.candle("100")
+    await world.settle(bridge)
+    assert (await world.signal(signal))["status"] == "in_position"
+    # Ten coins: a loss of five is far from it, one of twenty beyond it.
+    world.candle("99.5")
+    await world.settle(bridge)
+    assert await account_status(world) == "active"
+    for _ in range(2):
+        world.candle("98")
+        await world.settle(bridge)
+    assert await account_status(world) == "halted"
+    world.candle("98")
+    await world.settle(bridge)
+    assert (await world.signal(signal))["status"] == "closed"
+    await world.check_record()

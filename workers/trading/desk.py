@@ -31,6 +31,7 @@ from workers.trading.decisions.margin import VenuePosition
 from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.risk import Terms, refuse, terms_of
 from workers.trading.emergency import facts_of
+from workers.trading.fees import Fees
 from workers.trading.hearing import Hearing
 from workers.trading.journal import Journal
 from workers.trading.keeper import Keeper
@@ -93,6 +94,7 @@ class Desk:
         self._hearing = Hearing(venue, self._book, policy)
         self._comparison = Comparison(venue, self._book, policy, self._hearing)
         self._oversight = Oversight(account, venue, self._book)
+        self._fees = Fees(venue, policy)
         self._tending = Tending(account, venue, self._book, market, policy, counts)
         self._resumes_at: datetime | None = None
         self._terms: Terms | None = None
@@ -133,6 +135,7 @@ class Desk:
         asked_at = self._monotonic()
         state = await self._ledger.list_trading(self.account)
         self._take_over(state, asked_at)
+        self._fees.begin(state.open_fees)
         now = self._clock.now()
         self._resumes_at = self._find_resumption(state.last_execution_at)
         self._hearing.begin(state.last_execution_at, now)
@@ -254,6 +257,12 @@ class Desk:
 
     async def _watch_account(self) -> int:
         """Ask, now and then, how far futures are from liquidation, and what they paid as funding."""
+        told, status = Facts(fills=await self._fees.look(self._clock.now())), self.account.status
+        told.marks = self._oversight.mark(self._market, self._terms, self._policy, self._clock.now())
+        if told:
+            await self._record(told)
+            if status != self.account.status:
+                return 1
         # The paper exchange liquidates nobody, and knows no funding.
         if self.account.market != "usdm" or self._venue.is_authoritative:
             return 0
@@ -464,11 +473,16 @@ class Desk:
         return len(facts.fills) + len(facts.outcomes)
 
     async def _record(self, facts: Facts) -> None:
+        now = self._clock.now()
+        symbols = self._symbols_of(facts)
+        await self._fees.value(facts, symbols, now)
         asked_at = self._monotonic()
-        state = await self._ledger.record(self.account, facts, self._clock.now())
+        state = await self._ledger.record(self.account, facts, now)
         refused = {int(one["index"]) for one in state.refused if one["kind"] == "fill"}
         # A fill that was refused stays unknown: its order cannot end before somebody made it fit.
-        self._book.note_fills(fill for index, fill in enumerate(facts.fills) if index not in refused)
+        taken = [fill for index, fill in enumerate(facts.fills) if index not in refused]
+        self._book.note_fills(taken)
+        self._fees.recorded(taken, symbols)
         self._take_over(state, asked_at)
         self._count(facts)
         denials: list[dict[str, Any]] = []
@@ -482,6 +496,13 @@ class Desk:
                 )
         if denials:
             await self._record(Facts(denials=denials))
+
+    def _symbols_of(self, facts: Facts) -> dict[str, str]:
+        if not (facts.fills or facts.venue_closes):
+            return {}
+        symbols = {one.client_order_id: one.symbol for one in self._book.orders.values()}
+        positions = [trade.position for trade in self._book if trade.position is not None]
+        return symbols | {str(one.id): one.symbol for one in positions}
 
     def _take_over(self, state: State, asked_at: float = float("-inf")) -> None:
         """Keep in mind what the database answered."""

@@ -64,6 +64,7 @@ class Facts:
     incomes: list[dict[str, Any]] = field(default_factory=list)
     external_orders: list[dict[str, Any]] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
+    marks: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, list[dict[str, Any]]]:
         """Only what there is to tell."""
@@ -91,6 +92,8 @@ class State:
     last_execution_at: datetime | None = None
     # The account's state and limits, for the check at the moment of sending.
     terms: Mapping[str, Any] | None = None
+    # Fills whose fees nobody has valued yet.
+    open_fees: tuple[Mapping[str, Any], ...] = ()
 
 
 class Ledger:
@@ -168,4 +171,5 @@ def _state(answer: Mapping[str, Any]) -> State:
         trade_ids={key: tuple(ids) for key, ids in answer.get("trade_ids", {}).items()},
         last_execution_at=datetime.fromisoformat(last) if last else None,
         terms=answer.get("terms"),
+        open_fees=tuple(answer.get("open_fees", ())),
     )

@@ -9,15 +9,19 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+from shared.market import Market
 from shared.money import text
 from workers.trading.book import Book
 from workers.trading.decisions.closes import VenueClose, share_closes
 from workers.trading.decisions.external import VenueIncome, external_orders, income_facts
 from workers.trading.decisions.margin import Severity, VenuePosition, levels_of, reduce, watch
 from workers.trading.decisions.reconciliation import VenueOrder
+from workers.trading.decisions.risk import Terms
 from workers.trading.ledger import Account, Facts
 from workers.trading.orders import Leg, Position, PositionSide
+from workers.trading.policy import Policy
 from workers.trading.venues.venue import Venue
 
 # Incomes are asked for with an overlap of minutes; after a restart the database knows them all.
@@ -34,6 +38,8 @@ class Oversight:
         self._alarmed: dict[tuple[str, PositionSide], Severity] = {}
         self._external: dict[tuple[str, str], tuple[str, Decimal]] = {}
         self._incomes: dict[tuple[str, str], datetime] = {}
+        self._marks: dict[str, tuple[str, frozenset[UUID]]] = {}
+        self._marked_at: datetime | None = None
 
     async def judge_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> Facts:
         """Warnings of what is too near to liquidation, and what is reduced or closed because of it."""
@@ -84,6 +90,24 @@ class Oversight:
     def hear_closes(self, closes: Iterable[VenueClose]) -> Facts:
         """What the venue closed with orders of its own."""
         return Facts(venue_closes=share_closes(closes, self._open_positions()))
+
+    def mark(
+        self, market: Market, terms: Terms | None, policy: Policy, now: datetime
+    ) -> list[dict[str, Any]]:
+        """The last prices of what is held, where losses are limited and it is time to tell them."""
+        due = self._marked_at is None or now >= self._marked_at + policy.mark_every
+        if not due or terms is None or not terms.limits_losses:
+            return []
+        self._marked_at = now
+        told: dict[str, tuple[str, frozenset[UUID]]] = {}
+        for symbol in sorted({one.symbol for one in self._open_positions()}):
+            held = [one for one in self._open_positions() if one.symbol == symbol]
+            price = market.price(held[0].venue_symbol)
+            if price is not None:
+                told[symbol] = (text(price), frozenset(one.id for one in held))
+        changed = [symbol for symbol, mark in told.items() if self._marks.get(symbol) != mark]
+        self._marks = told
+        return [{"symbol": symbol, "price": told[symbol][0]} for symbol in changed]
 
     def hear_orders(self, seen: Mapping[str, Iterable[VenueOrder]]) -> Facts:
         """Orders of others that rest on this account, by symbol: all of those symbols."""

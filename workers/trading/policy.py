@@ -32,6 +32,8 @@ class Policy:
     # How often futures are looked at for nearness to liquidation, and for what was paid as funding.
     margin_every: timedelta = timedelta(seconds=30)
     funding_every: timedelta = timedelta(minutes=15)
+    # How often the record is told the prices of what is held, where losses are limited.
+    mark_every: timedelta = timedelta(seconds=30)
     # What a venue records late is asked for again.
     overlap: timedelta = timedelta(minutes=2)
     # After a failure to reach a venue at start-up.

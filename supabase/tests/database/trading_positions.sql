@@ -1,7 +1,7 @@
 -- Positions and profit: everything follows from the fills, each of which counts once.
 begin;
 \ir trading_setup.psql
-select plan(37);
+select plan(44);
 
 select pg_temp.make_ready() as s \gset
 select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'s'))) \g /dev/null
@@ -32,9 +32,26 @@ select matches(
 select matches(
   pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'s', 'exit', '9', '1', '1'))) -> 'refused' ->> 0, 'unknown_order',
   'and one of an order that we do not know');
-select matches(
-  pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'s', 'entry', '9', '1', '1', '0.1', 'BNB'))) -> 'refused' ->> 0,
-  'fee_rate_missing', 'and one whose fee nobody can value');
+savepoint third_currency;
+select is(
+  pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'s', 'entry', '9', '100', '1', '0.1', 'BNB') || '{"fee_open": "no market"}')) -> 'refused',
+  '[]', 'one whose fee nobody can value is no reason to leave it out');
+select is((select fee_quote::text || fee_open from public.trade_executions where venue_trade_id = '9'), null, 'its fee is open');
+select is((select p.amount || ' ' || p.fees || ' ' || p.realized_pnl || ' ' || o.fees from public.positions p
+  join public.orders o on o.signal_id = p.signal_id where p.signal_id = :'s'), '11 0.75 -0.75 0.75',
+  'and counts nothing yet');
+select is(pg_temp.as_role('trading_bridge', 'vyx-test', format(
+    'select list_trading(%L, %s) #>> ''{open_fees,0,venue_trade_id}''', current_setting('test.account'),
+    current_setting('test.fence'))), '9', 'whoever starts hears of it');
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'s', 'entry', '9', '100', '1', '0.1', 'BNB') || '{"fee_rate": "600"}')) \g /dev/null
+select is((select fee_quote || ' ' || (fee_open is null) from public.trade_executions where venue_trade_id = '9'), '60.0 true',
+  'told again with its rate it is valued');
+select is((select p.amount || ' ' || p.fees || ' ' || trim_scale(p.realized_pnl) || ' ' || o.fees from public.positions p
+  join public.orders o on o.signal_id = p.signal_id where p.signal_id = :'s'), '11 60.75 -60.75 60.75', 'and counts');
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'s', 'entry', '9', '100', '1', '0.1', 'BNB') || '{"fee_rate": "700"}')) \g /dev/null
+select is((select fee_quote from public.trade_executions where venue_trade_id = '9'), 60.0, 'once');
+select throws_ok($$update public.trade_executions set fee_quote = null, fee_open = 'no'$$, '42501', null, 'and for good');
+rollback to third_currency;
 
 -- Protection ----------------------------------------------------------------------------------------------
 

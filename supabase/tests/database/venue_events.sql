@@ -43,13 +43,13 @@ select is(
   (select string_agg(r ->> 'kind' || ' ' || (r ->> 'index') || ' ' || (r ->> 'code'), ', ') from jsonb_array_elements(
     pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10', 'bored'),
       jsonb_set(pg_temp.liquidation(:'p', '9', '10'), '{fill,fee_currency}', '"BNB"'))) -> 'refused') r),
-  'venue_close 0 bad_close, venue_close 1 fee_rate_missing', 'a fill that cannot be valued is refused as its close');
+  'venue_close 0 bad_close', 'a fill whose fee cannot be valued is taken all the same');
 select is((select status || ' ' || (closed_at is not null) from public.orders where signal_id = :'s' and by_venue),
-  'canceled true', 'its order is not live for ever');
-select is((select count(*)::int from private.unprotected_positions() where position_id = :'p'), 1, 'nor its position taken for safe');
-select pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10'))) \g /dev/null
-select is((select p.status || ' ' || o.status from public.positions p join public.orders o on o.signal_id = p.signal_id and o.by_venue
-  where p.id = :'p'), 'closed filled', 'told again in full it closes the position');
+  'filled true', 'its order is filled');
+select is((select fee_open from public.trade_executions where signal_id = :'s' and leg = 'exit'), 'no price of BNB was told',
+  'what is not known of its fee is');
+select is((select p.status || ' ' || trim_scale(p.fees) from public.positions p where p.id = :'p'), 'closed 0.5',
+  'and the position is closed');
 rollback to third_currency;
 select is(pg_temp.tell(pg_temp.told('venue_closes', pg_temp.liquidation(:'p', '9', '10'))) -> 'refused', '[]',
   'a liquidation is recorded');

@@ -62,6 +62,15 @@ def test_what_a_venue_nets_is_not_missing(
     assert [(one.side, one.amount) for one in found] == ([("long", closed)] if closed else [])
 
 
+def test_in_hedge_mode_both_sides_are_missing_when_both_are_gone() -> None:
+    ours = [held(1, Decimal(3)), held(2, Decimal(2), "short")]
+    found = shortages(ours, {}, {}, {SYMBOL: RULES}, hedged=True)
+    assert [(one.side, one.amount, one.whole) for one in found] == [
+        ("long", Decimal(3), True),
+        ("short", Decimal(2), True),
+    ]
+
+
 @given(first=AMOUNTS, second=AMOUNTS, balance=st.decimals("0", "50", places=4))
 def test_spot_positions_of_one_currency_draw_on_one_balance(
     first: Decimal, second: Decimal, balance: Decimal

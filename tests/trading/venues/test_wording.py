@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,6 +18,7 @@ from ccxt.base.errors import BadResponse, ExchangeError, OperationFailed
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from cli.venue_keys import PASSPHRASES
 from shared.errors import OrderDenied
 from tests.trading.made import order
 from workers.trading.orders import Leg, Order
@@ -238,6 +240,61 @@ async def test_a_stop_on_okx_moves_and_leaves_in_the_algo_book() -> None:
         assert await venue.cancel(stop) is None
         assert wire.sent[-1][1].endswith("cancel-algos")
         assert wire.last["algoClOrdId"] == stop.client_order_id
+
+
+async def test_funding_on_okx_is_read_back_through_the_bills_of_all_symbols() -> None:
+    """A page is a hundred bills of everything: how many are of one symbol says nothing about a next page."""
+    bills = [
+        {
+            "billId": str(1000 + number),
+            "instId": "BTC-USDT-SWAP" if number % 3 == 0 else "ETH-USDT-SWAP",
+            "ccy": "USDT",
+            "balChg": "-0.5",
+            "posBalChg": "0",
+            "ts": str(1_700_000_000_000 + 1000 * number),
+        }
+        for number in range(250)
+    ]
+
+    def answer(_path: str, said: Any) -> Any:
+        older = [one for one in bills if int(one["billId"]) < int(said.get("after", 10**9))]
+        return {"code": "0", "msg": "", "data": older[:-101:-1]}
+
+    async with venue_on("okx", "usdm", answer, 0.01) as (venue, wire):
+        since = datetime.fromtimestamp(1_700_000_000 + 30, UTC)
+        found = await venue.funding("BTC/USDT:USDT", since)
+        assert len({one.venue_income_id for one in found}) == len([n for n in range(30, 250) if n % 3 == 0])
+        assert {(one.amount, one.currency, one.symbol) for one in found} == {
+            (Decimal("-0.5"), "USDT", "BTC/USDT:USDT")
+        }
+        assert [said.get("after") for _, _, said in wire.sent] == [None, "1150", "1050"]
+
+
+@pytest.mark.parametrize(
+    ("category", "liquidated"),
+    [("full_liquidation", True), ("partial_liquidation", True), ("adl", False), ("normal", False)],
+)
+async def test_a_liquidation_on_okx_is_known_by_the_category_of_its_order(
+    category: str, liquidated: bool
+) -> None:
+    def answer(path: str, _said: Any) -> Any:
+        shared = {"instId": "BTC-USDT-SWAP", "instType": "SWAP", "side": "sell", "ordId": "9", "cTime": "1"}
+        if path.endswith("fills-history") or path.endswith("fills"):
+            told = {"tradeId": "5", "fillPx": "90", "fillSz": "200", "fee": "-0.1", "feeCcy": "USDT", "ts": "1"}
+            return {"code": "0", "msg": "", "data": [{**shared, **told, "execType": "T", "clOrdId": ""}]}
+        told = {"state": "filled", "sz": "200", "accFillSz": "200", "category": category, "clOrdId": ""}
+        return {"code": "0", "msg": "", "data": [{**shared, **told}]}
+
+    async with venue_on("okx", "usdm", answer, 0.01) as (venue, _):
+        [trade] = await venue.trades("BTC/USDT:USDT", None)
+        # Two hundred contracts of a hundredth; T is the taker's, and no kind of trade.
+        assert (trade.amount, trade.fee_cost, trade.kind) == (Decimal(2), Decimal("0.1"), None)
+        assert await venue.is_liquidation(trade) is liquidated
+
+
+def test_an_account_on_okx_needs_its_passphrase() -> None:
+    assert "okx" in PASSPHRASES
+    assert ccxt.pro.okx().requiredCredentials["password"]
 
 
 def bybit(_path: str, _said: Any) -> Any:

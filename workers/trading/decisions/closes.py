@@ -44,11 +44,14 @@ def shortages(
     balances: Mapping[str, Decimal],
     positions: Mapping[tuple[str, str], Decimal],
     rules: Mapping[str, Rules],
+    *,
+    hedged: bool = False,
 ) -> list[Shortage]:
     """What is missing of `ours`. The venue holds `balances` by currency, `positions` by symbol and side.
 
     On spot all symbols of one currency draw on one balance. On futures a venue that nets shows of a long and
-    a short only the difference, of which neither is missing. Less than a lot is no shortage.
+    a short only the difference, of which neither is missing; not so in hedge mode (`hedged`). Less than a lot
+    is no shortage.
     """
     ours = [one for one in ours if one.is_open and one.amount > ZERO and one.symbol in rules]
     found: list[Shortage] = []
@@ -62,12 +65,12 @@ def shortages(
             symbols = frozenset(one.symbol for one in mine)
             found.append(Shortage(symbols, "long", missing, held < lot))
     for symbol in sorted({one.symbol for one in ours if not rules[one.symbol].spot}):
-        found += _shortages_of(symbol, [one for one in ours if one.symbol == symbol], positions)
+        found += _shortages_of(symbol, [one for one in ours if one.symbol == symbol], positions, hedged)
     return found
 
 
 def _shortages_of(
-    symbol: str, mine: Sequence[Position], positions: Mapping[tuple[str, str], Decimal]
+    symbol: str, mine: Sequence[Position], positions: Mapping[tuple[str, str], Decimal], hedged: bool
 ) -> list[Shortage]:
     lot = max(one.lot for one in mine)
     sides: tuple[PositionSide, PositionSide] = ("long", "short")
@@ -76,7 +79,7 @@ def _shortages_of(
         side: max(subtract(add(*(p.amount for p in mine if p.side == side)), held[side]), ZERO)
         for side in sides
     }
-    netted = min(missing.values())
+    netted = ZERO if hedged else min(missing.values())
     return [
         Shortage(frozenset({symbol}), side, subtract(missing[side], netted), held[side] < lot)
         for side in sides

@@ -29,6 +29,8 @@ class Limits:
     max_positions: int | None = None
     max_notional: Decimal | None = None
     max_symbol_notional: Decimal | None = None
+    # Whether losses are limited: the database judges them, by the prices that it is told.
+    losses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class Terms:
     max_drift_percent: Decimal = MAX_DRIFT_PERCENT
     # The database's number of the answer that these are from: a higher one was read later.
     number: int = 0
+
+    @property
+    def limits_losses(self) -> bool:
+        """Whether what open positions stand to lose can halt anything."""
+        return self.account.losses or any(one.losses for one in self.traders.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +212,5 @@ def _limits(row: Mapping[str, Any] | None) -> Limits:
         max_positions=row.get("max_positions"),
         max_notional=None if notional is None else money(notional),
         max_symbol_notional=None if symbol is None else money(symbol),
+        losses=any(row.get(name) is not None for name in ("max_daily_loss", "max_drawdown")),
     )

@@ -183,16 +183,21 @@ class Venue:
         rules = self._rules[symbol] = rules_of(market, self.exchange.precisionMode)
         return rules
 
-    async def rate(self, currency: str, quote: str) -> Decimal:
-        """The last price of a currency in quote currency: what a fee in BNB was worth."""
+    async def rate(self, currency: str, quote: str, at: datetime | None = None) -> Decimal:
+        """The price of a currency in quote currency, what a fee in BNB is worth: the last one, or that of the
+        minute `at`. Raises what ccxt raises where there is none."""
         # A market of perpetuals has no plain pair of the two.
         pairs = (f"{currency}/{quote}", f"{currency}/{quote}:{quote}")
         listed = [pair for pair in pairs if pair in (self._data.markets or {})]
-        async with self.traffic.turn("read", "fetch_ticker"):
-            with readable("fetch_ticker"):
-                ticker = await self._data.fetch_ticker((listed or pairs)[0])
-        with readable("fetch_ticker"):
-            return money(ticker["last"])
+        pair = (listed or pairs)[0]
+        name = "fetch_ticker" if at is None else "fetch_ohlcv"
+        async with self.traffic.turn("read", name):
+            with readable(name):
+                if at is None:
+                    return money((await self._data.fetch_ticker(pair))["last"])
+                candles = await self._data.fetch_ohlcv(pair, "1m", floor_ms(at), 1)
+                [closed] = [candle[4] for candle in candles if candle[0] == floor_ms(at)]
+                return money(closed)
 
     async def _relearn(self) -> None:
         async with self.traffic.turn("read", "load_markets"):
@@ -427,10 +432,7 @@ class Venue:
     async def _trade(self, raw: Mapping[str, Any]) -> VenueTrade:
         rules = await self.rules(str(raw["symbol"]))
         with readable("fetch_my_trades"):
-            trade = read_trade(raw, self.capabilities, rules)
-        if trade.fee_currency in (None, rules.base, rules.quote) or not trade.fee_cost:
-            return trade
-        return replace(trade, fee_rate=await self.rate(str(trade.fee_currency), rules.quote))
+            return read_trade(raw, self.capabilities, rules)
 
     # Asking
 
