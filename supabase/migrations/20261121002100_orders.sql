@@ -216,9 +216,12 @@ begin
         when (c.before).status <> (c.after).status then (c.after).status::text
         when (c.before).filled <> (c.after).filled then 'partially_filled'
         when (c.before).amount <> (c.after).amount then 'amended'
+        when (c.before).trigger_price <> (c.after).trigger_price then 'amended'
       end as event_type,
       jsonb_strip_nulls(jsonb_build_object('leg', (c.after).leg, 'amount', trim_scale((c.after).amount)::text,
           'venue_order_id', (c.after).venue_order_id, 'code', (c.after).code, 'message', (c.after).message)
+        || case when (c.before).trigger_price = (c.after).trigger_price then '{}' else jsonb_build_object(
+          'trigger_price', trim_scale((c.after).trigger_price)::text) end
         || case when (c.before).id is not null then '{}' else jsonb_build_object(
           'client_order_id', (c.after).client_order_id, 'attempt', (c.after).attempt, 'symbol', (c.after).symbol,
           'side', (c.after).side, 'kind', (c.after).kind, 'price', trim_scale((c.after).price)::text,

@@ -25,6 +25,7 @@ create type private.told_outcome as (
   status public.order_status,
   venue_order_id text,
   amount numeric,
+  trigger_price numeric,
   code text,
   message text
 );
@@ -158,7 +159,8 @@ set search_path = ''
 as $$
 begin
   return query select distinct on (f.item ->> 'client_order_id') f.index - 1, o, private.status_after(o, f.item ->> 'outcome'),
-    f.item ->> 'venue_order_id', private.decimal(f.item ->> 'amount'), f.item ->> 'code', left(f.item ->> 'message', 500)
+    f.item ->> 'venue_order_id', private.decimal(f.item ->> 'amount'),
+    private.decimal(f.item ->> 'trigger_price'), f.item ->> 'code', left(f.item ->> 'message', 500)
   from jsonb_array_elements(outcomes) with ordinality f (item, index)
   left join public.orders o
     on o.client_order_id = f.item ->> 'client_order_id' and o.account_id = parse_outcomes.account_id
@@ -196,6 +198,7 @@ begin
   update public.orders o set
     status = case when f.new_amount = o.filled then 'filled' else f.status end,
     amount = f.new_amount,
+    trigger_price = f.new_trigger_price,
     venue_order_id = f.new_venue_order_id,
     code = case when f.status in ('open', 'partially_filled', 'submitted') then null else coalesce(f.code, o.code,
       case when f.status = 'rejected' then 'order_rejected' when f.status = 'denied' then 'order_denied' end) end,
@@ -209,14 +212,18 @@ begin
   from (
     select (t.o).id, t.status, t.code, t.message, coalesce((t.o).venue_order_id, t.venue_order_id) as new_venue_order_id,
       -- Only an attached order follows its entry; of all others the amount is what was intended.
-      case when (t.o).attached and t.amount > 0 then greatest(t.amount, (t.o).filled) else (t.o).amount end as new_amount
+      case when (t.o).attached and t.amount > 0 then greatest(t.amount, (t.o).filled) else (t.o).amount end as new_amount,
+      -- A stop that was moved in its place.
+      case when (t.o).trigger_price is not null and t.trigger_price > 0 then t.trigger_price
+        else (t.o).trigger_price end as new_trigger_price
     from unnest(told) t
     where (t.o).id is not null and t.status is not null
       and not (t.status in ('open', 'partially_filled') and (t.o).managed_by = 'venue'
         and coalesce(t.venue_order_id, (t.o).venue_order_id) is null)
   ) f
   where o.id = f.id and o.is_live
-    and (o.status, o.amount, o.venue_order_id) is distinct from (f.status, f.new_amount, f.new_venue_order_id);
+    and (o.status, o.amount, o.trigger_price, o.venue_order_id)
+      is distinct from (f.status, f.new_amount, f.new_trigger_price, f.new_venue_order_id);
   return refused;
 end;
 $$;

@@ -255,7 +255,7 @@ $$;
 --   fills       [{client_order_id, venue_trade_id, venue_order_id, price, amount, fee_cost, fee_currency, fee_rate?,
 --                 fee_open?, is_maker?, executed_at}]; `fee_rate` of a third currency, or why there is none
 --   outcomes    [{client_order_id, outcome: confirmed|submitted|unresolved|rejected|denied|canceled, venue_order_id?,
---                 amount?, code?, message?}]
+--                 amount?, trigger_price?, code?, message?}]
 --   stops       [{position_id, stop_loss}]
 --   exits       [{position_id, reason, message?}]
 --   write_offs  [{position_id, reason?, message?}]

@@ -134,9 +134,7 @@ class Comparison:
         holdings = await self._venue.holdings(sorted(rules))
         ours = [one for one in self._positions() if one.symbol in rules]
         lacking: set[str] = set()
-        found = shortages(
-            ours, holdings.balances, holdings.positions, rules, hedged=not self._venue.nets
-        )
+        found = shortages(ours, holdings.balances, holdings.positions, rules, hedged=not self._venue.nets)
         for shortage in found:
             if not await self._explain(shortage, ours, now, facts):
                 lacking |= shortage.symbols

@@ -40,7 +40,7 @@ from workers.trading.ledger import Account, Facts, Ledger, State
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.oversight import Oversight
 from workers.trading.policy import Policy
-from workers.trading.sending import Results, cancel, send
+from workers.trading.sending import Results, cancel, move, send
 from workers.trading.tending import Tending, id_of
 from workers.trading.traffic.traffic import Withheld
 from workers.trading.venues.venue import Venue
@@ -445,7 +445,9 @@ class Desk:
             intended = [self._book.find(id_of(intent)) for intent in found.facts.intents]
             fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
             await send(self._venue, self._book, fresh, results, self._refusal)
+            await move(self._venue, found.moves, results)
             await cancel(self._venue, found.cancels, results)
+            self._tending.hear_stiff(results.stiff)
             done += await self._settle(results)
         # What was heard meanwhile is for the next look.
         self._tending.forget_prices(prices)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import structlog
 from ccxt.base.errors import BaseError, ExchangeError, OperationFailed
 
 from shared.errors import OrderDenied, Unavailable
+from shared.money import text
 from workers.trading.book import Book
 from workers.trading.decisions.outcome import Outcome, describe, judge
 from workers.trading.decisions.reconciliation import VenueOrder
@@ -27,6 +29,8 @@ class Results:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     seen: list[VenueOrder] = field(default_factory=list)
     ask: list[Order] = field(default_factory=list)
+    # Stops that the venue refused to move in their place.
+    stiff: list[Order] = field(default_factory=list)
     # Orders that were not sent at all: nothing has to be asked before they are sent again.
     unsent: list[Order] = field(default_factory=list)
     # Commands that did not reach the venue and are given again later.
@@ -80,6 +84,25 @@ async def send(
             continue
         results.outcomes.append(_told(order, "confirmed", venue_order_id=answer.venue_order_id))
         results.outcomes += [_told(leg, "submitted") for leg in legs]
+
+
+async def move(venue: Venue, moves: Iterable[tuple[Order, Decimal]], results: Results) -> None:
+    """Move resting stops in their place. Whatever comes of it, each rests somewhere: the venue says where."""
+    for order, price in moves:
+        try:
+            await venue.amend(order, price)
+        except (ExchangeError, OrderDenied) as error:
+            log.info("move_refused", client_order_id=order.client_order_id, error=describe(error))
+            results.stiff.append(order)
+            results.ask.append(order)
+        except BaseError as error:
+            log.warning("move_failed", client_order_id=order.client_order_id, error=describe(error))
+            results.ask.append(order)
+            results.failed += 1
+        else:
+            results.outcomes.append(
+                _told(order, "confirmed", venue_order_id=order.venue_order_id, trigger_price=text(price))
+            )
 
 
 async def cancel(venue: Venue, orders: Iterable[Order], results: Results) -> None:

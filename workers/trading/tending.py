@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from workers.trading.decisions.protection import (
     Cancel,
     Command,
     Flatten,
+    Move,
     Place,
     Situation,
     beyond,
@@ -41,9 +43,11 @@ class Round:
 
     facts: Facts = field(default_factory=Facts)
     cancels: list[Order] = field(default_factory=list)
+    # Stops, and the trigger prices that they are moved to.
+    moves: list[tuple[Order, Decimal]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.facts) or bool(self.cancels)
+        return bool(self.facts) or bool(self.cancels) or bool(self.moves)
 
 
 class Tending:
@@ -64,6 +68,8 @@ class Tending:
         # How many prices were heard so far.
         self.prices_heard = 0
         self._overrun: dict[UUID, datetime] = {}
+        # Stops that the venue refused to move.
+        self._stiff: set[str] = set()
         self.watched_since: datetime | None = None
 
     def hear_price(self, venue_symbol: str) -> None:
@@ -75,10 +81,16 @@ class Tending:
         """The first so many prices that were heard ask for nothing more."""
         self._moved = {symbol: number for symbol, number in self._moved.items() if number > heard}
 
+    def hear_stiff(self, orders: Iterable[Order]) -> None:
+        """The venue refused to move these stops: they are replaced."""
+        self._stiff |= {order.client_order_id for order in orders}
+
     def hear_change(self, signals: set[UUID]) -> None:
         """The record of these signals changed."""
         live = {trade.signal_id for trade in self._book}
         self._dirty = (self._dirty | signals) & live
+        if self._stiff:
+            self._stiff &= {order.client_order_id for order in self._book.live_orders()}
         self._overrun = {signal: since for signal, since in self._overrun.items() if signal in live}
 
     async def look(self, now: datetime, tried: set[str]) -> Round:
@@ -132,6 +144,7 @@ class Tending:
             now=now,
             overrun_since=self._overrun.get(trade.signal_id),
             watched_since=self.watched_since,
+            stiff=self._stiff,
         )
         return commands + guard(situation, self._policy.patience)
 
@@ -163,6 +176,11 @@ class Tending:
             if command.client_order_id not in tried:
                 tried.add(command.client_order_id)
                 round_.cancels.append(trade.orders[command.client_order_id])
+        elif isinstance(command, Move):
+            tried_as = f"{command.client_order_id} to {text(command.trigger_price)}"
+            if tried_as not in tried:
+                tried.add(tried_as)
+                round_.moves.append((trade.orders[command.client_order_id], command.trigger_price))
         elif position is not None and isinstance(command, Flatten):
             level = log.error if command.reason in ("protection_failed", "emergency_close") else log.warning
             level("flattening", position_id=str(position.id), reason=command.reason, why=command.message)

@@ -1,7 +1,7 @@
 -- Positions and profit: everything follows from the fills, each of which counts once.
 begin;
 \ir trading_setup.psql
-select plan(44);
+select plan(46);
 
 select pg_temp.make_ready() as s \gset
 select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'s'))) \g /dev/null
@@ -72,6 +72,13 @@ select pg_temp.tell(pg_temp.told('outcomes', jsonb_build_object('client_order_id
   'outcome', 'confirmed', 'venue_order_id', 'v2'))) \g /dev/null
 select is((select count(*)::int from private.unprotected_positions() where signal_id = :'s'), 0,
   'two stops that cover all of it do');
+select pg_temp.tell(pg_temp.told('outcomes', pg_temp.outcome(:'s', 'stop_loss', 'confirmed') || '{"trigger_price": "98.5"}',
+  pg_temp.outcome(:'s', 'entry', 'confirmed') || '{"trigger_price": "98.5"}')) \g /dev/null
+select is((select string_agg(coalesce(trigger_price::text, '-'), ' ' order by leg, attempt) from public.orders
+  where signal_id = :'s' and leg in ('entry', 'stop_loss') and attempt = 1), '- 98.5', 'a stop that was moved in its place rests there');
+select is((select e.event_type || ' ' || (e.event_data ->> 'trigger_price') from public.order_events e
+  join public.orders o on o.id = e.order_id where o.signal_id = :'s' and o.leg = 'stop_loss' and o.attempt = 1
+  order by e.number desc limit 1), 'amended 98.5', 'which its trail tells');
 select is(pg_temp.as_role('trading_bridge', 'vyx-test', 'select count(*) from public.unprotected_positions()'),
   (select count(*)::text from private.unprotected_positions()), 'the bridge can ask');
 select matches(

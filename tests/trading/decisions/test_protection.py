@@ -17,6 +17,7 @@ from workers.trading.decisions.protection import (
     Cancel,
     Command,
     Flatten,
+    Move,
     Patience,
     Place,
     Situation,
@@ -32,6 +33,7 @@ from workers.trading.venues.capabilities import Capabilities
 
 FUTURES = Capabilities()
 SPOT = Capabilities(resting_legs=False)
+AMENDING = Capabilities(amend="trigger")
 NOTHING = Capabilities(stops=False, resting_legs=False)
 PRICE = Decimal(100)
 
@@ -88,6 +90,31 @@ def test_a_moved_stop_is_placed_before_the_old_one_is_cancelled() -> None:
     assert look(moved, ENTRY, STOP, TARGET, fresh) == []
     confirmed = replace(fresh, status=OrderStatus.OPEN)
     assert look(moved, ENTRY, STOP, TARGET, confirmed) == [Cancel(STOP.client_order_id)]
+
+
+@pytest.mark.parametrize("resting_legs", [True, False], ids=["futures", "spot"])
+def test_where_the_venue_can_a_stop_is_moved_in_its_place(resting_legs: bool) -> None:
+    row = replace(AMENDING, resting_legs=resting_legs)
+    moved = position(stop_loss=Decimal(99), take_profit=None)
+    found = look(moved, ENTRY, STOP, capabilities=row)
+    assert found == [Move(STOP.client_order_id, Decimal(99))]
+    assert look(moved, ENTRY, replace(STOP, trigger_price=Decimal(99)), capabilities=row) == []
+    # One that nobody confirmed cannot be moved, and one over more than is held must not be.
+    for stop in (replace(STOP, status=OrderStatus.UNRESOLVED), replace(STOP, amount=Decimal(11))):
+        assert not any(isinstance(one, Move) for one in look(moved, ENTRY, stop, capabilities=row))
+
+
+def test_a_stop_that_the_venue_refused_to_move_is_replaced() -> None:
+    moved = position(stop_loss=Decimal(99), take_profit=None)
+    found = look(moved, ENTRY, STOP, capabilities=AMENDING, stiff={STOP.client_order_id})
+    assert found == [Place(Leg.STOP_LOSS, "stop", Decimal(10), Decimal(99))]
+
+
+def test_stops_that_cover_too_little_are_moved_only_together_with_what_is_missing() -> None:
+    moved = position(stop_loss=Decimal(99), take_profit=None)
+    small = replace(STOP, amount=Decimal(4))
+    found = look(moved, ENTRY, small, capabilities=AMENDING)
+    assert found == [Place(Leg.STOP_LOSS, "stop", Decimal(10), Decimal(99))]
 
 
 def test_on_spot_the_old_stop_makes_way_first() -> None:

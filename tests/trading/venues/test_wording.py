@@ -280,7 +280,14 @@ async def test_a_liquidation_on_okx_is_known_by_the_category_of_its_order(
     def answer(path: str, _said: Any) -> Any:
         shared = {"instId": "BTC-USDT-SWAP", "instType": "SWAP", "side": "sell", "ordId": "9", "cTime": "1"}
         if path.endswith("fills-history") or path.endswith("fills"):
-            told = {"tradeId": "5", "fillPx": "90", "fillSz": "200", "fee": "-0.1", "feeCcy": "USDT", "ts": "1"}
+            told = {
+                "tradeId": "5",
+                "fillPx": "90",
+                "fillSz": "200",
+                "fee": "-0.1",
+                "feeCcy": "USDT",
+                "ts": "1",
+            }
             return {"code": "0", "msg": "", "data": [{**shared, **told, "execType": "T", "clOrdId": ""}]}
         told = {"state": "filled", "sz": "200", "accFillSz": "200", "category": category, "clOrdId": ""}
         return {"code": "0", "msg": "", "data": [{**shared, **told}]}

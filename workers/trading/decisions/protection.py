@@ -4,14 +4,15 @@ A pure function of what is held, what is ordered and the last price; the desk as
 that it learns, so a restart continues where a crash left off.
 
 - Protection follows the filled quantity. More was filled: another stop for the rest, never a gap.
-- A stop that moves is placed anew before the old one is cancelled, where the venue lets both rest.
+- A stop that moves is moved in its place where the venue can do that; elsewhere it is placed anew before the
+  old one is cancelled, where the venue lets both rest.
 - A stop that the venue refused, or nobody can confirm in time, ends in a market exit.
 - One leg filled: the position is flat, and whatever still rests of it is cancelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -52,6 +53,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Move a resting stop to another trigger price, in its place."""
+
+    client_order_id: str
+    trigger_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """Cancel a live order."""
 
@@ -66,7 +75,7 @@ class Flatten:
     message: str
 
 
-Command = Place | Cancel | Flatten
+Command = Place | Move | Cancel | Flatten
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,8 @@ class Situation:
     now: datetime
     overrun_since: datetime | None = None
     watched_since: datetime | None = None
+    # Stops that the venue refused to move, by client order id: they are replaced.
+    stiff: Collection[str] = ()
 
 
 def guard(it: Situation, patience: Patience) -> list[Command]:
@@ -200,6 +211,10 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
         large = [one for one in targets if one.remaining > held]
         commands += [Cancel(one.client_order_id) for one in large if one.is_confirmed]
     stale = [stop for stop in stops if stop not in placed]
+    movable = [stop for stop in stale if _is_movable(stop, it, held)]
+    if movable and _to_place(it, held, [*placed, *movable]) == ZERO:
+        commands += [Move(stop.client_order_id, it.position.stop_loss) for stop in movable]
+        placed, stale = [*placed, *movable], [stop for stop in stale if stop not in movable]
     missing = _to_place(it, held, placed)
     binding = it.capabilities.stops and not it.capabilities.resting_legs
     # Of those that cover too little, the new one takes the whole along.
@@ -219,6 +234,16 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
         by_both: ManagedBy = "venue" if it.capabilities.resting_legs and it.capabilities.stops else "bridge"
         commands.append(Place(Leg.TAKE_PROFIT, "take_profit", missing, target, by_both))
     return commands
+
+
+def _is_movable(stop: Order, it: Situation, held: Decimal) -> bool:
+    return (
+        it.capabilities.amend is not None
+        and stop.is_confirmed
+        and stop.managed_by == "venue"
+        and stop.remaining <= held
+        and stop.client_order_id not in it.stiff
+    )
 
 
 def _to_place(it: Situation, held: Decimal, live: Sequence[Order]) -> Decimal:

@@ -35,6 +35,8 @@ class VenueOrder:
     filled: Decimal
     trigger_price: Decimal | None = None
     fills_as: str | None = None
+    # Whether the venue moves triggers in their place: then it may rest at another one than it was placed at.
+    moves: bool = False
     symbol: str = ""
     side: Side | None = None
 
@@ -135,6 +137,12 @@ def _compare(order: Order, answer: VenueOrder, fresh: Decimal, found: Findings) 
     if answer.status == "filled" and complete and not order.attached and known < order.amount:
         # Closed with less than was ordered, such as a market order that found no more volume.
         found.outcomes.append(_outcome(order, answer, {"outcome": "canceled"}))
+        return
+    # It was moved in its place, by us or by a person: it rests where the venue says.
+    moved = answer.trigger_price is not None and answer.trigger_price != order.trigger_price
+    if moved and answer.moves and order.is_confirmed and answer.status == "open":
+        outcome = {"outcome": "confirmed", "trigger_price": text(answer.trigger_price or ZERO)}
+        found.outcomes.append(_outcome(order, answer, outcome))
         return
     grew = order.attached and answer.amount != order.amount and answer.filled <= known
     if order.is_doubtful or order.venue_order_id is None or grew:

@@ -233,7 +233,7 @@ class Venue:
     async def amend(self, order: Order, trigger_price: Decimal) -> None:
         """Move the trigger price of a resting stop in place. Raises NotSupported where there is no such way.
 
-        The answer says nothing but that it was heard: `find` tells the trigger price that holds.
+        The answer says nothing but that it was heard: listings tell the trigger price that holds.
         """
         if self.capabilities.amend is None:
             raise NotSupported(f"{self.exchange.id} cannot move a stop in place")

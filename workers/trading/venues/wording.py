@@ -154,6 +154,7 @@ def read_order(answer: Mapping[str, Any], row: Capabilities, rules: Rules, order
         amount=known if amount is None else multiply(money(amount), rules.contract_size),
         filled=ZERO if filled is None else multiply(money(filled), rules.contract_size),
         trigger_price=None if trigger is None else money(trigger),
+        moves=row.amend is not None,
         symbol=rules.symbol,
         side=_SIDES.get(str(answer.get("side"))),
     )
