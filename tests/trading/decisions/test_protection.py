@@ -264,6 +264,7 @@ class Venue:
         self.capabilities = capabilities
         self.orders: dict[str, Order] = {ENTRY.client_order_id: replace(ENTRY, amount=held, filled=held)}
         self.position = position(amount=held)
+        self.stiff: set[str] = set()
 
     @property
     def is_over(self) -> bool:
@@ -278,6 +279,7 @@ class Venue:
             PRICE,
             NOW,
             watched_since=NOW,
+            stiff=self.stiff,
         )
 
     def obey(self, command: Command, *, calm: bool) -> None:
@@ -288,6 +290,15 @@ class Venue:
             one = self.orders[command.client_order_id]
             assert one.is_live
             self._put(replace(one, status=OrderStatus.CANCELED))
+            return
+        if isinstance(command, Move):
+            one = self.orders[command.client_order_id]
+            assert one.is_confirmed
+            answer = "moved" if calm else self.data.draw(st.sampled_from(["moved", "refused", "silent"]))
+            if answer == "moved":
+                self._put(replace(one, trigger_price=command.trigger_price))
+            if answer == "refused":
+                self.stiff.add(one.client_order_id)
             return
         attempt = 1 + max((o.attempt for o in self.orders.values() if o.leg is command.leg), default=0)
         outcomes = [OrderStatus.OPEN]
@@ -312,6 +323,9 @@ class Venue:
             for o in self.orders.values()
             if o.is_live and o.managed_by == "venue" and o.leg is not Leg.ENTRY
         ]
+        if self.position.exit_reason is None and self.data.draw(st.booleans()):
+            # The price went on, and the stop follows it.
+            self.position = replace(self.position, stop_loss=add(self.position.stop_loss, Decimal("0.1")))
         if not live or self.position.amount <= 0:
             return
         one = self.data.draw(st.sampled_from(live))
@@ -345,7 +359,7 @@ class Venue:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.data(), st.sampled_from([FUTURES, SPOT, NOTHING]), st.integers(1, 20))
+@given(st.data(), st.sampled_from([FUTURES, SPOT, AMENDING, NOTHING]), st.integers(1, 20))
 def test_whatever_happens_a_position_comes_to_rest_protected_or_closed(
     data: st.DataObject, capabilities: Capabilities, held: int
 ) -> None:
