@@ -113,6 +113,7 @@ class OutcomeCode(StrEnum):
     ABOVE_MAX_NOTIONAL = "above_max_notional"
     PRICE_OUT_OF_BAND = "price_out_of_band"
     POST_ONLY_CROSSED = "post_only_crossed"
+    ENTRY_UNSUPPORTED = "entry_unsupported"
     INSUFFICIENT_BALANCE = "insufficient_balance"
     NO_ACCOUNT = "no_account"
     ACCOUNT_INACTIVE = "account_inactive"

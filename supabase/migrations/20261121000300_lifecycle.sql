@@ -91,6 +91,7 @@ insert into public.outcome_codes (status, code, description) values
   ('expired', 'above_max_amount', 'The order was larger than the venue accepts.'),
   ('expired', 'above_max_notional', 'The order was worth more than the venue accepts.'),
   ('expired', 'price_out_of_band', 'The venue accepts no order at that price.'),
+  ('expired', 'entry_unsupported', 'The venue takes no entry of this kind, as far as anybody verified.'),
   ('expired', 'post_only_crossed', 'The entry was to wait in the book, and would have been filled at once.'),
   ('expired', 'insufficient_balance', 'The account could not pay for the order.'),
   ('expired', 'no_account', 'The trader has no exchange account.'),

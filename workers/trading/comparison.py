@@ -59,11 +59,12 @@ class Comparison:
 
     def is_due(self, now: datetime) -> bool:
         """Whether to look now; without a network wait."""
-        if self._venue.is_authoritative or not self._symbols():
+        if self._venue.is_authoritative:
             return False
         if self._looked_at is None or self._is_all_due(now) or self._open_questions(now):
-            return True
-        return bool(self._hearing.rung) and now >= self._looked_at + self._policy.look_spacing
+            return bool(self._symbols())
+        rang = bool(self._hearing.rung) and now >= self._looked_at + self._policy.look_spacing
+        return rang and bool(self._symbols())
 
     async def look(self, now: datetime) -> Facts:
         """Ask for holdings and open orders, and compare. Raises what ccxt raises."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+
+import pytest
 
 from tests.trading.world import World
 
@@ -92,4 +95,19 @@ async def test_a_post_only_entry_that_would_take_is_refused_before_it_is_sent(wo
     signal = await world.make_ready(kind="post_only", entry="100.5", stop="98", target="104")
     await world.settle(bridge)
     assert (await world.signal(signal))["outcome_code"] == "post_only_crossed"
+    assert not world.exchange.paper_engine.orders
+
+
+@pytest.mark.parametrize("kind", ["stop", "post_only"])
+async def test_a_kind_of_entry_that_a_venue_does_not_know_ends_before_anything_is_sent(
+    world: World, kind: str
+) -> None:
+    bridge = await world.start()
+    venue = bridge._desks[world.account]._venue
+    venue.capabilities = replace(venue.capabilities, stop_entry=None, post_only=False)
+    entry = {"stop": "101", "post_only": "99"}[kind]
+    signal = await world.make_ready(kind=kind, entry=entry, stop="97", target="105")
+    await world.settle(bridge)
+    ended = await world.signal(signal)
+    assert (ended["status"], ended["outcome_code"]) == ("expired", "entry_unsupported")
     assert not world.exchange.paper_engine.orders

@@ -162,6 +162,11 @@ def _check(work: Work, plan: Plan, it: Conditions) -> Decimal:
     refusal = drifted(plan.side, plan.kind, plan.entry, it.price, most_drift(it.account.settings))
     if refusal is not None:
         raise refusal
+    # ccxt would send something else, and say nothing.
+    if plan.kind == "stop" and it.capabilities.stop_entry is None:
+        raise OrderDenied("no stop that opens was verified at this venue", code="entry_unsupported")
+    if plan.post_only and not it.capabilities.post_only:
+        raise OrderDenied("the venue knows no post-only order", code="entry_unsupported")
     if plan.post_only and reached(plan.side, plan.entry, it.price):
         raise OrderDenied(
             f"at {text(plan.entry)} the entry would be filled at once, the price is {text(it.price)}",

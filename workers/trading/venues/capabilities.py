@@ -75,7 +75,8 @@ class Capabilities:
     resting_legs: bool = True
     attached: bool = False
     attaches_unnamed: bool = False
-    # Two orders of which one cancels the other, as one request.
+    # Two orders of which one cancels the other, as one request. The bridge asks for none: ccxt has no unified
+    # way, and on spot it watches the target itself while the stop rests.
     oco: bool = False
     amend: Amend | None = None
     reduce_only: bool = True
