@@ -197,6 +197,7 @@ class Machine:
         details: dict[str, Any] = {"candles": self.status.candles, "done": dict(self.status.done)}
         details["errors"] = self.status.error_count
         details["venues"] = dict(self.status.venues())
+        details["desks"] = dict(self.status.desks())
         try:
             await self._call("machine_heartbeat", {"status": self.status.state, "details": details})
         except Unavailable as error:

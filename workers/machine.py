@@ -151,6 +151,7 @@ async def build(
             status.counts[one.name] = getattr(one, "counts", Counter())
             if isinstance(one, TradingRole):
                 status.venues = one.gates.visible
+                status.desks = one.troubles
         stages = {one: connections[DATABASE_ROLES[one]].call for one in roles if one in QUEUED}
         aside: list[Role] = [] if courier is None else [courier]
         if replaying:

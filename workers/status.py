@@ -57,6 +57,8 @@ class Status:
     latency: Latencies = field(default_factory=Latencies)
     # How the venues stand that this machine trades at: breakers and clocks.
     venues: Callable[[], Mapping[str, Any]] = dict
+    # Accounts that a person should look at: a desk that hangs, a journal that cannot be written.
+    desks: Callable[[], Mapping[str, Any]] = dict
 
     def note_error(self, role: str, error: BaseException) -> None:
         """Count an error and keep its text, once for each text."""
@@ -85,4 +87,5 @@ class Status:
             "error_count": self.error_count,
             "trigger_to_subscriber_ms": self.latency.to_json(),
             "venues": dict(self.venues()),
+            "desks": dict(self.desks()),
         }

@@ -247,6 +247,23 @@ as $$
   ) v;
 $$;
 
+-- What the bridges told of their accounts with their last heartbeats.
+create function private.check_desks() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'desks', count(*) = 0,
+    coalesce(jsonb_agg(jsonb_build_object('machine_id', m.machine_id, 'account_id', told.key,
+        'hangs_for_seconds', told.value -> 'hangs_for_seconds', 'journal', told.value ->> 'journal')
+      order by m.machine_id, told.key), '[]'),
+    'these accounts hang, or what they hold cannot be written to the disk: nothing new is opened there'
+  )
+  from public.cloud_machines m, jsonb_each(case jsonb_typeof(m.details -> 'desks') when 'object' then m.details -> 'desks'
+    else '{}' end) told
+  where m.status <> 'stopped' and m.last_heartbeat_at >= now() - interval '1 minute';
+$$;
+
 create function private.check_broadcasts() returns jsonb
 language sql stable
 set search_path = ''
@@ -293,7 +310,7 @@ as $$
   from unnest(array[
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
     private.check_queue(), private.check_machines(), private.check_positions(), private.check_orders(),
-    private.check_venues(), private.check_broadcasts(), private.check_transactions(), private.check_orphans(),
+    private.check_venues(), private.check_desks(), private.check_broadcasts(), private.check_transactions(), private.check_orphans(),
     private.check_seals()
   ]) c;
 $$;

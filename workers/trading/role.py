@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 LEASE_LOST = "55000"
 # An account without keys gets them from a person: looked at again after this.
 UNUSABLE_SECONDS = 600.0
+# What a heartbeat tells of accounts in trouble.
+MOST_TROUBLES, MOST_LETTERS = 20, 200
 # A wake may mean that a person wants something closed: the terms are asked for at most so often.
 WAKE_SECONDS = 1.0
 
@@ -120,8 +122,8 @@ class TradingRole:
         # A replay is the same on every machine: there desks take their turns one by one, each whole.
         patience = None if isinstance(clock, MarketClock) else self._policy.turn_seconds
         self._turns = Turns(self._policy.turns, patience, lambda: wakes.nudge(self.name), monotonic)
-        # Accounts whose lease a turn found lost.
-        self._lost: set[UUID] = set()
+        # Desks whose lease a turn found lost.
+        self._lost: list[Desk] = []
 
     async def start(self) -> None:
         """Take the accounts that are free and compare each with its venue, before anything new is ordered."""
@@ -168,15 +170,16 @@ class TradingRole:
             await self._leases.release(desk.account for desk in desks)
 
     def troubles(self) -> dict[str, Any]:
-        """What a person should look at, by account: desks that hang, and journals that cannot be written."""
+        """What a person should look at, by account: desks that hang, and journals that cannot be written. The
+        first of them: a heartbeat has little room."""
         found: dict[str, Any] = {
             str(account_id): {"hangs_for_seconds": round(seconds)}
             for account_id, seconds in self._turns.slow(self._policy.hangs_after).items()
         }
         for account_id, desk in self._desks.items():
             if desk.journal_error is not None:
-                found.setdefault(str(account_id), {})["journal"] = desk.journal_error
-        return found
+                found.setdefault(str(account_id), {})["journal"] = desk.journal_error[:MOST_LETTERS]
+        return dict(list(found.items())[:MOST_TROUBLES])
 
     def _hear(self, candle: Candle) -> None:
         # The paper exchanges subscribed earlier: what this candle filled has happened by now.
@@ -194,6 +197,8 @@ class TradingRole:
         for account in await self._leases.claim(self._policy.accounts, only):
             await self._unseat(account.id)
             desk = await self._seat(account)
+            # Making an exchange takes long without any wait: meanwhile the leases of others are renewed.
+            await asyncio.sleep(0)
             if desk is not None:
                 seated[account.id] = whole(partial(self._open, desk))
         await self._take(seated)
@@ -252,7 +257,7 @@ class TradingRole:
         except Refused as error:
             if error.code != LEASE_LOST:
                 raise
-            self._lost.add(desk.account.id)
+            self._lost.append(desk)
         else:
             self._reopen_at.pop(desk.account.id, None)
 
@@ -309,7 +314,10 @@ class TradingRole:
             return await self._turns.take(turns)
         finally:
             while self._lost:
-                await self._leave(self._lost.pop())
+                desk = self._lost.pop()
+                # One that was seated anew meanwhile has a lease of its own.
+                if self._desks.get(desk.account.id) is desk:
+                    await self._leave(desk.account.id)
 
     async def _tend(self, desk: Desk) -> int:
         if not desk.is_open:
@@ -325,7 +333,7 @@ class TradingRole:
             return await doing
         except (Refused, OrderDenied) as error:
             if error.code == LEASE_LOST:
-                self._lost.add(desk.account.id)
+                self._lost.append(desk)
                 return 0
             log.error(  # noqa: TRY400
                 "desk_failed", account_id=str(desk.account.id), code=error.code, error=str(error)

@@ -1,7 +1,7 @@
 -- The doctor finds what is wrong and says what to do; only operators ask.
 begin;
 \ir stage.psql
-select plan(23);
+select plan(25);
 
 create function pg_temp.check_of(wanted text) returns jsonb language sql as $$
   select c from jsonb_array_elements(pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'checks') c
@@ -38,6 +38,18 @@ select is(pg_temp.check_of('venues') - 'advice', '{"name": "venues", "ok": false
   'one that does not answer is named first, with the machine that says so, then those that do');
 update public.cloud_machines set last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-bridge';
 select is(pg_temp.check_of('venues') -> 'found', '[]', 'what a machine said long ago is no news');
+
+-- Desks.
+select is(pg_temp.check_of('desks') -> 'ok', 'true', 'desks of which nobody complains are well');
+update public.cloud_machines set status = 'running', last_heartbeat_at = now(), details = '{"desks": {
+  "1d6e2b7c-0000-4000-8000-000000000001": {"hangs_for_seconds": 41},
+  "1d6e2b7c-0000-4000-8000-000000000002": {"journal": "no room"}}}'
+where machine_id = 'stage-bridge';
+select is(pg_temp.check_of('desks') - 'advice', '{"name": "desks", "ok": false, "found": [
+  {"machine_id": "stage-bridge", "account_id": "1d6e2b7c-0000-4000-8000-000000000001", "hangs_for_seconds": 41, "journal": null},
+  {"machine_id": "stage-bridge", "account_id": "1d6e2b7c-0000-4000-8000-000000000002", "hangs_for_seconds": null, "journal": "no room"}]}',
+  'one that hangs and one whose journal cannot be written are named');
+update public.cloud_machines set details = '{}', last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-bridge';
 
 -- Jobs.
 create function pg_temp.jobs(what text) returns jsonb language sql as $$ select pg_temp.check_of('jobs') #> array['found', what] $$;
