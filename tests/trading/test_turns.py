@@ -71,11 +71,28 @@ async def test_a_desk_that_hangs_holds_nobody_up_and_has_no_second_turn() -> Non
 
 async def test_those_that_hang_take_no_place_from_the_others() -> None:
     desks = Desks()
-    turns = Turns(1, SHORT, desks.wake)
+    turns = Turns(1, SHORT, desks.wake, gives_way=SHORT, group_of=lambda _: "one")
     assert await turns.take({A: desks.hanging(A), B: desks.hanging(B), C: desks.quick(C)}) == 1
     assert desks.begun == [A, B, C]
     await turns.stop(0)
     assert not turns.is_busy(A)
+
+
+async def test_a_venue_whose_desks_take_long_begins_no_more_of_them_and_holds_up_no_other_venue() -> None:
+    desks = Desks()
+    groups = {A: "dead", B: "dead", C: "alive"}
+    turns = Turns(1, SHORT, desks.wake, group_of=lambda one: groups[one])
+    every = {A: desks.hanging(A), B: desks.quick(B), C: desks.quick(C)}
+    assert await turns.take(every) == 1
+    assert desks.begun == [A, C]
+    assert await turns.take(every) == 1
+    assert desks.begun == [A, C, C]
+    # When there is a place again, it goes to the one that has waited for longest.
+    desks.gates[A].set()
+    await until(lambda: not turns.is_busy(A))
+    assert desks.woken == 1
+    await turns.take({A: desks.quick(A), B: desks.quick(B)})
+    assert desks.begun == [A, C, C, B, A]
 
 
 @given(most=st.integers(1, 4), count=st.integers(1, 9))
@@ -99,7 +116,8 @@ def test_so_many_are_young_at_once_and_all_begin_in_order(most: int, count: int)
     names = [UUID(int=number) for number in range(count)]
 
     async def take() -> int:
-        return await Turns(most, 5.0, lambda: None).take({one: turn_of(one) for one in names})
+        turns = Turns(most, 5.0, lambda: None, group_of=lambda _: "one")
+        return await turns.take({one: turn_of(one) for one in names})
 
     assert asyncio.run(take()) == count
     assert begun == names

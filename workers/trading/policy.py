@@ -45,9 +45,9 @@ class Policy:
     lease_seconds: int = 9
     # In a replay nobody waits for an account, and a step may take long.
     replay_lease_seconds: int = 60
-    # So many desks begin at once, and none of them is waited for longer than this by the others. One that
-    # takes far longer hangs: that is told, and what is claimed for it is given back.
-    turns: int = 16
+    # So many desks of a venue have a turn at once, and none of them is waited for longer than this by the
+    # others. One that takes far longer hangs: that is told, and what is claimed for it is given back.
+    turns: int = 8
     turn_seconds: float = 0.25
     hangs_after: float = 30.0
     # How long a turn under way is waited for at the end.

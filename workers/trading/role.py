@@ -121,7 +121,13 @@ class TradingRole:
         self._claims = Claims(connection.call, clock, self._policy.claims, self.counts)
         # A replay is the same on every machine: there desks take their turns one by one, each whole.
         patience = None if isinstance(clock, MarketClock) else self._policy.turn_seconds
-        self._turns = Turns(self._policy.turns, patience, lambda: wakes.nudge(self.name), monotonic)
+        self._turns = Turns(
+            self._policy.turns,
+            patience,
+            lambda: wakes.nudge(self.name),
+            monotonic,
+            group_of=self._venue_of,
+        )
         # Desks whose lease a turn found lost.
         self._lost: list[Desk] = []
 
@@ -318,6 +324,10 @@ class TradingRole:
                 # One that was seated anew meanwhile has a lease of its own.
                 if self._desks.get(desk.account.id) is desk:
                     await self._leave(desk.account.id)
+
+    def _venue_of(self, account_id: UUID) -> str:
+        desk = self._desks.get(account_id)
+        return "" if desk is None else desk.account.venue
 
     async def _tend(self, desk: Desk) -> int:
         if not desk.is_open:

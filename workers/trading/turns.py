@@ -1,8 +1,10 @@
 """The turns of desks: each does one thing at a time, and none waits for another one that takes long.
 
-Turns begin in the given order, so many at once. Whoever takes them waits until all have ended, but for none
-longer than `seconds`: a turn that takes longer goes on by itself, wakes whoever waits when it ends, and until
-then its desk has no other one. What it raised is raised when turns are taken the next time.
+Of each group (a venue) so many are under way at once: more would only keep the process from renewing its
+leases. Whoever takes turns waits until all have ended, but for none longer than `seconds`: a turn that takes
+longer goes on by itself, wakes whoever waits when it ends, and until then its desk has no other one; after
+`gives_way` it takes no place any more. What it raised is raised when turns are taken the next time, and who
+had no place then comes first.
 """
 
 from __future__ import annotations
@@ -20,22 +22,29 @@ from workers.trading.lease import awake_seconds
 
 log = structlog.get_logger(__name__)
 
+# A turn that takes longer than this leaves its place to another desk, in seconds.
+GIVES_WAY = 5.0
+
 Turn = Callable[[], Coroutine[Any, Any, int]]
 
 
 @dataclass(slots=True)
 class Running:
-    """A turn under way, since when, and whether anybody was told that it hangs."""
+    """A turn under way, in which group, since when, and whether anybody was told that it hangs."""
 
     task: asyncio.Task[int]
+    group: str
     since: float
+    begun: float
     told: bool = False
 
 
 class Turns:
-    """See the module. `most` turns are young at once; with `seconds` None each is taken whole, in order.
+    """See the module. `most` turns of a group are under way at once; with `seconds` None each is taken whole,
+    in order.
 
-    `wake` is called when a turn ends that nobody waits for any more, `now` is a clock in seconds.
+    `wake` is called when a turn ends that nobody waits for any more, `now` is a clock in seconds, `group_of`
+    answers a desk's group.
     """
 
     def __init__(
@@ -44,11 +53,19 @@ class Turns:
         seconds: float | None,
         wake: Callable[[], None],
         now: Callable[[], float] = awake_seconds,
+        *,
+        gives_way: float = GIVES_WAY,
+        group_of: Callable[[UUID], str] = str,
     ) -> None:
         self._most = most
         self._seconds = seconds
         self._wake = wake
         self._now = now
+        self._gives_way = gives_way
+        self._group_of = group_of
+        # The number of each desk's last turn: who waits for longest comes first.
+        self._last: dict[UUID, int] = {}
+        self._number = 0
         self._running: dict[UUID, Running] = {}
         self._young: dict[asyncio.Task[int], float] = {}
         self._done = 0
@@ -81,11 +98,19 @@ class Turns:
         if self._seconds is None:
             return await _one_by_one(turns.values())
         waiting = [(one, turn) for one, turn in turns.items() if not self.is_busy(one)]
-        while waiting or self._young:
-            while waiting and len(self._young) < self._most:
-                self._begin(*waiting.pop(0))
+        waiting.sort(key=lambda one: self._last.get(one[0], 0))
+        while True:
+            later = []
+            for account_id, turn in waiting:
+                if self._has_place(account_id):
+                    self._begin(account_id, turn)
+                else:
+                    later.append((account_id, turn))
+            waiting = later
+            # Where all places are taken by turns that take long, the others wait until one of them ends.
+            if not self._young:
+                return self._harvest()
             await self._wait()
-        return self._harvest()
 
     async def drop(self, account_id: UUID) -> None:
         """Give up a turn of a desk that is no longer ours."""
@@ -104,10 +129,19 @@ class Turns:
             log.error("turn_failed", error=repr(error))
         self._errors.clear()
 
+    def _has_place(self, account_id: UUID) -> bool:
+        group = self._group_of(account_id)
+        since = asyncio.get_running_loop().time() - self._gives_way
+        taken = sum(1 for one in self._running.values() if one.group == group and one.begun > since)
+        return taken < self._most
+
     def _begin(self, account_id: UUID, turn: Turn) -> None:
         task = asyncio.create_task(turn(), name=f"desk {account_id}")
-        self._running[account_id] = Running(task, self._now())
-        self._young[task] = asyncio.get_running_loop().time()
+        begun = asyncio.get_running_loop().time()
+        self._number += 1
+        self._last[account_id] = self._number
+        self._running[account_id] = Running(task, self._group_of(account_id), self._now(), begun)
+        self._young[task] = begun
         task.add_done_callback(lambda ended: self._end(account_id, ended))
 
     async def _wait(self) -> None:
