@@ -9,6 +9,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import until
 from workers.trading.ledger import Facts
 from workers.trading.line import Line
 
@@ -57,6 +58,24 @@ def test_so_many_are_in_at_once_and_what_protects_goes_first(
 
     asyncio.run(run())
     assert peak <= most
+
+
+async def test_one_that_gives_up_at_the_moment_a_place_is_free_only_gives_up() -> None:
+    """It was told to stop, and its place in the line is looked at before it comes to run."""
+    line = Line(1)
+
+    async def call() -> None:
+        async with line.turn(urgent=False):
+            pass
+
+    async with line.turn(urgent=True):
+        waiting = asyncio.create_task(call())
+        await until(lambda: bool(line._others))
+        waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    async with asyncio.timeout(5):
+        await call()
 
 
 def intent(leg: str, **more: Any) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Line:
             if place.done() and not place.cancelled():
                 # It was given a place at the moment it gave up: the next one takes it.
                 self._leave()
-            else:
+            elif place in queue:
+                # Otherwise whoever left in between has passed over it already.
                 queue.remove(place)
             raise
 
