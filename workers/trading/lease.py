@@ -40,6 +40,7 @@ class Lease:
     def __init__(self, now: Callable[[], float] = awake_seconds) -> None:
         self._now = now
         self._ends = float("-inf")
+        self._is_over = False
         self._ahead: Callable[[], float] = lambda: AHEAD_MS / 1000
 
     def heed(self, ahead: Callable[[], float]) -> None:
@@ -47,11 +48,14 @@ class Lease:
         self._ahead = ahead
 
     def extend(self, asked_at: float, seconds: float) -> None:
-        """The database granted `seconds`, asked for at `asked_at` by the lease's own clock."""
-        self._ends = max(self._ends, asked_at + seconds)
+        """The database granted `seconds`, asked for at `asked_at` by the lease's own clock. A lease that was
+        ended stays so: the answer may have been overtaken on its way."""
+        if not self._is_over:
+            self._ends = max(self._ends, asked_at + seconds)
 
     def end(self) -> None:
-        """It is somebody else's now, or nobody's."""
+        """It is somebody else's now, or nobody's, for good: whoever gets the account again has a new one."""
+        self._is_over = True
         self._ends = float("-inf")
 
     @property

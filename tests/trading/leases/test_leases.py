@@ -149,6 +149,32 @@ async def test_terms_of_an_earlier_claim_are_not_told() -> None:
     assert renewal.terms == {}
 
 
+async def test_a_renewal_that_was_overtaken_by_a_claim_revives_no_old_lease() -> None:
+    """It was granted before the claim, and its answer comes after: the old desk may still be under way."""
+    one = account()
+    scene = Scene(one)
+    await scene.leases.claim(10, None)
+    before = scene.leases.lease_of(one)
+
+    async def claim_again() -> None:
+        scene.books.accounts = {one.id: account(2, one.id)}
+        await scene.leases.claim(10, [one.id])
+
+    scene.books.meanwhile = claim_again
+    await scene.leases.renew()
+    assert not before.holds
+
+
+async def test_a_renewal_that_was_overtaken_by_a_release_revives_no_lease() -> None:
+    one = account()
+    scene = Scene(one)
+    await scene.leases.claim(10, None)
+    lease = scene.leases.lease_of(one)
+    scene.books.meanwhile = lambda: scene.leases.release([one])
+    await scene.leases.renew()
+    assert not lease.holds
+
+
 async def test_a_released_account_sends_nothing() -> None:
     one = account()
     scene = Scene(one)
