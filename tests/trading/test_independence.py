@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from structlog.testing import capture_logs
 
 from shared.clock import MarketClock, WallClock
+from shared.errors import Refused
 from tests.stacks import Stack
 from tests.trading.world import Connection, Sql, SqlCall, World
 from tests.waiting import until
@@ -49,8 +50,12 @@ class OwnCall:
     def __init__(self, connection: Sql, machine: str) -> None:
         self._call = SqlCall(connection, machine)
         self._one = asyncio.Lock()
+        # The account whose record the database does not take or give.
+        self.refuses: UUID | None = None
 
     async def __call__(self, name: str, params: Mapping[str, Any], /) -> Any:
+        if name == "list_trading" and params["account_id"] == str(self.refuses):
+            raise Refused("a number is out of range", code="22003")
         async with self._one:
             return await self._call(name, params)
 
@@ -67,9 +72,10 @@ class Pair:
             self.accounts["stuck"]: Stuck(world.open_exchange()),
         }
         self.venue = self.exchanges[self.accounts["stuck"]]
+        self.call = OwnCall(connection, world.machine)
         policy = Policy(turn_seconds=0.05, hangs_after=0.5, stop_seconds=0.0, reopen_after=timedelta(0))
         self.role = TradingRole(
-            Connection(OwnCall(connection, world.machine)),
+            Connection(self.call),
             WallClock(),
             world.market,
             world.wakes,
@@ -133,6 +139,9 @@ async def test_an_account_whose_venue_does_not_answer_delays_no_other(pair: Pair
         await pair.enter(sound)
         again = await pair.fire("sound", "ETHUSDT")
         await pair.enter(again)
+        await until(lambda: _hangs(pair))
+        # Told of by the step that found it, or by the next one.
+        await pair.role.step()
     assert (await pair.world.signal(stuck))["status"] == "ready"
     hanging = [one["account_id"] for one in logs if one["event"] == "desk_hangs"]
     assert hanging.count(str(pair.accounts["stuck"])) == 1
@@ -153,6 +162,17 @@ async def test_a_venue_that_is_stuck_at_the_start_keeps_no_account_from_opening(
     pair.venue.goes_on.set()
     stuck = await pair.fire("stuck")
     await pair.enter(stuck)
+
+
+async def test_an_account_that_the_database_refuses_to_open_keeps_no_other_from_trading(pair: Pair) -> None:
+    pair.call.refuses = pair.accounts["stuck"]
+    await pair.role.start()
+    sound = await pair.fire("sound")
+    await pair.enter(sound)
+    assert pair.role.counts["desks_failed"] >= 1
+    # It is opened as soon as the database takes it.
+    pair.call.refuses = None
+    await pair.enter(await pair.fire("stuck"))
 
 
 async def test_an_account_that_is_lost_in_the_middle_of_a_turn_is_left_at_once(pair: Pair) -> None:

@@ -261,9 +261,12 @@ class TradingRole:
             self.counts["venue_errors"] += 1
             self._reopen_at[desk.account.id] = now + self._policy.reopen_after
         except Refused as error:
-            if error.code != LEASE_LOST:
-                raise
-            self._lost.append(desk)
+            if error.code == LEASE_LOST:
+                self._lost.append(desk)
+                return
+            # What the database does not take from one account keeps no other from being traded.
+            self._tell_failed(desk, error)
+            self._reopen_at[desk.account.id] = now + self._policy.reopen_after
         else:
             self._reopen_at.pop(desk.account.id, None)
 
@@ -345,11 +348,12 @@ class TradingRole:
             if error.code == LEASE_LOST:
                 self._lost.append(desk)
                 return 0
-            log.error(  # noqa: TRY400
-                "desk_failed", account_id=str(desk.account.id), code=error.code, error=str(error)
-            )
-            self.counts["desks_failed"] += 1
+            self._tell_failed(desk, error)
             return None
+
+    def _tell_failed(self, desk: Desk, error: Refused | OrderDenied) -> None:
+        log.error("desk_failed", account_id=str(desk.account.id), code=error.code, error=str(error))
+        self.counts["desks_failed"] += 1
 
     # Signals
 
