@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, str] = {
     "cold": "questions to archived days, as the command line asks them",
     "storage": "bytes a signal, hot, warm and cold, and what a billion would take",
     "bridge": "from an order's decision to its bytes, and a thousand open positions in one process",
+    "kill-matrix": "the bridge killed at every await, by every answer of the venue, and what came of it",
     "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }
 
@@ -48,7 +49,7 @@ def _measure(name: str, quick: bool) -> dict[str, Any]:
     if not (Path(__file__).resolve().parents[1] / "scripts" / "bench").is_dir():
         raise NotFound("benchmarks need the checkout: run ./scripts/sigtrail bench in it")
     report = import_module("scripts.bench.report")
-    module = import_module(f"scripts.bench.{name}")
+    module = import_module(f"scripts.bench.{name.replace('-', '_')}")
 
     def progress(text: str) -> None:
         notes.print(f"{name}: {text}", markup=False)

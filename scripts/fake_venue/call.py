@@ -35,6 +35,11 @@ class Call:
         return f"{self.method} {self.path}"
 
     @property
+    def caller(self) -> str:
+        """Who asks, where a test lets its clients say it: each counts as an address of its own."""
+        return self.headers.get("x-caller", "")
+
+    @property
     def client_ids(self) -> set[str]:
         """The client order ids that the request names."""
         return {str(self.params[name]) for name in CLIENT_IDS if self.params.get(name)}

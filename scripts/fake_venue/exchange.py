@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from copy import copy
 from decimal import Decimal
@@ -44,7 +44,9 @@ class Exchange(ABC):
         self.accounts: dict[str, Account] = {}
         self.streams = Streams(venue.faults)
         self._by_id: dict[tuple[str, Market], Listing] = {}
-        self._minute, self.taken = 0, 0
+        self._minute = 0
+        # Requests of this minute, by the address that they came from.
+        self.taken: Counter[str] = Counter()
         self.bars: defaultdict[str, deque[Bar]] = defaultdict(lambda: deque(maxlen=KEPT_BARS))
         # Coins beside those of the listings, that the exchange lists: fees may be paid in them.
         self.coins: set[str] = {"BNB"}
@@ -59,15 +61,16 @@ class Exchange(ABC):
         """The server's clock, that signed requests are held against."""
         return time.time_ns() // 1_000_000 + self.venue.skew_ms
 
-    def is_flooded(self) -> int:
+    def is_flooded(self, caller: str) -> int:
         """Count a request; the seconds until one is taken again, or zero if this one is."""
         minute, second = divmod(time.time_ns() // 1_000_000_000, 60)
         if minute != self._minute:
-            self._minute, self.taken = minute, 0
+            self._minute = minute
+            self.taken.clear()
         most = self.venue.requests_a_minute
-        if most is not None and self.taken >= most:
+        if most is not None and self.taken[caller] >= most:
             return 60 - second
-        self.taken += 1
+        self.taken[caller] += 1
         return 0
 
     # ---------------------------------------------------------------- the wire

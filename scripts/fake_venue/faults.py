@@ -40,9 +40,10 @@ class Fault:
     """One thing that goes wrong.
 
     `kind` is an Answer, an Event or a Race. `route` is a pattern such as `POST /api/v3/order` (an event's
-    route is `EVENT <its name>`); `client_id` narrows it to one order. It strikes from the `nth` match on, and
-    `times` times in all. `status` is that of an `error_…`; `code` and `message` those of `refused`;
-    `retry_after` (seconds) those of rate limits; `share` of a partial fill.
+    route is `EVENT <its name>`); `client_id` narrows it to one order, `caller` to one client's requests (see
+    `Call.caller`). It strikes from the `nth` match on, and `times` times in all. `status` is that of an
+    `error_…`; `code` and `message` those of `refused`; `retry_after` (seconds) those of rate limits; `share`
+    of a partial fill.
     """
 
     kind: Answer | Event | Race
@@ -50,6 +51,7 @@ class Fault:
     nth: int = 1
     times: int = 1
     client_id: str | None = None
+    caller: str | None = None
     status: int = 503
     code: int = -1000
     message: str = "An unknown error occurred while processing the request."
@@ -58,11 +60,13 @@ class Fault:
     met: int = field(default=0, init=False)
     struck: int = field(default=0, init=False)
 
-    def strikes(self, route: str, client_ids: set[str]) -> bool:
+    def strikes(self, route: str, client_ids: set[str], caller: str = "") -> bool:
         """Whether it strikes now; counts the match."""
         if not fnmatchcase(route, self.route):
             return False
         if self.client_id is not None and self.client_id not in client_ids:
+            return False
+        if self.caller is not None and self.caller != caller:
             return False
         self.met += 1
         if self.met < self.nth or self.struck >= self.times:
@@ -92,7 +96,7 @@ class Faults:
     def of_call(self, call: Call) -> list[Fault]:
         """What strikes this request."""
         chosen = (fault for fault in self._scripted if fault.kind not in EVENTS)
-        return [fault for fault in chosen if fault.strikes(call.route, call.client_ids)]
+        return [fault for fault in chosen if fault.strikes(call.route, call.client_ids, call.caller)]
 
     def of_event(self, name: str, client_ids: set[str]) -> list[Fault]:
         """What strikes this event."""

@@ -98,7 +98,7 @@ class Server:
         return await self._answer(exchange, call, request)
 
     async def _answer(self, exchange: Exchange, call: Call, request: web.Request) -> web.StreamResponse:
-        if wait := exchange.is_flooded():
+        if wait := exchange.is_flooded(call.caller):
             return _respond(exchange.fail(Fault("rate_limited", retry_after=wait), call))
         faults = self._faults.of_call(call)
         for fault in faults:

@@ -140,8 +140,9 @@ class Desk:
         self._resumes_at = self._find_resumption(state.last_execution_at)
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
-        await self._compare()
+        # What a person closed comes first: without it, it would pass for a close of the venue's own.
         await self._tell_journal()
+        await self._compare()
         self._tending.watched_since = now
         log.info("account_opened", account_id=str(self.account.id), trades=len(self._book))
 

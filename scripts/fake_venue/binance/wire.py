@@ -94,7 +94,7 @@ class Binance(Exchange):
     suffixes = ("binance.com", "binance.vision", "binancefuture.com")
 
     def answer(self, call: Call) -> Reply:
-        weight = {"X-MBX-USED-WEIGHT-1M": str(self.taken)}
+        weight = {"X-MBX-USED-WEIGHT-1M": str(self.taken[call.caller])}
         try:
             return Reply(self._answer(call), headers=weight)
         except spot.Answered as answered:
