@@ -96,8 +96,7 @@ async def test_a_lease_that_ends_while_the_request_waits_is_noticed(scene: Scene
 async def test_a_clock_that_is_ahead_needs_more_of_the_lease(scene: Scene) -> None:
     """A signature of the future is good for longer: by as much as our clock may be ahead of the venue's."""
     lease = scene.leases[0]
-    lease.end()
-    lease.extend(scene.time.at, 5.0)
+    scene.time.at = lease._ends - 5.0
     await scene.send("stop")
     clock = scene.gates._venues["bybit"].clock
     clock.note(Offset(-3000.0, -2900.0))
