@@ -146,6 +146,19 @@ async def test_the_pump_waits_again_before_anybody_handles_what_came() -> None:
         assert stream.take().symbols == frozenset("ABCD")
 
 
+async def test_a_socket_that_fails_while_it_is_written_to_does_not_make_it_deaf() -> None:
+    """ccxt rejects a watch with what the socket raised, which is no error of ccxt's."""
+    exchange = StubExchange()
+    async with listening(exchange) as (stream, _):
+        await until(lambda: exchange.waiting is not None)
+        before = exchange.waiting
+        exchange.fail(ConnectionError("Cannot Send Message: Connection closed before send"))
+        await until(lambda: exchange.waits_anew(before))
+        assert stream.take().symbols is None
+        exchange.tell(SYMBOL)
+        assert exchange.lost == 0
+
+
 async def test_an_exception_in_a_handler_does_not_make_it_deaf() -> None:
     exchange = StubExchange()
     async with listening(exchange) as (stream, bell):

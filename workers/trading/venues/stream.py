@@ -153,7 +153,8 @@ class Stream:
         while True:
             try:
                 told = await getattr(self._exchange, name)()
-            except (BaseError, *UNREADABLE) as error:
+            except (BaseError, OSError, *UNREADABLE) as error:
+                # ccxt hands on what the socket raised while it wrote, as it was.
                 failures += 1
                 self.failures += 1
                 self._connected = False
