@@ -3,6 +3,7 @@ cancels and stops is there whenever they need it."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -12,13 +13,15 @@ import sys
 import tempfile
 from collections import deque
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from shared.settings import CHECKOUT
+from workers.trading.traffic import limiter_file
 from workers.trading.traffic.limiter import Limiter, Wait, read_seconds
 from workers.trading.traffic.limiter_budgets import TARIFFS, Budget, Tariff, tariff_of
 from workers.trading.traffic.limiter_windows import Usage, carry_over, fits_at, spend, used
@@ -253,6 +256,49 @@ def test_after_a_restart_of_the_machine_everything_counts_as_just_used(tmp_path:
 def test_a_file_that_is_none_counts_nothing(tmp_path: Path) -> None:
     (tmp_path / "venue.address.limits").write_bytes(b"rubbish" * 1000)
     process(tmp_path, "one", Now()).take("read", "fetch_time")
+
+
+class FullDisk:
+    """The operating system, whose files take no writes, or are not even there."""
+
+    def __init__(self, *failing: str) -> None:
+        self._failing = failing
+
+    def __getattr__(self, name: str) -> Any:
+        return self._fail if name in self._failing else getattr(os, name)
+
+    def _fail(self, *_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("failing", [("pwrite",), ("open",)])
+def test_where_the_disk_takes_nothing_a_process_counts_by_itself(
+    failing: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = Now()
+    limiter = process(tmp_path, "one", now)
+    monkeypatch.setattr(limiter_file, "os", FullDisk(*failing))
+    with capture_logs() as logs:
+        for _ in range(6):
+            limiter.take("order", "create_order")
+        # The budget and its reserve are as they were, and what the venue says is heard.
+        with pytest.raises(Wait, match="rate_limited"):
+            limiter.take("order", "create_order")
+        limiter.take("stop", "create_order")
+        limiter.hear(429, {"retry-after": "7"})
+        with pytest.raises(Wait, match="blocked for 7000"):
+            limiter.take("cancel", "cancel_order")
+    assert [one["event"] for one in logs].count("limits_unwritten") == 2
+    # There is room again: the others hear of it.
+    monkeypatch.setattr(limiter_file, "os", os)
+    limiter.refused()
+    with pytest.raises(Wait, match="blocked"):
+        limiter.take("read", "fetch_time")
+    now.at += 7000
+    limiter.take("read", "fetch_time")
+    limiter.hear(429, {"retry-after": "3"})
+    with pytest.raises(Wait, match="blocked for 3000"):
+        process(tmp_path, "two", now).take("read", "fetch_time")
 
 
 # Real processes -----------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """What the processes of a machine know together about one budget owner: a small file under a lock.
 
 A process that dies gives its lock back with its life, and leaves at worst a request counted that never
-left. The file's moments are of the machine's own clock since it was started, which all processes share and
+left. Where the disk takes nothing, a process counts by itself until it does: no stop waits for a disk. The
+file's moments are of the machine's own clock since it was started, which all processes share and
 nobody sets.
 """
 
@@ -16,8 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from workers.trading.traffic.limiter_budgets import Budget
 from workers.trading.traffic.limiter_windows import SLOTS, Usage, carry_over, prune
+
+log = structlog.get_logger(__name__)
 
 _MAGIC = b"SIGLIM01"
 _HEADER = struct.Struct("<8s16sqqq")
@@ -60,17 +65,16 @@ class LimiterFile:
         self._budgets = tuple(budgets)
         self._boot = boot
         self._fd = -1
+        # What the disk did not take.
+        self._unwritten: bytes | None = None
 
     @contextmanager
     def open(self, now_ms: int) -> Iterator[Tally | None]:
         """The tally under its lock, or None when another process has the lock just now. Never waits: a
-        process that was stopped while it held the lock must not stop the others."""
-        if self._fd < 0:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        process that was stopped while it held the lock must not stop the others. Never fails either: what the
+        disk does not take is counted by this process alone."""
+        locked = self._lock()
+        if locked is False:
             yield None
             return
         try:
@@ -78,9 +82,55 @@ class LimiterFile:
             yield tally
             if tally.changed:
                 tally.seen = max(tally.seen, now_ms)
-                os.pwrite(self._fd, self._pack(tally, now_ms), 0)
+                self._write(self._pack(tally, now_ms))
         finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            if locked:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _lock(self) -> bool | None:
+        """Whether the file is locked now; None where there is no file to lock."""
+        try:
+            if self._fd < 0:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._miss(error.strerror or str(error))
+            return None
+        return True
+
+    def _write(self, content: bytes) -> None:
+        if self._fd < 0:
+            self._unwritten = content
+            return
+        try:
+            written = os.pwrite(self._fd, content, 0)
+        except OSError as error:
+            self._miss(error.strerror or str(error))
+            self._unwritten = content
+            return
+        if written < len(content):
+            self._miss("no space left")
+            self._unwritten = content
+        elif self._unwritten is not None:
+            log.warning("limits_written_again", path=str(self._path))
+            self._unwritten = None
+
+    def _load(self, size: int) -> bytes:
+        if self._unwritten is not None or self._fd < 0:
+            return self._unwritten or b""
+        try:
+            return os.pread(self._fd, size, 0)
+        except OSError as error:
+            self._miss(error.strerror or str(error))
+            return b""
+
+    def _miss(self, why: str) -> None:
+        if self._unwritten is None:
+            log.error("limits_unwritten", path=str(self._path), why=why)
+            self._unwritten = b""
 
     def close(self) -> None:
         """Close the file."""
@@ -101,7 +151,7 @@ class LimiterFile:
     def _read(self, now_ms: int) -> Tally:
         fresh = Tally([Usage() for _ in self._budgets])
         size = _HEADER.size + len(self._budgets) * (_SHAPE.size + _KEPT * _SLOT.size)
-        content = os.pread(self._fd, size, 0)
+        content = self._load(size)
         if len(content) < size:
             # New, or of a process that died while it made it: nobody has counted anything.
             return fresh
