@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import psycopg
+
+from tests.stacks import Stack
 from tests.trading.world import World
 from workers.trading.policy import Policy
 
@@ -77,3 +81,38 @@ async def test_a_renewal_in_the_middle_of_a_turn_is_heard_at_once(world: World) 
         await world.make_ready(symbol)
     await bridge.step()
     assert (exchange.entries, asked) == (1, ["renewed"])
+
+
+async def test_an_entry_waits_while_nobody_can_say_what_the_account_allows(
+    world: World, stack: Stack
+) -> None:
+    """Somebody changes the account at this moment, so that the renewal passes it over: the halt of before is
+    not heard yet, and nothing is opened on what was known earlier."""
+    connecting = psycopg.AsyncConnection.connect(stack.db_url)
+    async with await connecting as other:
+
+        async def halt_and_hold() -> None:
+            if exchange.entries > 1:
+                return
+            await world.sql.execute("select public.set_account_status(%s, 'halted', 'out')", (world.account,))
+            await other.execute(
+                "select from public.exchange_accounts where id = %s for no key update", (world.account,)
+            )
+            world.wall += Policy().terms_seconds + 0.1
+
+        async def call(name: str, params: Mapping[str, Any], /) -> Any:
+            if name == "record_trading":
+                # What it waits for comes to an end.
+                await other.rollback()
+            return await world.call(name, params)
+
+        exchange = Slow(world.exchange, halt_and_hold)
+        bridge = await world.start(call=call, exchange=exchange)
+        signals = sorted([await world.make_ready(), await world.make_ready("ETHUSDT")])
+        await bridge.step()
+        assert exchange.entries == 1
+        assert (await world.orders(signals[1]))["entry", 1]["status"] == "intended"
+        await bridge.step()
+        entry = (await world.orders(signals[1]))["entry", 1]
+        assert (entry["status"], entry["code"]) == ("denied", "account_inactive")
+        assert exchange.entries == 1

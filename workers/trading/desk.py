@@ -380,7 +380,13 @@ class Desk:
         if self.journal_error is not None:
             raise Withheld(f"the journal cannot be written: {self.journal_error}", code="journal_unwritten")
         if self._ask_terms is not None and self._monotonic() > self._terms_at + self._policy.terms_seconds:
+            wanted = self._monotonic()
             await self._ask_terms()
+            if self._terms_at < wanted:
+                raise Withheld(
+                    "somebody changes the account at this moment: what it allows is not known",
+                    code="terms_unknown",
+                )
         terms = self._terms or Terms(self.account.status, self.account.permissions)
         price = self._market.price(order.venue_symbol)
         held, now = self._book.holdings(order.signal_id), self._clock.now()
