@@ -77,9 +77,10 @@ class Claims:
         return len(batch)
 
     def forget(self, batch: Iterable[Work]) -> None:
-        """These were decided about."""
+        """These were decided about. What was claimed anew meanwhile stays."""
         for one in batch:
-            self._waiting.pop(one.signal_id, None)
+            if self._waiting.get(one.signal_id) is one:
+                del self._waiting[one.signal_id]
 
     async def _give_back_early(self, batch: list[Work]) -> list[Work]:
         """Release what becomes ready only later; answers the rest.
