@@ -191,6 +191,24 @@ async def test_an_account_that_is_lost_in_the_middle_of_a_turn_is_left_at_once(p
     assert await pair.world.orders(signal) == {}
 
 
+async def test_a_venue_that_cannot_be_closed_keeps_no_account_from_being_given_back(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pair.role.start()
+
+    async def close() -> None:
+        raise RuntimeError("the socket is gone")
+
+    monkeypatch.setattr(pair.venue, "close", close, raising=False)
+    with pytest.raises(RuntimeError, match="the socket is gone"):
+        await pair.role.stop()
+    held = await pair.world.fetch(
+        "select id from public.exchange_accounts where user_id = %s and lease_machine is not null",
+        pair.world.user,
+    )
+    assert held == []
+
+
 async def _hangs(pair: Pair) -> bool:
     await pair.role.step()
     return str(pair.accounts["stuck"]) in pair.role.troubles()

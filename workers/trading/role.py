@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -167,13 +168,14 @@ class TradingRole:
         await self._turns.stop(self._policy.stop_seconds)
         await self._leases.stop()
         desks, self._desks = list(self._desks.values()), {}
-        for desk in desks:
-            await desk.leave()
-        await self._catalogue.close()
-        self.gates.close()
-        await self._claims.give_all_back()
-        if desks:
-            await self._leases.release(desk.account for desk in desks)
+        # Every part of the end is run, even when one of them raises; what is pushed last comes first.
+        async with AsyncExitStack() as end:
+            end.push_async_callback(self._leases.release, [desk.account for desk in desks])
+            end.push_async_callback(self._claims.give_all_back)
+            end.callback(self.gates.close)
+            end.push_async_callback(self._catalogue.close)
+            for desk in desks:
+                end.push_async_callback(desk.leave)
 
     def troubles(self) -> dict[str, Any]:
         """What a person should look at, by account: desks that hang, and journals that cannot be written. The
