@@ -141,6 +141,36 @@ create trigger signals_keep_identity
       new.matched_conditions::text, new.original_signal::text))
   execute function private.refuse_new_identity();
 
+-- The signals of these ids, which come in order. A plan that knows the ids leaves all other days alone; one for any ids
+-- locks and prunes them with every call, and is made anew, for all days, whenever one of them was vacuumed or analysed.
+-- The days' bounds decide which is looked at: the other checks need not be read for that.
+create function private.signals_of(ids uuid[]) returns setof public.signals
+language plpgsql stable
+rows 10
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
+as $$
+begin
+  return query
+  select s.* from public.signals s where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)];
+end;
+$$;
+
+-- Locks them, in order of id.
+create function private.lock_signals(ids uuid[]) returns void
+language plpgsql
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
+as $$
+begin
+  perform 1 from public.signals s
+  where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)]
+  order by s.id for no key update;
+end;
+$$;
+
 -- The human name of a signal, a computed field of the REST interface: BTCUSDT-1759487400000.
 create function public.human_name(signal public.signals) returns text
 language plpgsql stable

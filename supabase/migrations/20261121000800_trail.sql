@@ -114,20 +114,63 @@ create trigger signals_events after insert on public.signals
 
 -- Events that change no status ----------------------------------------------------------------------------
 
--- The events as a table, or an error that names the first that is none.
-create function private.parse_events(events jsonb) returns table (
-  index bigint, signal_id uuid, event_type public.signal_event_type, location public.pipeline_location, worker text,
-  event_data jsonb, error_info jsonb, order_id uuid, position_id uuid, execution_id uuid
-)
-language sql stable
+create type private.told_event as (
+  index bigint,
+  signal_id uuid,
+  event_type public.signal_event_type,
+  location public.pipeline_location,
+  worker text,
+  event_data jsonb,
+  error_info jsonb,
+  order_id uuid,
+  position_id uuid,
+  execution_id uuid
+);
+
+-- The events as a table, or an error that names the first that is none. In plpgsql: a function in SQL would be parsed
+-- and planned anew by each call.
+create function private.parse_events(events jsonb) returns setof private.told_event
+language plpgsql stable
 set search_path = ''
 as $$
+declare
+  caller text := private.caller_name();
+begin
+  return query
   select e.index, (e.item ->> 'signal_id')::uuid, (e.item ->> 'event_type')::public.signal_event_type,
     coalesce((e.item ->> 'location')::public.pipeline_location, 'trading'),
-    coalesce(e.item ->> 'worker', private.caller_name()),
+    coalesce(e.item ->> 'worker', caller),
     nullif(e.item -> 'event_data', 'null'), nullif(e.item -> 'error_info', 'null'),
     (e.item ->> 'order_id')::uuid, (e.item ->> 'position_id')::uuid, (e.item ->> 'execution_id')::uuid
   from jsonb_array_elements(events) with ordinality e (item, index);
+end;
+$$;
+
+-- Locks signals in order of id, which is the order of the ids given, and answers whose they are and the last numbers of
+-- their trails.
+create function private.lock_trails(ids uuid[], out signal_ids uuid[], out user_ids uuid[], out numbers integer[])
+language plpgsql
+set search_path = ''
+-- A plan that knows the ids leaves all other days alone; one for any ids locks and opens them with every call.
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
+as $$
+begin
+  select array_agg(l.id order by l.id), array_agg(l.user_id order by l.id) into signal_ids, user_ids
+  from (
+    select s.id, s.user_id from public.signals s
+    where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)]
+    order by s.id for no key update
+  ) l;
+  -- Another statement: it sees what was written while this one waited for the locks.
+  select array_agg(coalesce(last.number, 0) order by i.id) into numbers
+  from unnest(signal_ids) i (id)
+  left join lateral (
+    select e.number from public.signal_events e
+    where e.signal_id = i.id and e.signal_id between ids[1] and ids[cardinality(ids)]
+    order by e.number desc limit 1
+  ) last on true;
+end;
 $$;
 
 -- Adds events to the trails of their signals, in the order given. The signals are locked first, in order of id:
@@ -139,31 +182,26 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+  told private.told_event[];
   ids uuid[];
   missing uuid;
-  least_id uuid;
-  greatest_id uuid;
+  trails record;
 begin
-  select array_agg(distinct e.signal_id order by e.signal_id) into ids from private.parse_events(events) e;
+  select array_agg(e order by e.index), array_agg(distinct e.signal_id order by e.signal_id) into told, ids
+  from private.parse_events(events) e;
   if ids is null then
     return 0;
   end if;
-  least_id := ids[1];
-  greatest_id := ids[cardinality(ids)];
-  perform 1 from public.signals s
-  where s.id = any (ids) and s.id between least_id and greatest_id
-  order by s.id for no key update;
+  select * into trails from private.lock_trails(ids);
 
   select wanted into missing from unnest(ids) wanted
-  where not exists (
-    select from public.signals s where s.id = wanted and s.id between least_id and greatest_id
-  )
+  where wanted is null or wanted <> all (coalesce(trails.signal_ids, '{}'))
   limit 1;
   if found then
     raise exception 'signal % is not recorded, it cannot have events', missing using errcode = 'no_data_found';
   end if;
 
-  select e.signal_id into missing from private.parse_events(events) e
+  select e.signal_id into missing from unnest(told) e
   where not (private.json_fits(e.event_data) and private.json_fits(e.error_info)) or length(e.worker) > 200
   limit 1;
   if found then
@@ -174,16 +212,12 @@ begin
   insert into public.signal_events
     (signal_id, user_id, occurred_at, number, event_type, location, worker, event_data, error_info,
      order_id, position_id, execution_id)
-  select e.signal_id, s.user_id, at,
-    last.number + row_number() over (partition by e.signal_id order by e.index),
+  select e.signal_id, t.user_id, at,
+    t.number + row_number() over (partition by e.signal_id order by e.index),
     e.event_type, e.location, e.worker, e.event_data, e.error_info, e.order_id, e.position_id, e.execution_id
-  from private.parse_events(events) e
-  join public.signals s on s.id = e.signal_id and s.id between least_id and greatest_id
-  cross join lateral (
-    select l.number from public.signal_events l
-    where l.signal_id = e.signal_id and l.signal_id between least_id and greatest_id
-    order by l.number desc limit 1
-  ) last;
+  from unnest(told) e
+  join unnest(trails.signal_ids, trails.user_ids, trails.numbers) t (signal_id, user_id, number)
+    on t.signal_id = e.signal_id;
   return jsonb_array_length(events);
 end;
 $$;

@@ -209,7 +209,9 @@ create function private.move_signal(
 language plpgsql security definer
 set search_path = ''
 set jit = off
-set plan_cache_mode = force_generic_plan
+-- A plan that knows the id opens one day for the update, not all of them.
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
 as $$
 begin
   perform private.describe_change(jsonb_build_object(signal_id, details));

@@ -82,7 +82,7 @@ begin
     group by 1
     order by 1
   loop
-    select * into signal from public.signals s where s.id = one.signal_id and s.user_id = account.user_id;
+    select s.* into signal from private.signals_of(array[one.signal_id]) s where s.user_id = account.user_id;
     if not found then
       refused := refused || private.refusal('intent', one.index, 'unknown_signal',
         format('account %s has no signal %s', account.id, one.signal_id));

@@ -128,9 +128,8 @@ declare
 begin
   for position in
     select p.* from public.positions p
-    join public.signals s on s.id = p.signal_id
-    where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
-      and s.status = 'ready'
+    join private.signals_of(signal_ids) s on s.id = p.signal_id
+    where s.status = 'ready'
     order by s.id
   loop
     perform private.move_signal(position.signal_id, 'in_position', at, null, jsonb_build_object(
@@ -143,9 +142,25 @@ begin
 end;
 $$;
 
+create function private.mark_signal(signal_id uuid, active boolean, open boolean, orders integer, pnl numeric)
+returns void
+language plpgsql
+set search_path = ''
+-- As in signals_of: an update opens all days that its plan knows, which is most of what it would take.
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
+as $$
+begin
+  update public.signals s set
+    has_active_orders = active, has_open_position = open, total_orders_count = orders, total_pnl = pnl,
+    updated_at = now()
+  where s.id = mark_signal.signal_id;
+end;
+$$;
+
 -- What a signal's row tells of its orders and its position. Looked at before it is written: an update of the
--- partitioned table costs more than a look at one partition, and most facts change nothing here.
-create function private.mark_signals(signal_ids uuid[]) returns void
+-- partitioned table costs more than a look, and most facts change nothing here.
+create function private.mark_signals(signals public.signals[]) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -155,21 +170,17 @@ begin
   for mark in
     select s.id, o.orders, o.live > 0 as active, coalesce(p.status = 'open', false) as open,
       coalesce(p.realized_pnl, 0) as pnl
-    from public.signals s
+    from unnest(signals) s
     cross join lateral (
       select count(*)::integer as orders, count(*) filter (where is_live) as live
       from public.orders where signal_id = s.id
     ) o
     left join public.positions p on p.signal_id = s.id
-    where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
-      and (s.has_active_orders, s.has_open_position, s.total_orders_count, s.total_pnl)
+    where (s.has_active_orders, s.has_open_position, s.total_orders_count, s.total_pnl)
         is distinct from (o.live > 0, coalesce(p.status = 'open', false), o.orders, coalesce(p.realized_pnl, 0))
     order by s.id
   loop
-    update public.signals s set
-      has_active_orders = mark.active, has_open_position = mark.open, total_orders_count = mark.orders,
-      total_pnl = mark.pnl, updated_at = now()
-    where s.id = mark.id;
+    perform private.mark_signal(mark.id, mark.active, mark.open, mark.orders, mark.pnl);
   end loop;
 end;
 $$;
@@ -183,6 +194,7 @@ declare
   one record;
   position public.positions;
   entry public.orders;
+  signals public.signals[];
 begin
   -- What would have been placed when an entry fills, and the entry is over without a fill.
   update public.orders o set status = 'canceled', code = 'entry_unfilled', closed_at = at, status_at = at
@@ -191,13 +203,14 @@ begin
       select from public.orders e
       where e.signal_id = o.signal_id and e.leg = 'entry' and (e.filled > 0 or e.is_live));
 
+  -- Their rows are locked: what they say of orders and positions, only this transaction changes.
+  select array_agg(s) into signals from private.signals_of(signal_ids) s;
   for one in
     select s.id, s.status, (
       select count(*) from public.orders o where o.signal_id = s.id and o.is_live
     ) as live_orders
-    from public.signals s
-    where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
-      and s.status in ('ready', 'in_position')
+    from unnest(signals) s
+    where s.status in ('ready', 'in_position')
     order by s.id
   loop
     select * into position from public.positions p where p.signal_id = one.id;
@@ -222,7 +235,7 @@ begin
     end if;
   end loop;
 
-  perform private.mark_signals(signal_ids);
+  perform private.mark_signals(signals);
 end;
 $$;
 
@@ -277,6 +290,7 @@ set search_path = ''
 -- For everything that is called from here: by their estimates the plans for given values look better, and are made
 -- anew by each call. Making them took a third of the time.
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
   account public.exchange_accounts := private.hold_account(account_id, fence);
@@ -300,9 +314,7 @@ begin
 
   signal_ids := private.told_signals(account, every);
   -- In order of id, and before any order or position: the order of locks that all functions keep.
-  perform 1 from public.signals s
-  where s.id = any (signal_ids) and s.id between signal_ids[1] and signal_ids[cardinality(signal_ids)]
-  order by s.id for no key update;
+  perform private.lock_signals(signal_ids);
 
   if every -> 'venue_closes' <> '[]' then
     refused := refused || private.record_venue_closes(account, every -> 'venue_closes', at);

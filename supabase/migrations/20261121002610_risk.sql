@@ -197,6 +197,9 @@ declare
   held record;
   losses record;
   recent integer;
+  -- The one or the other, so that the index of each serves: else every order that there ever was would be read.
+  of_account uuid := case noun when 'account' then subject_id end;
+  of_trader uuid := case noun when 'trader' then subject_id end;
 begin
   select count(distinct h.signal_id) as positions, coalesce(sum(h.notional), 0) as notional,
     coalesce(sum(h.notional) filter (where h.normalised_symbol = limit_refusal.symbol), 0) as of_symbol
@@ -204,13 +207,11 @@ begin
   from (
     select p.signal_id, p.normalised_symbol, abs(p.amount - p.written_off) * p.entry_average as notional
     from public.positions p
-    where p.status = 'open'
-      and case noun when 'account' then p.account_id = subject_id else p.trader_id = subject_id end
+    where p.status = 'open' and (p.account_id = of_account or p.trader_id = of_trader)
     union all
     select o.signal_id, o.normalised_symbol, private.planned_notional(o)
     from public.orders o
-    where o.leg = 'entry' and o.is_live
-      and case noun when 'account' then o.account_id = subject_id else o.trader_id = subject_id end
+    where o.leg = 'entry' and o.is_live and (o.account_id = of_account or o.trader_id = of_trader)
   ) h;
   if num_nonnulls(limits.max_daily_loss, limits.max_drawdown) > 0 then
     select * into losses from private.losses_of(subject_id, at);
