@@ -197,7 +197,7 @@ declare
   held record;
   losses record;
   recent integer;
-  -- The one or the other, so that the index of each serves: else every order that there ever was would be read.
+  -- The one or the other, so that the index of each serves: else every position that there ever was would be read.
   of_account uuid := case noun when 'account' then subject_id end;
   of_trader uuid := case noun when 'trader' then subject_id end;
 begin
