@@ -7,6 +7,7 @@ failed operations: what they were about may have happened.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -147,7 +148,8 @@ class Venue:
         else:
             async with self.traffic.turn("read", "load_markets"):
                 with readable("load_markets"):
-                    await self._data.load_markets()
+                    # All accounts wait for one answer: an account that gives up leaves it to the others.
+                    await asyncio.shield(self._data.load_markets())
             self.exchange.set_markets_from_exchange(self._data)
         if self.capabilities.hedges:
             mode = await self._read("fetch_position_mode")
@@ -202,7 +204,7 @@ class Venue:
     async def _relearn(self) -> None:
         async with self.traffic.turn("read", "load_markets"):
             with readable("load_markets"):
-                await self._data.load_markets(True)
+                await asyncio.shield(self._data.load_markets(True))
         if self._data is not self.exchange:
             self.exchange.set_markets_from_exchange(self._data)
 
