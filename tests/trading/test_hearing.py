@@ -122,6 +122,15 @@ async def test_an_order_that_never_left_is_absent_without_asking() -> None:
         assert absent == []
 
 
+async def test_what_the_bridge_watches_itself_is_asked_of_no_venue_and_taken_up_at_once() -> None:
+    """Its intent was committed, and the bridge died before it was confirmed."""
+    venue = StubVenue()
+    target = order(Leg.TAKE_PROFIT, status=OrderStatus.INTENDED, venue_order_id=None, managed_by="bridge")
+    _, absent = await hear(venue, target).probe(NOW)
+    assert absent == [target]
+    assert venue.asked == []
+
+
 async def test_an_order_is_found_by_its_fills_when_nothing_lists_it() -> None:
     venue = StubVenue()
     entry = order(status=OrderStatus.UNRESOLVED, venue_order_id=None)

@@ -167,6 +167,10 @@ class Hearing:
             if self._ask_at.get(order.client_order_id, now) > now:
                 continue
             self._ask_at[order.client_order_id] = now + self._policy.probe_spacing
+            if order.managed_by == "bridge":
+                # No venue ever hears of it: what was lost is only that it is watched.
+                absent.append(order)
+                continue
             if order.client_order_id in self._unsent:
                 self._unsent.discard(order.client_order_id)
                 absent.append(order)
@@ -239,7 +243,7 @@ class Hearing:
             entered = entry is not None and entry.filled > ZERO
             for order in sorted(trade.orders.values(), key=lambda one: (one.attached, one.client_order_id)):
                 # An attached leg does not exist before its entry fills.
-                if order.is_doubtful and order.managed_by == "venue" and (entered or not order.attached):
+                if order.is_doubtful and (entered or not order.attached):
                     waiting.append(order)
         return waiting
 
