@@ -6,7 +6,7 @@ What a renewal told waits for the next step, except for one thing: a lease that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from uuid import UUID
 
@@ -46,6 +46,8 @@ class Leases:
         # When the last renewal that was answered was asked for.
         self.asked_at = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
+        # Tests let time pass here, and for nothing else that runs in their loop.
+        self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     @property
     def held(self) -> frozenset[UUID]:
@@ -140,7 +142,7 @@ class Leases:
         pause = self._seconds / RENEWALS
         while True:
             # After one that failed, twice as often.
-            await asyncio.sleep(max(self._renew_at - self._now(), pause / 2))
+            await self._sleep(max(self._renew_at - self._now(), pause / 2))
             # A step may just have done it.
             if self._now() < self._renew_at:
                 continue

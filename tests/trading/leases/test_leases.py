@@ -210,13 +210,12 @@ async def test_leases_are_kept_beside_the_steps_also_while_the_database_stumbles
     scene = Scene(one)
     await scene.leases.claim(10, None)
     scene.books.away, scene.books.error = 2, error
-    sleep = asyncio.sleep
 
     async def pass_time(seconds: float) -> None:
         scene.at += seconds
-        await sleep(0)
+        await asyncio.sleep(0)
 
-    monkeypatch.setattr("workers.trading.leases.asyncio.sleep", pass_time)
+    monkeypatch.setattr(scene.leases, "_sleep", pass_time)
     scene.leases.keep()
     await until(lambda: scene.books.renewed >= 5, every=0)
     await scene.leases.stop()
@@ -230,7 +229,7 @@ async def test_the_keeper_renews_in_good_time_whoever_renewed_before(
     """A step that renewed in between never makes the next renewal later than one share of the lease."""
     scene = Scene(account())
     await scene.leases.claim(10, None)
-    sleep, renewed = asyncio.sleep, [scene.at]
+    renewed = [scene.at]
     renew = scene.books.renew_accounts
 
     async def note(accounts: Iterable[Account], lease_seconds: int) -> Renewal:
@@ -248,9 +247,9 @@ async def test_the_keeper_renews_in_good_time_whoever_renewed_before(
             scene.at += seconds * 0.4
         else:
             scene.at += seconds
-        await sleep(0)
+        await asyncio.sleep(0)
 
-    monkeypatch.setattr("workers.trading.leases.asyncio.sleep", pass_time)
+    monkeypatch.setattr(scene.leases, "_sleep", pass_time)
     scene.leases.keep()
     await until(lambda: len(renewed) >= 8, every=0)
     await scene.leases.stop()
@@ -266,7 +265,7 @@ async def test_a_keeper_that_died_keeps_nobody_from_stopping(monkeypatch: pytest
     async def pass_time(seconds: float) -> None:
         scene.at += seconds
 
-    monkeypatch.setattr("workers.trading.leases.asyncio.sleep", pass_time)
+    monkeypatch.setattr(scene.leases, "_sleep", pass_time)
     scene.leases.keep()
     keeping = scene.leases._keeping
     assert keeping is not None
