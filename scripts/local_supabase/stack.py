@@ -216,6 +216,10 @@ def _end_leftovers(settings: Settings) -> None:
         if process := Process.read(file):
             process.end(*part.stop)
         file.unlink(missing_ok=True)
+    # One that is told to end when it was about to may be gone before it has taken itself off the record.
+    file = settings.pids / "supervisor.json"
+    if Process.recorded(file) and not Process.read(file):
+        file.unlink(missing_ok=True)
     cluster.end()
     if database and database.boot != Process.this().boot:
         # PostgreSQL's own note is a bare number, which may be somebody else's since the reboot: it would not

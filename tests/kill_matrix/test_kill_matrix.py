@@ -6,7 +6,8 @@ What is played here is a choice that has every point in it; `sigtrail bench kill
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.kill_matrix.matrix import choose, choose_held, covered, describe, lis
 from tests.kill_matrix.paths import PATHS
 from tests.kill_matrix.points import list_points
 from tests.kill_matrix.scene import Ground
-from tests.stacks import Stack
+from tests.stacks import Stack, running_stack
 
 # How many cases a run of the tests has time for.
 CASES = 100
@@ -25,8 +26,15 @@ AT_OUTAGES = 6
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
-    async with open_ground(stack, tmp_path_factory.mktemp("matrix")) as made:
+def mortal_stack(state_folder: Path) -> Iterator[Stack]:
+    """A stack whose database is killed, and whose accounts nobody else has to look through."""
+    with running_stack(state_folder / "matrix") as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+async def ground(mortal_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
+    async with open_ground(mortal_stack, tmp_path_factory.mktemp("matrix")) as made:
         yield made
 
 

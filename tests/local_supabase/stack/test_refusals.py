@@ -103,6 +103,17 @@ def test_a_part_that_cannot_start_is_named_with_its_last_words(folder: Path, pro
     assert nothing_runs(settings)
 
 
+def test_a_supervisor_that_is_gone_is_off_the_record_after_a_stop(folder: Path, project: Path) -> None:
+    settings = Settings(root=folder / "state", project=project).at_port(free_ports())
+    ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    recorded = Process.of(ended.pid)
+    assert recorded is not None
+    recorded.record(settings.pids / "supervisor.json")
+    ended.communicate(b"\n")
+    stack.stop(settings)
+    assert nothing_runs(settings)
+
+
 def test_another_port_for_a_running_stack_is_refused(folder: Path, project: Path) -> None:
     with running_stack(folder / "state", project) as running:
         other = running.settings.at_port(free_ports())
