@@ -18,10 +18,9 @@ from shared.errors import OrderDenied
 from shared.market import Market
 from tests.conformance.conftest import SPOKEN
 from tests.conformance.stage import KEY, SECRET, WIRES, SealedExchanges
-from tests.trading.made import order
+from tests.trading.made import account, order
 from workers.trading.decisions.outcome import Outcome, judge
 from workers.trading.decisions.reconciliation import reconcile
-from workers.trading.ledger import Account
 from workers.trading.orders import Leg, Order, client_order_id
 from workers.trading.traffic.traffic import Turn
 from workers.trading.venues.exchanges import venue_of
@@ -69,19 +68,8 @@ class Edge:
         self.fake.open_account(self.name, KEY, SECRET, {"USDT": "100000", "BTC": "50"}, leverage=10)
         self.fake.move(self.symbol, PRICE)
         self.exchanges = SealedExchanges(clock, Market("usdm"), self.fake)
-        account = Account(
-            id=uuid4(),
-            user_id=uuid4(),
-            venue=self.name,
-            market=self.market,
-            sandbox=False,
-            status="active",
-            permissions="trade",
-            settings={},
-            fence=1,
-            opened_at=clock.now(),
-        )
-        exchange = await self.exchanges(account)
+        one = account(self.name, market=self.market, opened_at=clock.now())
+        exchange = await self.exchanges(one)
         self.venue = venue_of(exchange, self.market, self.exchanges.catalogue, self.traffic)
         await self.venue.open()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal as signals
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -65,7 +64,8 @@ class Steady:
 
     async def execute(self, query: Any, params: Any = None) -> psycopg.AsyncCursor[Any]:
         """Run a statement, and once more when its connection broke."""
-        for _ in range(400):
+
+        async def attempt() -> psycopg.AsyncCursor[Any] | None:
             try:
                 if self._connection is None:
                     self._connection = await psycopg.AsyncConnection.connect(
@@ -74,8 +74,9 @@ class Steady:
                 return await self._connection.execute(query, params)
             except psycopg.OperationalError:
                 await self.close()
-                await asyncio.wait([asyncio.create_task(asyncio.sleep(0.05))])
-        raise AssertionError("the database did not come back")
+                return None
+
+        return cast("psycopg.AsyncCursor[Any]", await until(attempt, timeout=20, every=0.05))
 
     async def close(self) -> None:
         """Let go of it."""

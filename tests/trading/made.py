@@ -1,13 +1,18 @@
-"""Orders, positions and rules for the tests of pure decisions."""
+"""Accounts, orders, positions and rules for tests without a database."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from shared.vault import Vault
 from workers.trading.decisions.limits import Rules
+from workers.trading.ledger import Account
 from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
 
 SIGNAL = UUID("01985f3f-e000-8abc-9def-0123456789ab")
@@ -22,6 +27,35 @@ RULES = Rules(
     max_amount=Decimal(10000),
     min_cost=Decimal(5),
 )
+
+
+def account(venue: str = "binanceusdm", **fields: Any) -> Account:
+    """An account that this machine holds and may trade; fields override what is usual."""
+    usual: dict[str, Any] = {
+        "id": uuid4(),
+        "user_id": uuid4(),
+        "market": "usdm",
+        "sandbox": False,
+        "status": "active",
+        "permissions": "trade",
+        "settings": {},
+        "fence": 1,
+        "opened_at": NOW,
+    }
+    return Account(venue=venue, **{**usual, **fields})
+
+
+def sealed(one: Account, master_key: str, keys: Mapping[str, str]) -> Account:
+    """The account with its keys sealed, as its row has them."""
+    made = Vault.from_text(master_key).seal(one.user_id, one.id, dict(keys))
+    return replace(
+        one,
+        sealed={
+            "ciphertext": base64.b64encode(made.ciphertext).decode(),
+            "salt": base64.b64encode(made.salt).decode(),
+            "key_version": made.key_version,
+        },
+    )
 
 
 def order(leg: Leg = Leg.ENTRY, attempt: int = 1, **fields: Any) -> Order:

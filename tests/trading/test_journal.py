@@ -7,7 +7,6 @@ import fcntl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trading.made import NOW, SIGNAL, order, position
+from tests.trading.made import NOW, SIGNAL, account, order, position
 from tests.waiting import until
 from workers.trading.book import Trade
 from workers.trading.journal import (
@@ -27,20 +26,14 @@ from workers.trading.journal import (
     JournalUnwritable,
     _line,
 )
-from workers.trading.ledger import Account
 from workers.trading.orders import Leg, OrderStatus
 
-ACCOUNT = Account(
+ACCOUNT = account(
     id=UUID(int=1),
     user_id=UUID(int=2),
-    venue="binanceusdm",
-    market="usdm",
     sandbox=True,
-    status="active",
-    permissions="trade",
     settings={"leverage": "2"},
     fence=3,
-    opened_at=datetime(2025, 1, 1, tzinfo=UTC),
     sealed={"ciphertext": "c2VhbGVk", "salt": "c2FsdA==", "key_version": 1, "name": "not this"},
 )
 EXIT = Closed(SIGNAL, SIGNAL, "abc", 2, "sell", Decimal("1.5"), "fire", NOW)

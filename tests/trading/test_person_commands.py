@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -20,9 +19,9 @@ from scripts.fake_venue import FakeVenue
 from shared.clock import WallClock
 from shared.errors import InputError
 from shared.market import Market
-from shared.vault import Vault, new_master_key
+from shared.vault import new_master_key
 from tests.stacks import Stack
-from tests.trading.made import NOW, position
+from tests.trading.made import account, position, sealed
 from tests.trading.world import World
 from workers.trading.book import Trade
 from workers.trading.journal import Journal
@@ -200,28 +199,7 @@ def held_at(venue: FakeVenue) -> list[Decimal]:
 
 
 def sealed_account(master_key: str, account_id: UUID | None = None) -> Account:
-    account = Account(
-        id=account_id or uuid4(),
-        user_id=uuid4(),
-        venue="binanceusdm",
-        market="usdm",
-        sandbox=False,
-        status="active",
-        permissions="trade",
-        settings={},
-        fence=1,
-        opened_at=NOW,
-    )
-    keys = {"apiKey": KEY, "secret": SECRET}
-    sealed = Vault.from_text(master_key).seal(account.user_id, account.id, keys)
-    return replace(
-        account,
-        sealed={
-            "ciphertext": base64.b64encode(sealed.ciphertext).decode(),
-            "salt": base64.b64encode(sealed.salt).decode(),
-            "key_version": sealed.key_version,
-        },
-    )
+    return sealed(account(id=account_id or uuid4()), master_key, {"apiKey": KEY, "secret": SECRET})
 
 
 async def hold(venue: FakeVenue, account: Account, master_key: str, journal: Journal) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 from shared.redaction import forms
 from tests.stacks import Stack
 from tests.trading.world import Sql
+from tests.waiting import until
 
 WINDOW = 12
+# No run of a test takes longer, in seconds.
+LONGEST = 600
 
 
 def pieces_of(*secrets: str) -> set[bytes]:
@@ -44,18 +47,18 @@ def read_lists(pieces: set[bytes]) -> set[str]:
 async def watching_lists(pieces: set[bytes]) -> AsyncIterator[set[str]]:
     """The processes that showed a piece at any time while the block ran."""
     shown: set[str] = set()
+    ended = asyncio.Event()
 
-    async def watch() -> None:
-        while True:
-            shown.update(await asyncio.to_thread(read_lists, pieces))
-            await asyncio.sleep(0.2)
+    async def look() -> bool:
+        shown.update(await asyncio.to_thread(read_lists, pieces))
+        return ended.is_set()
 
-    watching = asyncio.create_task(watch())
+    watching = asyncio.create_task(until(look, timeout=LONGEST, every=0.2))
     try:
         yield shown
     finally:
-        watching.cancel()
-        await asyncio.wait([watching])
+        ended.set()
+        await watching
         shown.update(read_lists(pieces))
 
 

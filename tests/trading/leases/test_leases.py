@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -12,25 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.errors import NotAllowed, NotSent, Refused
+from tests.trading.made import account
 from tests.waiting import until
 from workers.trading.lease import MARGIN_SECONDS
 from workers.trading.leases import RENEWALS, Leases
 from workers.trading.ledger import Account, Ledger, Renewal
-
-
-def account(fence: int = 1, account_id: UUID | None = None) -> Account:
-    return Account(
-        id=account_id or uuid4(),
-        user_id=uuid4(),
-        venue="bybit",
-        market="usdm",
-        sandbox=False,
-        status="active",
-        permissions="trade",
-        settings={},
-        fence=fence,
-        opened_at=datetime.now(UTC),
-    )
 
 
 class Books:
@@ -117,7 +102,7 @@ async def test_an_account_that_was_claimed_anew_meanwhile_is_not_lost() -> None:
     one = account()
     scene = Scene(one)
     await scene.leases.claim(10, None)
-    again = account(2, one.id)
+    again = account(fence=2, id=one.id)
     before = scene.leases.lease_of(one)
 
     async def claim_again() -> None:
@@ -140,7 +125,7 @@ async def test_terms_of_an_earlier_claim_are_not_told() -> None:
     await scene.leases.claim(10, None)
 
     async def claim_again() -> None:
-        scene.books.accounts = {one.id: account(2, one.id)}
+        scene.books.accounts = {one.id: account(fence=2, id=one.id)}
         await scene.leases.claim(10, [one.id])
 
     scene.books.meanwhile = claim_again
@@ -157,7 +142,7 @@ async def test_a_renewal_that_was_overtaken_by_a_claim_revives_no_old_lease() ->
     before = scene.leases.lease_of(one)
 
     async def claim_again() -> None:
-        scene.books.accounts = {one.id: account(2, one.id)}
+        scene.books.accounts = {one.id: account(fence=2, id=one.id)}
         await scene.leases.claim(10, [one.id])
 
     scene.books.meanwhile = claim_again

@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from shared.clock import Clock, MarketClock, WallClock
 from shared.errors import ConfigurationError, OrderDenied
 from shared.market import Market
-from shared.vault import Vault, VaultError, new_master_key
+from shared.vault import VaultError, new_master_key
+from tests.trading.made import account, sealed
 from workers.trading.ledger import Account
 from workers.trading.paper import PaperExchange
 from workers.trading.venues.exchanges import Exchanges, venue_of
 
 START = datetime(2025, 5, 5, tzinfo=UTC)
 KEYS = {"apiKey": "the-key", "secret": "the-secret"}
-
-
-def account(venue: str = "paper", **fields: Any) -> Account:
-    usual = Account(
-        id=uuid4(),
-        user_id=uuid4(),
-        venue=venue,
-        market="usdm",
-        sandbox=False,
-        status="active",
-        permissions="trade",
-        settings={},
-        fence=1,
-        opened_at=START,
-    )
-    return replace(usual, **fields)
-
-
-def sealed(one: Account, master_key: str) -> Account:
-    made = Vault.from_text(master_key).seal(one.user_id, one.id, KEYS)
-    row = {
-        "ciphertext": base64.b64encode(made.ciphertext).decode(),
-        "salt": base64.b64encode(made.salt).decode(),
-        "key_version": made.key_version,
-    }
-    return replace(one, sealed=row)
 
 
 @asynccontextmanager
@@ -63,7 +36,7 @@ async def made(
 
 
 async def test_a_paper_account_has_its_own_money_and_keeps_it(tmp_path: Path) -> None:
-    one = account(settings={"starting": {"USDT": "500"}})
+    one = account("paper", settings={"starting": {"USDT": "500"}})
     async with made(one, tmp_path) as exchange:
         assert isinstance(exchange, PaperExchange)
         assert (await exchange.fetch_balance())["USDT"]["total"] == 500
@@ -72,7 +45,7 @@ async def test_a_paper_account_has_its_own_money_and_keeps_it(tmp_path: Path) ->
 
 
 async def test_the_same_account_in_an_emptied_database_starts_anew(tmp_path: Path) -> None:
-    one = account(settings={"starting": {"USDT": "500"}})
+    one = account("paper", settings={"starting": {"USDT": "500"}})
     async with made(one, tmp_path):
         pass
     again = replace(one, opened_at=START.replace(hour=1), settings={"starting": {"USDT": "7"}})
@@ -82,7 +55,7 @@ async def test_the_same_account_in_an_emptied_database_starts_anew(tmp_path: Pat
 
 async def test_a_real_venue_gets_the_keys_of_its_account_and_never_retries() -> None:
     master = new_master_key()
-    async with made(sealed(account("binanceusdm"), master), master_key=master) as exchange:
+    async with made(sealed(account("binanceusdm"), master, KEYS), master_key=master) as exchange:
         assert (exchange.id, exchange.apiKey, exchange.secret) == ("binanceusdm", "the-key", "the-secret")
         assert exchange.options["defaultType"] == "swap"
         # As ccxt itself asks before it sends.
@@ -100,7 +73,7 @@ async def test_an_account_without_keys_or_without_a_master_key_says_what_to_do()
 
 async def test_keys_of_another_account_or_master_key_do_not_open() -> None:
     master = new_master_key()
-    one = sealed(account("binanceusdm"), master)
+    one = sealed(account("binanceusdm"), master, KEYS)
     with pytest.raises(VaultError, match="do not open"):
         await Exchanges(WallClock(), Market("usdm"), None, new_master_key())(one)
     moved = replace(account("binanceusdm"), sealed=one.sealed)
@@ -111,12 +84,12 @@ async def test_keys_of_another_account_or_master_key_do_not_open() -> None:
 async def test_a_venue_that_ccxt_does_not_know_is_refused_by_name() -> None:
     master = new_master_key()
     with pytest.raises(OrderDenied, match="ccxt knows no venue 'nowhere'"):
-        await Exchanges(WallClock(), Market("usdm"), None, master)(sealed(account("nowhere"), master))
+        await Exchanges(WallClock(), Market("usdm"), None, master)(sealed(account("nowhere"), master, KEYS))
 
 
 async def test_a_sandbox_that_a_venue_does_not_have_is_refused() -> None:
     master = new_master_key()
-    one = sealed(account("kraken", sandbox=True), master)
+    one = sealed(account("kraken", sandbox=True), master, KEYS)
     with pytest.raises(ConfigurationError, match="kraken has none"):
         await Exchanges(WallClock(), Market("usdm"), None, master)(one)
 
@@ -124,13 +97,13 @@ async def test_a_sandbox_that_a_venue_does_not_have_is_refused() -> None:
 async def test_a_replay_orders_nothing_at_a_real_venue() -> None:
     master = new_master_key()
     with pytest.raises(ConfigurationError, match="paper and to fake venues only"):
-        async with made(sealed(account("bybit"), master), master_key=master, clock=MarketClock(START)):
+        async with made(sealed(account("bybit"), master, KEYS), master_key=master, clock=MarketClock(START)):
             pass
 
 
 async def test_the_keys_of_a_fake_venue_never_reach_a_real_one() -> None:
     master = new_master_key()
-    one = sealed(account("binanceusdm", settings={"fake": True}), master)
+    one = sealed(account("binanceusdm", settings={"fake": True}), master, KEYS)
     with pytest.raises(ConfigurationError, match="up --venue` starts it"):
         async with made(one, master_key=master):
             pass
