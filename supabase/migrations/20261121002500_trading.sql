@@ -264,6 +264,28 @@ begin
 end;
 $$;
 
+-- When facts were learned: at the time that the bridge says, yet not before what they tell of happened, nor before what
+-- is recorded of the same signals. A replay that starts again counts its time from its first candle, and a machine's
+-- clock may be set back; a trail runs forwards all the same. What lies in the future, by the clock of the database,
+-- lifts nothing: one wrong time of a venue would be the time of all that follows.
+create function private.learned_at(at timestamptz, facts jsonb, signal_ids uuid[]) returns timestamptz
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return greatest(at, (
+    select max(known.at) from (
+      select private.moment(item ->> 'executed_at') as at from jsonb_array_elements(facts -> 'fills') item
+      union all
+      select private.moment(item -> 'fill' ->> 'executed_at') from jsonb_array_elements(facts -> 'venue_closes') item
+      union all
+      select o.status_at from public.orders o where o.signal_id = any (signal_ids)
+      union all
+      select p.status_at from public.positions p where p.signal_id = any (signal_ids)
+    ) known where known.at <= now()));
+end;
+$$;
+
 -- Record what the bridge learned and intends, all in one. `facts` may hold:
 --   fills       [{client_order_id, venue_trade_id, venue_order_id, price, amount, fee_cost, fee_currency, fee_rate?,
 --                 fee_open?, is_maker?, executed_at}]; `fee_rate` of a third currency, or why there is none
@@ -315,6 +337,7 @@ begin
   signal_ids := private.told_signals(account, every);
   -- In order of id, and before any order or position: the order of locks that all functions keep.
   perform private.lock_signals(signal_ids);
+  at := private.learned_at(at, every, signal_ids);
 
   if every -> 'venue_closes' <> '[]' then
     refused := refused || private.record_venue_closes(account, every -> 'venue_closes', at);
