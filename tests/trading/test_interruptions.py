@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from ccxt.base.errors import AuthenticationError, ExchangeNotAvailable
 
+from shared.clock import MarketClock
 from shared.errors import NotSent, OutcomeUnknown, Unavailable
 from tests.trading.world import Sql, SqlCall, World, open_world
 from workers.trading.role import TradingRole
@@ -66,6 +69,27 @@ async def test_a_call_without_an_answer_is_told_again(sql: Sql, attached: bool, 
             last = max(last, call.count - 2)
         number += 1
     assert last >= 4
+
+
+async def test_a_replay_that_starts_again_records_what_its_last_run_missed_at_the_same_market_time(
+    world: World,
+) -> None:
+    await world.settle(await world.start())
+    signal = await world.make_ready()
+    await world.settle(await world.start())
+    world.candle("100")
+    filled_at = world.clock.now()
+    # The bridge is killed before it hears of the fill; the candles begin once more.
+    world.clock = world.exchange.paper_clock = MarketClock(filled_at - timedelta(minutes=5))
+    again = await world.start()
+    for _ in range(5):
+        assert await world.settle(again) == 0
+        assert (await world.orders(signal))["entry", 1]["status"] == "open"
+        world.clock.advance(world.clock.now() + timedelta(minutes=1))
+    await world.settle(again)
+    assert (await world.signal(signal))["position_opened_at"] == filled_at
+    assert {row["status"] for row in (await world.orders(signal)).values()} == {"filled", "open"}
+    assert await world.unprotected() == []
 
 
 async def test_a_stopped_bridge_gives_back_what_it_held(world: World) -> None:

@@ -30,6 +30,7 @@ from workers.trading.journal import Journal
 from workers.trading.lease import awake_seconds, require_lease
 from workers.trading.leases import Leases
 from workers.trading.ledger import Account, Ledger, Renewal
+from workers.trading.paper import PaperExchange
 from workers.trading.policy import Policy
 from workers.trading.traffic.gates import Gates
 from workers.trading.turns import Turn, Turns, whole
@@ -221,6 +222,7 @@ class TradingRole:
             self._unusable[account.id] = self._monotonic() + UNUSABLE_SECONDS
             await self._leases.release([account])
             return None
+        self._wait_for_market(account, exchange)
         lease = self._leases.lease_of(account)
         way = self.gates.way(account.venue, str(account.id), lease)
         require_lease(exchange, lease)
@@ -250,6 +252,18 @@ class TradingRole:
         )
         self._desks[account.id] = desk
         return desk
+
+    def _wait_for_market(self, account: Account, exchange: Any) -> None:
+        """Leave a paper account alone until a replay that starts again has come to where it was left.
+
+        What would be recorded of it earlier would have happened before its own past.
+        """
+        if not (isinstance(self._clock, MarketClock) and isinstance(exchange, PaperExchange)):
+            return
+        until = exchange.paper_until()
+        if until > self._clock.now():
+            log.warning("account_waits", account_id=str(account.id), until=until.isoformat())
+            self._reopen_at[account.id] = until
 
     async def _open(self, desk: Desk) -> None:
         """Reconcile a desk, now and then, until it succeeds: until then its account is not traded."""

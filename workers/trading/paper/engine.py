@@ -53,7 +53,7 @@ class Engine:
         self.by_client_id: dict[str, str] = {}
         self.trades: list[Trade] = []
         self.last_price: dict[str, Decimal] = {}
-        self.seen_ms: dict[str, int] = {}  # open of the last candle that changed something, by symbol
+        self.seen_ms: dict[str, int] = {}  # close of the last candle that changed something, by symbol
         self._open: dict[str, dict[str, Order]] = {}  # by symbol, in the order of sending
 
     # ---------------------------------------------------------------- commands
@@ -88,6 +88,12 @@ class Engine:
         """Whether a candle of this symbol could change anything."""
         return bool(self._open.get(symbol))
 
+    @property
+    def until_ms(self) -> int:
+        """The latest time that left a mark here: a candle that changed something, or a command."""
+        changed = (order.updated_ms for order in self.orders.values())
+        return max((*self.seen_ms.values(), *changed), default=0)
+
     def free(self, currency: str) -> Decimal:
         """What of a currency is bound to nothing."""
         reserved = [(o, self.rules[o.request.symbol], self._reference(o.request)) for o in self.open_orders()]
@@ -108,7 +114,7 @@ class Engine:
     def walk(self, bar: Bar) -> Changes:
         """Let a closed candle act on the orders of its symbol. A candle that was seen changes nothing."""
         changes = Changes(bar=bar)
-        if bar.open_ms <= self.seen_ms.get(bar.symbol, -1):
+        if bar.close_ms <= self.seen_ms.get(bar.symbol, -1):
             return changes
         if self._open.get(bar.symbol):
             budget = bar.volume * self.terms.participation
@@ -118,7 +124,7 @@ class Engine:
                 order.rested = order.rested or (order.working and order.arrives_ms < bar.close_ms)
         self.last_price[bar.symbol] = bar.close
         if changes:
-            self.seen_ms[bar.symbol] = bar.open_ms
+            self.seen_ms[bar.symbol] = bar.close_ms
         return changes
 
     def _walk_leg(self, bar: Bar, leg: Leg, budget: Decimal, changes: Changes, *, first: bool) -> Decimal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from ccxt.base.errors import (
 
 from shared.candles import Candle, exact
 from shared.clock import Clock
+from shared.identity import from_ms
 from shared.market import Market
 from workers.trading.paper import unified
 from workers.trading.paper.engine import Changes, Engine, Terms
@@ -186,6 +188,10 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
         return self.safe_ticker(
             {"symbol": symbol, "last": unified.text(price), "timestamp": self.milliseconds()}
         )
+
+    def paper_until(self) -> datetime:
+        """The market time that the account has come to; a replay that starts again is behind it."""
+        return from_ms(self.paper_engine.until_ms)
 
     def milliseconds(self) -> int:
         """The venue's clock is the market's."""
