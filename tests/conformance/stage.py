@@ -16,7 +16,7 @@ from scripts.fake_venue import FakeVenue, Fault
 from shared.clock import MarketClock
 from shared.market import Market
 from shared.vault import Vault, new_master_key
-from tests.trading.world import SYMBOL, Connection, Sql, World
+from tests.trading.world import SYMBOL, Sql, World
 from workers.trading.ledger import Account
 from workers.trading.orders import Leg, client_order_id
 from workers.trading.paper import PaperExchange
@@ -112,21 +112,11 @@ class Stage(World):
             await bridge.stop()
         await super().tear_down()
 
-    def bridge(self, call: Any = None, exchange: Any = None) -> TradingRole:
+    def bridge(self, call: Any = None, exchange: Any = None, **options: Any) -> TradingRole:
         """A bridge of this stage's machine; its exchanges are the product's own."""
-        if self.fake is None:
-            role = super().bridge(call, exchange)
-        else:
-            role = TradingRole(
-                Connection(call or self.call),
-                self.clock,
-                self.market,
-                self.wakes,
-                exchanges=SealedExchanges(self.clock, self.market, self.fake),
-                policy=self.policy,
-                only=[self.account],
-                monotonic=lambda: self.wall,
-            )
+        if self.fake is not None:
+            options = {"exchanges": SealedExchanges(self.clock, self.market, self.fake), **options}
+        role = super().bridge(call, exchange, **options)
         self.bridges.append(role)
         return role
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.stage import SealedExchanges, open_stage
-from tests.trading.world import Connection, Sql
+from tests.trading.world import Sql
 from workers.trading.orders import Leg, client_order_id
-from workers.trading.role import TradingRole
 
 
 class PacedExchanges(SealedExchanges):
@@ -33,19 +32,7 @@ async def test_a_burst_of_cancels_waits_for_our_limiter_alone(sql: Sql, tmp_path
     async with open_stage(sql, "binance-usdm") as stage:
         assert stage.fake is not None
         exchanges = PacedExchanges(stage.clock, stage.market, stage.fake)
-        bridge = TradingRole(
-            Connection(stage.call),
-            stage.clock,
-            stage.market,
-            stage.wakes,
-            exchanges=exchanges,
-            policy=stage.policy,
-            only=[stage.account],
-            limits=tmp_path,
-            monotonic=lambda: stage.wall,
-        )
-        stage.bridges.append(bridge)
-        await bridge.start()
+        bridge = await stage.start(exchanges=exchanges, limits=tmp_path)
         signals = [
             await stage.make_ready(name, entry="99", stop="97", target="103", kind="limit", minutes=3)
             for name in ("BTCUSDT", "ETHUSDT", "SOLUSDT")

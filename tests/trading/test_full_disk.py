@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.trading.world import Connection, World
+from tests.trading.world import World
 from workers.trading import journal
 from workers.trading.journal import Journal
 from workers.trading.keeper import AGAIN_SECONDS
@@ -52,22 +52,7 @@ def disk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 async def start(world: World, disk: Disk) -> TradingRole:
-    async def exchanges(_account: object) -> object:
-        return world.exchange
-
-    role = TradingRole(
-        Connection(world.call),
-        world.clock,
-        world.market,
-        world.wakes,
-        exchanges=exchanges,
-        policy=world.policy,
-        only=[world.account],
-        journal=disk.folder,
-        monotonic=lambda: world.wall,
-    )
-    await role.start()
-    return role
+    return await world.start(journal=disk.folder)
 
 
 async def test_what_is_open_is_protected_and_closed(world: World, disk: Disk) -> None:

@@ -196,22 +196,21 @@ class World:
         self.wakes.wake("trading")
         return signal
 
-    def bridge(self, call: Any = None, exchange: Any = None) -> TradingRole:
-        """A bridge of this world's machine. A new one after a crash is a restart."""
+    def bridge(self, call: Any = None, exchange: Any = None, **options: Any) -> TradingRole:
+        """A bridge of this world's machine, with options of its own. A new one after a crash is a restart."""
         chosen = self.exchange if exchange is None else exchange
 
         async def exchanges(_account: Any) -> Any:
             return chosen
 
+        usual: dict[str, Any] = {
+            "exchanges": exchanges,
+            "policy": self.policy,
+            "only": [self.account],
+            "monotonic": lambda: self.wall,
+        }
         return TradingRole(
-            Connection(call or self.call),
-            self.clock,
-            self.market,
-            self.wakes,
-            exchanges=exchanges,
-            policy=self.policy,
-            only=[self.account],
-            monotonic=lambda: self.wall,
+            Connection(call or self.call), self.clock, self.market, self.wakes, **{**usual, **options}
         )
 
     def candle(
