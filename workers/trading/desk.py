@@ -169,9 +169,9 @@ class Desk:
         )
         return self.account.status != before or self._is_stale
 
-    def hear_price(self, venue_symbol: str) -> None:
-        """A candle of this symbol closed."""
-        self._tending.hear_price(venue_symbol)
+    def hear_price(self, venue_symbol: str) -> bool:
+        """A candle of this symbol closed. Answers whether its price asks for something at once."""
+        return self._tending.hear_price(venue_symbol)
 
     async def step(self) -> int:
         """Hear, record, decide and order until nothing is left to do now. Answers how much was done."""

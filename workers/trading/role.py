@@ -194,8 +194,9 @@ class TradingRole:
         # The paper exchanges subscribed earlier: what this candle filled has happened by now.
         news = False
         for desk in self._desks.values():
-            desk.hear_price(candle.symbol)
-            news = news or desk.has_news
+            asks = desk.hear_price(candle.symbol)
+            # What the bridge watches itself is left at this price, not at that of the next poll.
+            news = news or asks or desk.has_news
         if news:
             self._wakes.nudge(self.name)
 

@@ -25,6 +25,7 @@ from workers.trading.decisions.protection import (
     Move,
     Place,
     Situation,
+    asks,
     beyond,
     guard,
     trail,
@@ -65,6 +66,8 @@ class Tending:
         # Signals to look at because something about them changed, and symbols whose price did.
         self._dirty: set[UUID] = set()
         self._moved: dict[str, int] = {}
+        # The symbols that are held: nothing hangs on the price of another one.
+        self._held: set[str] = set()
         # How many prices were heard so far.
         self.prices_heard = 0
         self._overrun: dict[UUID, datetime] = {}
@@ -72,10 +75,18 @@ class Tending:
         self._stiff: set[str] = set()
         self.watched_since: datetime | None = None
 
-    def hear_price(self, venue_symbol: str) -> None:
-        """A candle of this symbol closed."""
+    def hear_price(self, venue_symbol: str) -> bool:
+        """A candle of this symbol closed. Answers whether its price asks for something at once."""
+        if venue_symbol not in self._held:
+            return False
         self.prices_heard += 1
         self._moved[venue_symbol] = self.prices_heard
+        price = self._market.price(venue_symbol)
+        return price is not None and any(
+            asks(trade.position, trade.orders.values(), price)
+            for trade in self._book
+            if trade.position is not None and trade.position.venue_symbol == venue_symbol
+        )
 
     def forget_prices(self, heard: int) -> None:
         """The first so many prices that were heard ask for nothing more."""
@@ -88,6 +99,7 @@ class Tending:
     def hear_change(self, signals: set[UUID]) -> None:
         """The record of these signals changed."""
         live = {trade.signal_id for trade in self._book}
+        self._held = {trade.position.venue_symbol for trade in self._book if trade.position is not None}
         self._dirty = (self._dirty | signals) & live
         if self._stiff:
             self._stiff &= {order.client_order_id for order in self._book.live_orders()}

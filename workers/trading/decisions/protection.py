@@ -146,24 +146,50 @@ def trail(position: Position, price: Decimal, rules: Rules) -> Decimal | None:
 
     It moves only by a tenth of its distance or more: each move costs the venue two orders.
     """
-    if position.trailing_percent is None or position.exit_reason is not None:
-        return None
-    level = _level(position.side, price, "percentage", position.trailing_percent, None, away=-1)
-    if level is None or level <= ZERO:
+    level = _behind(position, price)
+    if level is None:
         return None
     level = rules.round_price(level)
-    long = position.side == "long"
-    better = subtract(level, position.stop_loss) if long else subtract(position.stop_loss, level)
-    least = divide(abs(subtract(price, level)), TRAIL_STEPS)
-    if better <= ZERO or better < least or beyond(position.side, price, level):
-        return None
-    return level
+    return level if _is_worth_moving(position, price, level) else None
+
+
+def asks(position: Position, orders: Iterable[Order], price: Decimal) -> bool:
+    """Whether this price asks for something at once: the stop is reached, or the take profit that the bridge
+    watches, or a trailing stop moves. Says nothing of what is due anyway."""
+    if not position.is_open:
+        return False
+    if beyond(position.side, price, position.stop_loss):
+        return True
+    level = _behind(position, price)
+    if level is not None and _is_worth_moving(position, price, level):
+        return True
+    target = position.take_profit
+    return (
+        target is not None
+        and reached(position.side, price, target)
+        and any(o.leg is Leg.TAKE_PROFIT and o.managed_by == "bridge" and o.is_live for o in orders)
+    )
 
 
 def covered(orders: Iterable[Order], *, confirmed: bool = True) -> Decimal:
     """How much of a position its stops cover; with `confirmed`, only those that the venue answered for."""
     stops = (order for order in orders if order.leg is Leg.STOP_LOSS and order.is_live)
     return add(*(order.remaining for order in stops if order.is_confirmed or not confirmed))
+
+
+def _behind(position: Position, price: Decimal) -> Decimal | None:
+    """Where a trailing stop would be at this price, whatever the venue's tick."""
+    if position.trailing_percent is None or position.exit_reason is not None:
+        return None
+    level = _level(position.side, price, "percentage", position.trailing_percent, None, away=-1)
+    return None if level is None or level <= ZERO else level
+
+
+def _is_worth_moving(position: Position, price: Decimal, level: Decimal) -> bool:
+    long = position.side == "long"
+    better = subtract(level, position.stop_loss) if long else subtract(position.stop_loss, level)
+    least = divide(abs(subtract(price, level)), TRAIL_STEPS)
+    return better > ZERO and better >= least and not beyond(position.side, price, level)
 
 
 def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | None:
