@@ -134,6 +134,25 @@ async def test_terms_that_were_overtaken_change_nothing(world: World) -> None:
     assert desk.account.status == "halted"
 
 
+async def test_a_close_that_a_person_asked_for_is_not_forgotten_over_an_earlier_answer(world: World) -> None:
+    bridge = await world.start()
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    desk = bridge._desks[world.account]
+    held = {"accounts": [desk.account.reference], "lease_seconds": 60}
+    before = (await world.call("renew_accounts", held))["renewed"][0]
+    await world.sql.execute(
+        "select public.close_position(id, 'enough') from public.positions where signal_id = %s", (signal,)
+    )
+    after = (await world.call("renew_accounts", held))["renewed"][0]
+    assert desk.set_terms(after)
+    desk.set_terms(before)
+    await desk.step()
+    assert (await world.orders(signal))["exit", 1]["status"] == "open"
+
+
 async def test_a_race_does_not_get_past_a_limit(world: World, stack: Stack) -> None:
     """Four transactions at once, each with an entry of its own: two positions are allowed, and two get in."""
     await limit(world, max_positions=2)

@@ -190,6 +190,31 @@ async def test_a_desk_that_hangs_is_told_of_once() -> None:
     assert turns.slow(0) == {}
 
 
+async def test_a_turn_that_somebody_else_cut_off_is_told_of() -> None:
+    """Such as by a library that cancels what it is waited for: the next turn takes up what was under way."""
+    desks = Desks()
+    turns = Turns(1, 5.0, desks.wake)
+
+    async def cut_off() -> int:
+        raise asyncio.CancelledError
+
+    with capture_logs() as logs:
+        await turns.take({A: cut_off})
+        assert await turns.take({A: desks.quick(A)}) == 1
+    assert [(one["event"], one["account_id"]) for one in logs] == [("turn_cut_off", str(A))]
+
+
+async def test_a_turn_that_was_given_up_on_purpose_is_no_news() -> None:
+    desks = Desks()
+    turns = Turns(1, SHORT, desks.wake)
+    with capture_logs() as logs:
+        await turns.take({A: desks.hanging(A)})
+        await turns.drop(A)
+        await turns.take({A: desks.hanging(A)})
+        await turns.stop(0)
+    assert logs == []
+
+
 async def test_a_desk_that_is_given_up_is_stopped_where_it_is() -> None:
     desks = Desks()
     turns = Turns(1, SHORT, desks.wake)

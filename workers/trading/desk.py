@@ -161,7 +161,9 @@ class Desk:
         self._terms_at = max(self._terms_at, asked_at)
         before = self.account.status
         limits: dict[str, Any] = {"account": row.get("limits"), "traders": {}}
-        self._hear_terms({**row, **limits}, dict(row["settings"]))
+        if not self._hear_terms({**row, **limits}, dict(row["settings"])):
+            # Overtaken: what a later answer said of closing holds as well.
+            return False
         closing = {UUID(signal) for signal in row.get("closing", ())}
         self._is_stale = any(
             trade.position is not None and trade.position.exit_reason is None and trade.signal_id in closing
@@ -524,13 +526,15 @@ class Desk:
             self._terms_at = max(self._terms_at, asked_at)
             self._hear_terms(state.terms, self.account.settings)
 
-    def _hear_terms(self, answer: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    def _hear_terms(self, answer: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+        """Whether the answer is taken in: one that was overtaken says nothing."""
         terms = terms_of(answer, settings, self._terms)
-        # An answer that was overtaken says nothing.
-        if terms is not self._terms:
-            self._terms = terms
-            self.account.status, self.account.permissions = terms.status, terms.permissions
-            self.account.settings = settings
+        if terms is self._terms:
+            return False
+        self._terms = terms
+        self.account.status, self.account.permissions = terms.status, terms.permissions
+        self.account.settings = settings
+        return True
 
     async def _tell_journal(self) -> None:
         """Tell the database what was closed without it, and begin the journal anew."""

@@ -70,6 +70,8 @@ class Turns:
         self._young: dict[asyncio.Task[int], float] = {}
         self._done = 0
         self._errors: list[BaseException] = []
+        # Turns that were given up here: every other one that is cancelled, somebody else cut off.
+        self._given_up: set[asyncio.Task[int]] = set()
 
     def is_busy(self, account_id: UUID) -> bool:
         """Whether this desk has a turn under way."""
@@ -162,12 +164,15 @@ class Turns:
         running = self._running.get(account_id)
         if running is not None and running.task is task:
             del self._running[account_id]
-        if not task.cancelled():
-            error = task.exception()
-            if error is not None:
-                self._errors.append(error)
-            else:
-                self._done += task.result()
+        if task.cancelled():
+            if task not in self._given_up:
+                # What it had under way is found by the next one, as after a crash.
+                log.error("turn_cut_off", account_id=str(account_id))
+        elif (error := task.exception()) is not None:
+            self._errors.append(error)
+        else:
+            self._done += task.result()
+        self._given_up.discard(task)
         if self._young.pop(task, None) is None:
             self._wake()
 
@@ -185,6 +190,7 @@ class Turns:
 
     async def _cancel(self, tasks: list[asyncio.Task[int]]) -> None:
         for task in tasks:
+            self._given_up.add(task)
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)

@@ -12,6 +12,8 @@ from ccxt.base import errors
 
 from workers.trading.lease import Lease
 from workers.trading.traffic.gates import Gates, Way
+from workers.trading.traffic.limiter import Limiter, Wait
+from workers.trading.traffic.limiter_budgets import tariff_of
 from workers.trading.traffic.traffic import Turn, Withheld
 from workers.trading.traffic.venue_clock import Offset
 
@@ -63,6 +65,12 @@ class Scene:
             if error is not None:
                 raise error
 
+    def limiter(self, way: int) -> Limiter:
+        """The limiter of a way."""
+        found = self.ways[way]._limiter
+        assert found is not None
+        return found
+
     async def refusal(self, kind: Turn = "order", name: str = "create_order", way: int = 0) -> str:
         """The code that a request is held back with."""
         before = len(self.sent)
@@ -91,6 +99,22 @@ async def test_a_lease_that_ends_while_the_request_waits_is_noticed(scene: Scene
     scene.time.wakes.append(scene.leases[0].end)
     assert await scene.refusal("stop") == "lease_over"
     assert scene.time.slept == [0.5]
+
+
+async def test_where_the_disk_takes_nothing_the_accounts_of_a_process_still_share_the_address(
+    tmp_path: Path,
+) -> None:
+    """Counted by account alone, a hundred of them would get the address banned, and no stop would leave."""
+    blocked = tmp_path / "a file where the folder should be"
+    blocked.write_text("")
+    scene = Scene(blocked)
+    weights = tariff_of("bybit").budgets[0]
+    for number in range(weights.limit - weights.reserve):
+        await scene.send("read", "fetch_time", way=number % 2)
+    for way in range(2):
+        with pytest.raises(Wait, match="rate_limited"):
+            scene.limiter(way).take("read", "fetch_time")
+        scene.limiter(way).take("stop", "create_order")
 
 
 async def test_a_clock_that_is_ahead_needs_more_of_the_lease(scene: Scene) -> None:

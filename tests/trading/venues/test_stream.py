@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import ccxt.pro
+import pytest
 from ccxt.base.errors import NetworkError, RequestTimeout
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,6 +156,28 @@ async def test_a_socket_that_fails_while_it_is_written_to_does_not_make_it_deaf(
         exchange.fail(ConnectionError("Cannot Send Message: Connection closed before send"))
         await until(lambda: exchange.waits_anew(before))
         assert stream.take().symbols is None
+        exchange.tell(SYMBOL)
+        assert exchange.lost == 0
+
+
+@pytest.mark.parametrize("cause", [RuntimeError("nobody thought of this"), asyncio.CancelledError()])
+async def test_a_pump_that_ended_is_noticed_and_begins_anew(cause: BaseException) -> None:
+    """Whatever ended it: the socket beside it is alive, and nobody reads what comes."""
+    exchange = StubExchange()
+    async with listening(exchange) as (stream, _):
+        client = exchange.connect()
+        healthy = [stream.is_healthy]
+        stream.take()
+        stream.done()
+        before = exchange.waiting
+        exchange.fail(cause)
+        await until(lambda: exchange.waits_anew(before))
+        healthy.append(stream.is_healthy)
+        assert isinstance(client.error, NetworkError), "the next connection asks for what was missed"
+        assert stream.take() == GAP
+        exchange.connect()
+        healthy.append(stream.is_healthy)
+        assert healthy == [True, False, True]
         exchange.tell(SYMBOL)
         assert exchange.lost == 0
 

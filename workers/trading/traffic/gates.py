@@ -22,9 +22,9 @@ from ccxt.base.errors import BaseError, DDoSProtection, RateLimitExceeded
 
 from workers.trading.lease import Lease
 from workers.trading.traffic.breaker import Breaker
-from workers.trading.traffic.limiter import Limiter, Wait
+from workers.trading.traffic.limiter import Limiter, Wait, address_file
 from workers.trading.traffic.limiter_budgets import tariff_of
-from workers.trading.traffic.limiter_file import machine_ms
+from workers.trading.traffic.limiter_file import LimiterFile, machine_ms
 from workers.trading.traffic.traffic import Turn, Withheld
 from workers.trading.traffic.venue_clock import VenueClock
 
@@ -66,6 +66,8 @@ class Gates:
         self._chance = chance
         self._venues: dict[str, Shared] = {}
         self._limiters: dict[str, Limiter] = {}
+        # By venue: what its accounts send from here is counted together, whatever the disk takes.
+        self._addresses: dict[str, LimiterFile] = {}
 
     def way(self, venue: str, account: str, lease: Lease) -> Way:
         """The way of one account to its venue (ccxt's name)."""
@@ -79,7 +81,18 @@ class Gates:
         limiter = None
         if self._folder is not None and venue != "paper":
             tariff = tariff_of(venue)
-            limiter = Limiter(self._folder, venue, account, tariff, now_ms=self._now_ms, chance=self._chance)
+            if venue not in self._addresses:
+                self._addresses[venue] = address_file(self._folder, venue, tariff)
+            address = self._addresses[venue]
+            limiter = Limiter(
+                self._folder,
+                venue,
+                account,
+                tariff,
+                now_ms=self._now_ms,
+                chance=self._chance,
+                address=address,
+            )
             before = self._limiters.pop(f"{venue}/{account}", None)
             if before is not None:
                 before.close()

@@ -44,8 +44,9 @@ class Wait(Exception):
 class Limiter:
     """The counts of one account at one venue, and of the address that its requests come from.
 
-    `folder` is shared by all processes of a machine. `now_ms` and `boot` are the machine's clock, `chance`
-    draws the jitter.
+    `folder` is shared by all processes of a machine, and `address` by all limiters of a venue in this one:
+    where the disk takes no counts, it knows them. `now_ms` and `boot` are the machine's clock, `chance` draws
+    the jitter.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Limiter:
         now_ms: Callable[[], int] = machine_ms,
         chance: random.Random | None = None,
         boot: bytes | None = None,
+        address: LimiterFile | None = None,
     ) -> None:
         self._tariff = tariff
         self._now_ms = now_ms
@@ -66,11 +68,10 @@ class Limiter:
         self._budgets = {
             scope: tuple(one for one in tariff.budgets if one.scope == scope) for scope in _SCOPES
         }
-        names: dict[Scope, str] = {"address": f"{venue}.address", "account": f"{venue}.{account}"}
         # Always locked in this order: two processes never wait for each other.
-        self._files = {
-            scope: LimiterFile(folder / f"{names[scope]}.limits", self._budgets[scope], boot)
-            for scope in _SCOPES
+        self._files: dict[Scope, LimiterFile] = {
+            "address": address or address_file(folder, venue, tariff, boot),
+            "account": LimiterFile(folder / f"{venue}.{account}.limits", self._budgets["account"], boot),
         }
         self._locked_since: int | None = None
 
@@ -176,6 +177,12 @@ class Limiter:
                 if budget.window_ms in told and budget.unit == "weight":
                     raise_to(budget, usage, told[budget.window_ms], now)
                     tally.changed = True
+
+
+def address_file(folder: Path, venue: str, tariff: Tariff, boot: bytes | None = None) -> LimiterFile:
+    """The count of what all accounts send to a venue from this machine's address."""
+    budgets = [one for one in tariff.budgets if one.scope == "address"]
+    return LimiterFile(folder / f"{venue}.address.limits", budgets, boot_name() if boot is None else boot)
 
 
 def read_seconds(value: str | None) -> float | None:

@@ -5,7 +5,8 @@ nothing, and one that was lost costs only the time until the next poll. Everythi
 bell from falling silent without anybody noticing:
 
 - ccxt's receive loop ends for good at an exception in a handler: every handler is wrapped.
-- A watch wakes only who waits at that moment: the pump waits again at once, and does nothing else.
+- A watch wakes only who waits at that moment: the pump waits again at once, and does nothing else. One that
+  ended, whatever ended it, begins anew on another connection.
 - After every connect what happened meanwhile is gone: it rings for a catch-up.
 - A venue may end a subscription and keep the socket: such events, silence, and fills that polling found
   although nothing rang make it connect anew.
@@ -15,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,9 @@ class Stream:
         self._names = tuple(names)
         self._wake = wake
         self._pause = pause or _back_off
-        self._tasks: list[asyncio.Task[None]] = []
+        # The pump of each name, and how often it ended.
+        self._pumps: dict[str, asyncio.Task[None]] = {}
+        self._ends: Counter[str] = Counter()
         self._rung = NOTHING
         self._taken = NOTHING
         self._connected = False
@@ -108,17 +111,17 @@ class Stream:
 
     def start(self) -> None:
         """Begin to listen. Asking for anything before the first connect is left to whoever opens."""
-        if not self._tasks:
-            self._tasks = [asyncio.create_task(self._pump(name)) for name in self._names]
+        if not self._pumps:
+            for name in self._names:
+                self._begin(name)
 
     async def stop(self) -> None:
         """Listen no more."""
-        tasks, self._tasks = self._tasks, []
+        tasks, self._pumps = list(self._pumps.values()), {}
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        if tasks:
+            await asyncio.wait(tasks)
 
     def check(self) -> None:
         """Connect anew when the venue has been silent for too long."""
@@ -148,8 +151,29 @@ class Stream:
         self._rung = self._rung | news
         self._wake()
 
+    def _begin(self, name: str) -> None:
+        pump = self._pumps[name] = asyncio.create_task(self._pump(name), name=f"stream {name}")
+        pump.add_done_callback(lambda ended: self._end(name, ended))
+
+    def _end(self, name: str, pump: asyncio.Task[None]) -> None:
+        """A pump never ends by itself: ccxt cancelled what it waited for, or raised what nobody expects."""
+        if self._pumps.get(name) is not pump:
+            # It was stopped; of how it ended nobody else has to know.
+            if not pump.cancelled():
+                pump.exception()
+            return
+        error = None if pump.cancelled() else pump.exception()
+        why = "it was cancelled" if error is None else describe(error)
+        log.error("stream_ended", venue=self._exchange.id, stream=name, error=why)
+        self._ends[name] += 1
+        # Whoever believes in the socket that is left would hear nothing for as long as it lives.
+        self.distrust(f"{name} is not listened to any more: {why}")
+        self._begin(name)
+
     async def _pump(self, name: str) -> None:
         failures = 0
+        if self._ends[name]:
+            await self._pause(self._ends[name])
         while True:
             try:
                 told = await getattr(self._exchange, name)()
