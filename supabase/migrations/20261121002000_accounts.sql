@@ -194,7 +194,8 @@ begin
         and (a.leased_until is null or a.leased_until < clock_timestamp() or (a.lease_machine = machine
           and not exists (select from unnest(ids, fences) held (id, fence)
             where held.id = a.id and held.fence = a.lease_fence)))
-      order by a.id limit 100) f), '[]'))
+      -- Any hundred of them: the first hundred may be of no use to who asks, and would hide the others for good.
+      order by random() limit 100) f), '[]'))
   into answer;
   return answer;
 end;
