@@ -150,10 +150,9 @@ class Desk:
         """Close the venue. Orders and positions stay as they are: the venue guards them."""
         await self._venue.close()
 
-    async def leave(self) -> None:
-        """Close for good: from here on another machine may hold the account."""
+    def note_left(self) -> None:
+        """The account was given back or lost: from here on another machine may hold it."""
         self._keeper.leave(self._clock.now())
-        await self.close()
 
     def set_terms(self, row: Mapping[str, Any], asked_at: float = float("-inf")) -> bool:
         """What the account's owner set meanwhile: its status, its settings; heard in the middle of a turn as

@@ -24,6 +24,7 @@ from shared.settings import Settings
 from shared.wakes import Wakes
 from shared.work import Work
 from workers.trading.claims import Claims
+from workers.trading.closings import Closings
 from workers.trading.decisions.outcome import describe
 from workers.trading.desk import Desk
 from workers.trading.journal import Journal
@@ -130,6 +131,7 @@ class TradingRole:
             monotonic,
             group_of=self._venue_of,
         )
+        self._closings = Closings()
         # Desks whose lease a turn found lost.
         self._lost: list[Desk] = []
 
@@ -171,12 +173,19 @@ class TradingRole:
         desks, self._desks = list(self._desks.values()), {}
         # Every part of the end is run, even when one of them raises; what is pushed last comes first.
         async with AsyncExitStack() as end:
-            end.push_async_callback(self._leases.release, [desk.account for desk in desks])
+            end.push_async_callback(self._give_back, desks)
             end.push_async_callback(self._claims.give_all_back)
             end.callback(self.gates.close)
             end.push_async_callback(self._catalogue.close)
-            for desk in desks:
-                end.push_async_callback(desk.leave)
+            end.push_async_callback(self._closings.give_up)
+            end.push_async_callback(self._closings.close, desks, self._policy.stop_seconds)
+
+    async def _give_back(self, desks: list[Desk]) -> None:
+        await self._leases.release([desk.account for desk in desks])
+        # Not while the database is away: these accounts are still ours then, as far as anybody can know, and
+        # an emergency close goes by what the journals say.
+        for desk in desks:
+            desk.note_left()
 
     def troubles(self) -> dict[str, Any]:
         """What a person should look at, by account: desks that hang, and journals that cannot be written. The
@@ -331,7 +340,8 @@ class TradingRole:
         if desk is not None:
             # Nothing of it may leave any more: what it had under way is the next holder's to find out about.
             await self._turns.drop(account_id)
-            await desk.leave()
+            desk.note_left()
+            await self._closings.close([desk], self._policy.turn_seconds)
 
     # Turns
 
