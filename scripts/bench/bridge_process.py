@@ -19,6 +19,7 @@ from typing import Any, Self
 from unittest.mock import patch
 
 import aiohttp
+import uvloop
 
 from shared import log as logs
 from shared.candles import MINUTE_MS, Candle, Gate
@@ -194,4 +195,4 @@ async def _input_closed() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
+    uvloop.run(main(json.loads(sys.argv[1])))

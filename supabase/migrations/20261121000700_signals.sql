@@ -144,30 +144,39 @@ create trigger signals_keep_identity
 -- The signals of these ids, which come in order. A plan that knows the ids leaves all other days alone; one for any ids
 -- locks and prunes them with every call, and is made anew, for all days, whenever one of them was vacuumed or analysed.
 -- The days' bounds decide which is looked at: the other checks need not be read for that.
-create function private.signals_of(ids uuid[]) returns setof public.signals
+create function private.signals_of(ids uuid[]) returns public.signals[]
 language plpgsql stable
-rows 10
 set search_path = ''
 set plan_cache_mode = force_custom_plan
 set constraint_exclusion = off
 as $$
 begin
-  return query
-  select s.* from public.signals s where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)];
+  -- One, as a rule: its plan takes two thirds of the time.
+  if cardinality(ids) = 1 then
+    return array(select s from public.signals s where s.id = ids[1]);
+  end if;
+  return array(
+    select s from public.signals s where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)] order by s.id);
 end;
 $$;
 
--- Locks them, in order of id.
-create function private.lock_signals(ids uuid[]) returns void
+-- Locks them, in order of id. Answers them as they are under the lock.
+create function private.lock_signals(ids uuid[]) returns public.signals[]
 language plpgsql
 set search_path = ''
 set plan_cache_mode = force_custom_plan
 set constraint_exclusion = off
 as $$
 begin
-  perform 1 from public.signals s
-  where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)]
-  order by s.id for no key update;
+  if cardinality(ids) = 1 then
+    return array(select l from (select s.* from public.signals s where s.id = ids[1] for no key update) l);
+  end if;
+  return array(
+    select l from (
+      select s.* from public.signals s
+      where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)]
+      order by s.id for no key update
+    ) l);
 end;
 $$;
 

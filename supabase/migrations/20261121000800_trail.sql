@@ -156,6 +156,14 @@ set plan_cache_mode = force_custom_plan
 set constraint_exclusion = off
 as $$
 begin
+  -- One, as a rule: its plans take half of the time.
+  if cardinality(ids) = 1 then
+    select array[s.id], array[s.user_id] into signal_ids, user_ids
+    from public.signals s where s.id = ids[1] for no key update;
+    numbers := array[coalesce((
+      select e.number from public.signal_events e where e.signal_id = ids[1] order by e.number desc limit 1), 0)];
+    return;
+  end if;
   select array_agg(l.id order by l.id), array_agg(l.user_id order by l.id) into signal_ids, user_ids
   from (
     select s.id, s.user_id from public.signals s

@@ -192,15 +192,24 @@ create trigger signals_broadcast after insert on public.signals
   referencing new table as new_signals
   for each statement execute function private.broadcast_new_signals();
 
+-- Whether this user watches now.
+create function private.is_watched(user_id uuid) returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.signal_watchers w where w.user_id = is_watched.user_id and w.watched_until > now());
+end;
+$$;
+
 -- A message to one user who watches, on another of their topics: user:<id>:trading.
 create function private.send_to_watcher(user_id uuid, topic text, event text, payload jsonb) returns void
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
-  if exists (
-    select from public.signal_watchers w where w.user_id = send_to_watcher.user_id and w.watched_until > now()
-  ) then
+  if private.is_watched(user_id) then
     perform realtime.send(payload, event, 'user:' || user_id || ':' || topic, true);
   end if;
 end;

@@ -53,9 +53,52 @@ begin
 end;
 $$;
 
+create type private.told_intent as (
+  index bigint,
+  signal_id uuid,
+  client_order_id text,
+  leg text,
+  attempt integer,
+  amount numeric,
+  price numeric,
+  trigger_price numeric,
+  planned_price numeric,
+  lot numeric,
+  stop_loss numeric,
+  take_profit numeric,
+  trailing_percent numeric,
+  expires_at timestamptz,
+  code text,
+  item jsonb
+);
+
+-- The intents that are not there already: an intent that is told again is no second one.
+create function private.parse_intents(intents jsonb) returns setof private.told_intent
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query select f.index - 1, f.signal_id, f.client_order_id, f.item ->> 'leg', (f.item ->> 'attempt')::integer,
+    private.decimal(f.item ->> 'amount'), private.decimal(f.item ->> 'price'), private.decimal(f.item ->> 'trigger_price'),
+    private.decimal(f.item ->> 'planned_price'), private.decimal(f.item ->> 'lot'), private.decimal(f.item ->> 'stop_loss'),
+    private.decimal(f.item ->> 'take_profit'), private.decimal(f.item ->> 'trailing_percent'),
+    private.moment(f.item ->> 'expires_at'), f.item ->> 'code', f.item
+  from (
+    select i.index, i.item, n.signal_id, private.client_order_id(n.signal_id, i.item ->> 'leg', (i.item ->> 'attempt')::integer)
+      as client_order_id
+    from jsonb_array_elements(intents) with ordinality i (item, index)
+    cross join lateral (select private.uuid_of(i.item ->> 'signal_id') as signal_id offset 0) n
+    offset 0
+  ) f
+  -- A question an intent: joined, the plan would read all orders for a batch that it takes for large.
+  where (select o.id from public.orders o where o.client_order_id = f.client_order_id) is null;
+end;
+$$;
+
 -- Orders that will be sent after this transaction; with a `code`, orders that our own checks denied. All of one signal
--- stand or fall together. An intent that is there already is no second one.
-create function private.record_intents(account public.exchange_accounts, intents jsonb, at timestamptz) returns jsonb
+-- stand or fall together. `signals` are the signals of these intents as they are now, and locked.
+create function private.record_intents(account public.exchange_accounts, signals public.signals[], intents jsonb,
+  at timestamptz) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -67,22 +110,15 @@ declare
   why record;
 begin
   for one in
-    select private.uuid_of(f.item ->> 'signal_id') as signal_id, min(f.index) - 1 as index,
-      jsonb_agg(f.item order by f.index) as items,
-      bool_or(f.item ->> 'leg' = 'entry' and f.item ->> 'code' is null) as enters,
-      sum(private.decimal(f.item ->> 'amount') * coalesce(private.decimal(f.item ->> 'planned_price'),
-        private.decimal(f.item ->> 'price'), private.decimal(f.item ->> 'trigger_price'),
-        private.decimal(f.item ->> 'stop_loss'))) filter (where f.item ->> 'leg' = 'entry'
-        and f.item ->> 'code' is null) as notional
-    from jsonb_array_elements(intents) with ordinality f (item, index)
-    where not exists (
-      select from public.orders o
-      where o.client_order_id = private.client_order_id(private.uuid_of(f.item ->> 'signal_id'), f.item ->> 'leg',
-        (f.item ->> 'attempt')::integer))
+    select i.signal_id, min(i.index) as index, array_agg(i order by i.index) as items, max(i.expires_at) as expires_at,
+      bool_or(i.leg = 'entry' and i.code is null) as enters,
+      sum(i.amount * coalesce(i.planned_price, i.price, i.trigger_price, i.stop_loss))
+        filter (where i.leg = 'entry' and i.code is null) as notional
+    from private.parse_intents(intents) i
     group by 1
     order by 1
   loop
-    select s.* into signal from private.signals_of(array[one.signal_id]) s where s.user_id = account.user_id;
+    select s.* into signal from unnest(signals) s where s.id = one.signal_id and s.user_id = account.user_id;
     if not found then
       refused := refused || private.refusal('intent', one.index, 'unknown_signal',
         format('account %s has no signal %s', account.id, one.signal_id));
@@ -104,26 +140,22 @@ begin
       symbol, normalised_symbol, side, kind, managed_by, reduce_only, attached, post_only, amount, price, trigger_price,
       planned_price, lot, stop_loss, take_profit, trailing_percent, holding_seconds, code, message, expires_at, intended_at, closed_at, status_at)
     select private.derived_id('order|' || i.client_order_id), signal.user_id, account.id, signal.trader_id, signal.id,
-      i.client_order_id, (i.item ->> 'leg')::public.order_leg, (i.item ->> 'attempt')::integer,
-      case when i.item ->> 'code' is null then 'intended' else 'denied' end::public.order_status,
+      i.client_order_id, i.leg::public.order_leg, i.attempt,
+      case when i.code is null then 'intended' else 'denied' end::public.order_status,
       signal.symbol, signal.normalised_symbol, i.item ->> 'side', i.item ->> 'kind',
       coalesce(i.item ->> 'managed_by', 'venue'), coalesce((i.item ->> 'reduce_only')::boolean, false),
       coalesce((i.item ->> 'attached')::boolean, false), coalesce((i.item ->> 'post_only')::boolean, false),
-      private.decimal(i.item ->> 'amount'), private.decimal(i.item ->> 'price'), private.decimal(i.item ->> 'trigger_price'),
-      private.decimal(i.item ->> 'planned_price'),
-      private.decimal(i.item ->> 'lot'), private.decimal(i.item ->> 'stop_loss'), private.decimal(i.item ->> 'take_profit'),
-      private.decimal(i.item ->> 'trailing_percent'), (i.item ->> 'holding_seconds')::integer, i.item ->> 'code', left(i.item ->> 'message', 500),
-      private.moment(i.item ->> 'expires_at'), at, case when i.item ->> 'code' is not null then at end, at
-    from (
-      select item, private.client_order_id(signal.id, item ->> 'leg', (item ->> 'attempt')::integer) as client_order_id
-      from jsonb_array_elements(one.items) item
-    ) i;
+      i.amount, i.price, i.trigger_price, i.planned_price, i.lot, i.stop_loss, i.take_profit, i.trailing_percent,
+      (i.item ->> 'holding_seconds')::integer, i.code, left(i.item ->> 'message', 500), i.expires_at, at,
+      case when i.code is not null then at end, at
+    from unnest(one.items) i;
     -- From here on the order is the claim, the lease of the account its lease: nobody looks for this signal in the
     -- queue before the entry should long be over.
-    update public.signal_queue q set leased_until = null, leased_by = null,
-      available_at = greatest(at, (select max(private.moment(item ->> 'expires_at')) from jsonb_array_elements(one.items) item))
-        + interval '1 day'
-    where q.signal_id = signal.id and one.enters;
+    if one.enters then
+      update public.signal_queue q set leased_until = null, leased_by = null,
+        available_at = greatest(at, one.expires_at) + interval '1 day'
+      where q.signal_id = signal.id;
+    end if;
   end loop;
   return refused;
 end;

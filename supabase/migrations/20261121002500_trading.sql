@@ -128,7 +128,7 @@ declare
 begin
   for position in
     select p.* from public.positions p
-    join private.signals_of(signal_ids) s on s.id = p.signal_id
+    join unnest(private.signals_of(signal_ids)) s on s.id = p.signal_id
     where s.status = 'ready'
     order by s.id
   loop
@@ -185,39 +185,45 @@ begin
 end;
 $$;
 
--- Ends the signals that are over: not entered and nothing rests any more, or flat and nothing rests any more.
-create function private.settle_signals(signal_ids uuid[], at timestamptz) returns void
+-- Ends the signals that are over: not entered and nothing rests any more, or flat and nothing rests any more. The rows
+-- are as they are now, and locked.
+create function private.settle_signals(signals public.signals[], at timestamptz) returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
+  signal_ids uuid[] := array(select s.id from unnest(signals) s);
   one record;
   position public.positions;
   entry public.orders;
-  signals public.signals[];
 begin
-  -- What would have been placed when an entry fills, and the entry is over without a fill.
-  update public.orders o set status = 'canceled', code = 'entry_unfilled', closed_at = at, status_at = at
-  where o.signal_id = any (signal_ids) and o.attached and o.status in ('intended', 'submitted', 'unresolved')
-    and not exists (
-      select from public.orders e
-      where e.signal_id = o.signal_id and e.leg = 'entry' and (e.filled > 0 or e.is_live));
+  -- What would have been placed when an entry fills, and the entry is over without a fill. Looked for before it is
+  -- written: an update of nothing costs more than a look.
+  if exists (
+    select from public.orders o
+    where o.signal_id = any (signal_ids) and o.attached and o.status in ('intended', 'submitted', 'unresolved')
+      and not exists (
+        select from public.orders e
+        where e.signal_id = o.signal_id and e.leg = 'entry' and (e.filled > 0 or e.is_live))
+  ) then
+    update public.orders o set status = 'canceled', code = 'entry_unfilled', closed_at = at, status_at = at
+    where o.signal_id = any (signal_ids) and o.attached and o.status in ('intended', 'submitted', 'unresolved')
+      and not exists (
+        select from public.orders e
+        where e.signal_id = o.signal_id and e.leg = 'entry' and (e.filled > 0 or e.is_live));
+  end if;
 
-  -- Their rows are locked: what they say of orders and positions, only this transaction changes.
-  select array_agg(s) into signals from private.signals_of(signal_ids) s;
   for one in
-    select s.id, s.status, (
-      select count(*) from public.orders o where o.signal_id = s.id and o.is_live
-    ) as live_orders
-    from unnest(signals) s
+    select s.id, s.status from unnest(signals) s
     where s.status in ('ready', 'in_position')
+      and not exists (select from public.orders o where o.signal_id = s.id and o.is_live)
     order by s.id
   loop
     select * into position from public.positions p where p.signal_id = one.id;
     select * into entry from public.orders o
     where o.signal_id = one.id and o.leg = 'entry' order by o.attempt desc limit 1;
 
-    if one.status = 'ready' and entry.id is not null and one.live_orders = 0 then
+    if one.status = 'ready' and entry.id is not null then
       perform private.move_signal(one.id, 'expired', at,
         case
           when entry.status = 'canceled' then 'entry_unfilled'
@@ -229,8 +235,7 @@ begin
         jsonb_build_object('order_id', entry.id,
           'event_data', jsonb_strip_nulls(jsonb_build_object('message', entry.message))));
     end if;
-    if position.status = 'open' and one.live_orders = 0
-      and abs(position.amount - position.written_off) < position.lot then
+    if position.status = 'open' and abs(position.amount - position.written_off) < position.lot then
       perform private.close_position(position, at);
     end if;
   end loop;
@@ -246,21 +251,23 @@ create function private.told_signals(account public.exchange_accounts, facts jso
 language plpgsql stable
 set search_path = ''
 as $$
+declare
+  ids uuid[] := array(
+    select private.uuid_of(item ->> 'signal_id') from jsonb_array_elements(facts -> 'intents' || (facts -> 'denials')) item);
+  of_orders jsonb := facts -> 'fills' || (facts -> 'outcomes');
+  of_positions jsonb := facts -> 'stops' || (facts -> 'exits') || (facts -> 'write_offs') || (facts -> 'venue_closes');
 begin
-  return (select coalesce(array_agg(distinct n.signal_id order by n.signal_id), '{}')
-  from (
-    select o.signal_id
-    from jsonb_array_elements(facts -> 'fills' || (facts -> 'outcomes')) item
-    join public.orders o on o.client_order_id = item ->> 'client_order_id' and o.account_id = account.id
-    union all
-    select p.signal_id
-    from jsonb_array_elements(
-      facts -> 'stops' || (facts -> 'exits') || (facts -> 'write_offs') || (facts -> 'venue_closes')) item
-    join public.positions p on p.id = private.uuid_of(item ->> 'position_id') and p.account_id = account.id
-    union all
-    select private.uuid_of(item ->> 'signal_id') from jsonb_array_elements(facts -> 'intents' || (facts -> 'denials')) item
-  ) n
-  where n.signal_id is not null);
+  if of_orders <> '[]' then
+    ids := ids || array(
+      select o.signal_id from jsonb_array_elements(of_orders) item
+      join public.orders o on o.client_order_id = item ->> 'client_order_id' and o.account_id = account.id);
+  end if;
+  if of_positions <> '[]' then
+    ids := ids || array(
+      select p.signal_id from jsonb_array_elements(of_positions) item
+      join public.positions p on p.id = private.uuid_of(item ->> 'position_id') and p.account_id = account.id);
+  end if;
+  return array(select distinct id from unnest(ids) id where id is not null order by id);
 end;
 $$;
 
@@ -312,6 +319,9 @@ set search_path = ''
 -- For everything that is called from here: by their estimates the plans for given values look better, and are made
 -- anew by each call. Making them took a third of the time.
 set plan_cache_mode = force_generic_plan
+-- Plans are made once a connection, often when there was little in the tables yet: all that is asked for here is found
+-- by an index, and shall be when there is much.
+set enable_seqscan = off
 set jit = off
 as $$
 declare
@@ -320,6 +330,7 @@ declare
     "denials": [], "venue_closes": [], "incomes": [], "external_orders": [], "notices": [], "marks": []}';
   wrong text;
   signal_ids uuid[];
+  signals public.signals[];
   refused jsonb := jsonb '[]';
   state jsonb;
 begin
@@ -331,12 +342,12 @@ begin
   if wrong is not null then
     raise exception 'facts hold an unknown key %', wrong using errcode = 'invalid_parameter_value';
   end if;
+  perform private.check_batch(list.value, list.key) from jsonb_each(facts) list;
   every := every || facts;
-  perform private.check_batch(list.value, list.key) from jsonb_each(every) list;
 
   signal_ids := private.told_signals(account, every);
   -- In order of id, and before any order or position: the order of locks that all functions keep.
-  perform private.lock_signals(signal_ids);
+  signals := private.lock_signals(signal_ids);
   at := private.learned_at(at, every, signal_ids);
 
   if every -> 'venue_closes' <> '[]' then
@@ -371,19 +382,26 @@ begin
     -- What was lost by now may have halted the account that they are for.
     perform private.enforce_limits(account.id, at);
     select * into account from public.exchange_accounts a where a.id = account.id;
-    refused := refused || private.record_intents(account, every -> 'intents', at);
+    if every -> 'fills' <> '[]' or every -> 'venue_closes' <> '[]' then
+      signals := private.signals_of(signal_ids);
+    end if;
+    refused := refused || private.record_intents(account, signals, every -> 'intents', at);
   end if;
   if every -> 'denials' <> '[]' then
     refused := refused || private.record_denials(account, every -> 'denials', at);
   end if;
-  perform private.settle_signals(signal_ids, at);
+  -- Nothing else told here changes their rows.
+  if every -> 'fills' <> '[]' or every -> 'venue_closes' <> '[]' or every -> 'denials' <> '[]' then
+    signals := private.signals_of(signal_ids);
+  end if;
+  perform private.settle_signals(signals, at);
   if every -> 'fills' <> '[]' or every -> 'outcomes' <> '[]' or every -> 'write_offs' <> '[]' or every -> 'incomes' <> '[]'
     or every -> 'venue_closes' <> '[]' or every -> 'marks' <> '[]' then
     perform private.enforce_limits(account.id, at);
   end if;
 
   state := private.trading_state(account.id, signal_ids);
-  if state -> 'orders' <> '[]' then
+  if state -> 'orders' <> '[]' and private.is_watched(account.user_id) then
     perform private.send_to_watcher(account.user_id, 'trading', 'trading', jsonb_build_object(
       'account_id', account.id, 'at', at, 'count', cardinality(signal_ids),
       'orders', jsonb_path_query_array(state, '$.orders[0 to 49]'),
