@@ -148,6 +148,7 @@ class Exchange(ABC):
             return
         for account, book in self.books(self.find_listing(call).rule.symbol):
             named = [book.find(None, client_id) for client_id in call.client_ids]
+            named += [order for client_id in call.client_ids for order in book.list_of(client_id)]
             for order in [*named, book.find(call.params.get("orderId"), None)]:
                 if order is not None and order.status == "open":
                     self.publish(account, book.fill_now(order, self.now_ms()))

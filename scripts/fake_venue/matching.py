@@ -131,8 +131,11 @@ class Book(Engine):
 
     def place_pair(self, first: Request, second: Request, now_ms: int, **facts: Any) -> list[Order]:
         """Take two orders of which one ends the other; the money is bound once. Raises Refused."""
-        rule = self._rule(first.symbol)
-        for request in (first, second):
+        rule, listing = self._rule(first.symbol), self.tape.listings[first.symbol]
+        if not listing.trading:
+            raise Refused("closed", f"{first.symbol} is not traded any more")
+        for number, request in enumerate((first, second)):
+            self._check_bounds(request, listing, beside=number)
             self._check(request, rule)
             self._check_id(request)
         self._check_funds(first, rule)
@@ -195,6 +198,11 @@ class Book(Engine):
         """An order by the venue's id, or the latest with this client order id."""
         return self.orders.get(order_id or self.by_client_id.get(client_id or "", ""))
 
+    def list_of(self, list_client_id: str) -> list[Order]:
+        """The orders of a list, by our name of it."""
+        named = (one for one, facts in self.facts.items() if facts.get("list_client_id") == list_client_id)
+        return [self.orders[one] for one in named]
+
     def trades_of(self, order: Order) -> list[Trade]:
         """The fills of one order, the oldest first."""
         return [trade for trade in self.trades if trade.order_id == order.id]
@@ -224,6 +232,17 @@ class Book(Engine):
                 self._end(order, "expired", leg.at_ms, changes)
             else:
                 order.rested = order.rested or order.working
+
+    def _act(
+        self, order: Order, leg: Leg, price: Decimal, budget: Decimal, changes: Changes, *, first: bool
+    ) -> Decimal:
+        triggers = not order.working
+        taken = super()._act(order, leg, price, budget, changes, first=first)
+        sibling = self.orders.get(order.sibling or "")
+        if triggers and sibling is not None and sibling.status == "open":
+            # One side ends the other as soon as it is triggered, whether it then fills or not.
+            self._end(sibling, "expired", max(leg.at_ms, order.arrives_ms), changes)
+        return taken
 
     def _fill(
         self,
@@ -308,11 +327,11 @@ class Book(Engine):
         waits = not order.working and self.rules[order.request.symbol].market == "usdm"
         return second or waits
 
-    def _check_bounds(self, request: Request, listing: Listing) -> None:
+    def _check_bounds(self, request: Request, listing: Listing, beside: int = 0) -> None:
         last, price = self.tape.prices.get(request.symbol), request.price
         if request.trigger is not None:
             waiting = [one for one in self._open.get(request.symbol, {}).values() if not one.working]
-            if len(waiting) >= listing.most_waiting:
+            if len(waiting) + beside >= listing.most_waiting:
                 raise Refused("most_waiting", f"{len(waiting)} conditional orders wait already")
         elif last is not None and price is not None:
             low, high = last * listing.band[0], last * listing.band[1]

@@ -205,8 +205,10 @@ class Stage(World):
         assert self.fake is not None
         account = self.fake.account(KEY)
         order = self.engine.find(None, client_id)
-        changes = self.engine.cancel(order.id, self.clock.millis())
-        self.fake.exchanges[account.exchange].publish(account, changes)
+        named = self.engine.facts[order.id].get("list_client_id", "")
+        for one in self.engine.list_of(named) or [order]:
+            changes = self.engine.cancel(one.id, self.clock.millis())
+            self.fake.exchanges[account.exchange].publish(account, changes)
 
     async def wait(self, bridge: TradingRole, seconds: int) -> None:
         """Market time passes without a candle, and the bridge takes steps."""

@@ -102,7 +102,7 @@ async def test_what_happened_while_the_bridge_was_away_is_found(stage: Stage) ->
     stage.candle("97")
     again = await stage.start()
     await stage.play(again, "97", "97", "97")
-    assert len(held) == (2 if stage.row.resting_legs else 1)
+    assert len(held) == (2 if stage.row.resting_legs or stage.row.oco else 1)
     assert await stage.summary(signal) == {"status": "closed", "code": "stop_loss", "resting": []}
     await check_record(stage)
 

@@ -44,7 +44,7 @@ async def stop_loss(scene: Scene, plan: dict[str, Any]) -> None:
 
 
 async def stop_loss_on_spot(scene: Scene, plan: dict[str, Any]) -> None:
-    """On spot the stop loss rests alone."""
+    """The stop loss of a list fills; or it rested alone."""
     await scene.fire(**plan)
     await scene.becomes(is_protected)
     await scene.move("97")
@@ -89,7 +89,7 @@ async def emergency(scene: Scene, plan: dict[str, Any]) -> None:
 
 
 async def reached(scene: Scene, plan: dict[str, Any]) -> None:
-    """On spot the bridge watches the take profit, and leaves at the market."""
+    """On spot stop loss and take profit rest as one list, and the take profit fills."""
     await scene.fire(**plan)
     await scene.becomes(is_protected)
     await scene.move("105")

@@ -15,20 +15,28 @@ from workers.trading.ledger import State
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.sending import Results, cancel, send
 from workers.trading.traffic.traffic import Withheld
+from workers.trading.venues.capabilities import TABLE, Capabilities
 
 
 class StubVenue:
     """A venue that answers every command with the same exception, or takes it."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, row: Capabilities = Capabilities()) -> None:  # noqa: B008
         self.error = error
         self.asked: list[str] = []
+        self.capabilities = row
 
     async def place(self, one: Order, attached: list[Order]) -> VenueOrder:
         return self._answer(one)
 
     async def cancel(self, one: Order) -> VenueOrder:
         return self._answer(one)
+
+    async def place_pair(self, stop: Order, target: Order) -> list[VenueOrder]:
+        return [self._answer(stop), self._answer(target)]
+
+    async def cancel_pair(self, stop: Order, target: Order) -> list[VenueOrder]:
+        return [self._answer(stop), self._answer(target)]
 
     def _answer(self, one: Order) -> VenueOrder:
         self.asked.append(one.client_order_id)
@@ -104,7 +112,7 @@ async def test_a_cancel_that_failed_is_given_again_and_a_refused_one_asked_about
 ) -> None:
     stop, results = order(Leg.STOP_LOSS), Results()
     venue: Any = StubVenue(error)
-    await cancel(venue, [stop], results)
+    await cancel(venue, Book(), [stop], results)
     assert (results.failed, results.ask) == (failed, [stop] if asked else [])
     assert (results.outcomes, results.seen) == ([], [])
 
@@ -123,3 +131,45 @@ async def test_each_order_is_looked_at_right_before_it_leaves() -> None:
         ("confirmed", None),
         ("denied", "signal_stale"),
     ]
+
+
+PAIRING = TABLE["binance", "spot"]
+STOP, TARGET = (
+    order(leg, status=OrderStatus.INTENDED, venue_order_id=None) for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT)
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "asks"),
+    [
+        (None, "confirmed", False),
+        (OrderDenied("takes no lists", code="order_denied"), "denied", False),
+        (InsufficientFunds("no"), "rejected", False),
+        (RequestTimeout("…"), "unresolved", True),
+    ],
+)
+async def test_an_answer_to_a_pair_is_one_outcome_of_each(
+    error: Exception | None, outcome: str, asks: bool
+) -> None:
+    results, venue = Results(), StubVenue(error, PAIRING)
+    # In whatever order they come: the stop is named first.
+    await send(venue, Book(), [TARGET, STOP], results, _allow)  # type: ignore[arg-type]
+    both = [STOP.client_order_id, TARGET.client_order_id]
+    assert venue.asked == (both if error is None else both[:1])
+    assert [(one["client_order_id"], one["outcome"]) for one in results.outcomes] == [
+        (name, outcome) for name in both
+    ]
+    assert results.ask == ([STOP, TARGET] if asks else [])
+
+
+async def test_a_pair_is_cancelled_at_once_and_both_are_heard_of() -> None:
+    stop, target = order(Leg.STOP_LOSS), order(Leg.TAKE_PROFIT)
+    book = Book()
+    book.update(State(orders=(stop, target), positions=()))
+    results, venue = Results(), StubVenue(None, PAIRING)
+    await cancel(venue, book, [target, stop], results)  # type: ignore[arg-type]
+    assert venue.asked == [stop.client_order_id, target.client_order_id]
+    assert [one.client_order_id for one in results.seen] == venue.asked
+    results = Results()
+    await cancel(StubVenue(OrderNotFound("-2011"), PAIRING), book, [stop], results)  # type: ignore[arg-type]
+    assert results.ask == [stop, target]

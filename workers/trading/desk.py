@@ -29,6 +29,7 @@ from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
 from workers.trading.decisions.external import VenueIncome
 from workers.trading.decisions.margin import VenuePosition
 from workers.trading.decisions.outcome import describe
+from workers.trading.decisions.pairs import without_lone_targets
 from workers.trading.decisions.risk import Terms, refuse, terms_of
 from workers.trading.emergency import facts_of
 from workers.trading.fees import Fees
@@ -346,6 +347,8 @@ class Desk:
             o for o in absent if o.leg is not Leg.ENTRY or self._market.price(o.venue_symbol) is not None
         ]
         wanted = [order for order in absent if self._is_wanted(order)]
+        if self._venue.capabilities.oco is not None:
+            wanted = without_lone_targets(wanted)
         for order in absent:
             if order not in wanted:
                 gone = {"client_order_id": order.client_order_id, "code": "signal_stale"}
@@ -454,7 +457,7 @@ class Desk:
             fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
             await send(self._venue, self._book, fresh, results, self._refusal)
             await move(self._venue, found.moves, results)
-            await cancel(self._venue, found.cancels, results)
+            await cancel(self._venue, self._book, found.cancels, results)
             self._tending.hear_stiff(results.stiff)
             done += await self._settle(results)
         # What was heard meanwhile is for the next look.

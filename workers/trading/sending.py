@@ -14,6 +14,7 @@ from shared.errors import OrderDenied, Unavailable
 from shared.money import text
 from workers.trading.book import Book
 from workers.trading.decisions.outcome import Outcome, describe, judge
+from workers.trading.decisions.pairs import partner_of, stop_and_target
 from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.orders import Leg, Order
 from workers.trading.traffic.traffic import Withheld
@@ -44,27 +45,36 @@ async def send(
     results: Results,
     refuse: Callable[[Order], Awaitable[OrderDenied | None]],
 ) -> None:
-    """Send intended orders, each once, in the given order.
+    """Send intended orders, each once, in the given order; the two of a pair with the first of them.
 
     `refuse` is asked right before each leaves, since those before it may have taken long.
     """
+    orders, paired = list(orders), set[str]()
     for order in orders:
+        if order.client_order_id in paired:
+            continue
         if order.managed_by == "bridge":
             results.outcomes.append({"client_order_id": order.client_order_id, "outcome": "confirmed"})
             continue
+        partner = None if venue.capabilities.oco is None else partner_of(order, orders)
+        both = [order] if partner is None else list(stop_and_target(order, partner))
+        paired |= {one.client_order_id for one in both}
         legs = _legs_of(order, book)
         try:
             if (refusal := await refuse(order)) is not None:
                 raise refusal
-            answer = await venue.place(order, legs)
+            if partner is None:
+                answers = [await venue.place(order, legs)]
+            else:
+                answers = await venue.place_pair(*stop_and_target(order, partner))
         except OrderDenied as denied:
-            results.outcomes.append(_told(order, "denied", code=denied.code, message=str(denied)))
+            results.outcomes += [_told(one, "denied", code=denied.code, message=str(denied)) for one in both]
             continue
         except (Withheld, Unavailable) as error:
             # Nothing left: either the way is closed, or nobody could say whether the order is still wanted.
             reason = error.code if isinstance(error, Withheld) else str(error)
             log.warning("order_withheld", client_order_id=order.client_order_id, reason=reason)
-            results.unsent.append(order)
+            results.unsent += both
             continue
         except BaseError as error:
             verdict = judge(error)
@@ -76,13 +86,16 @@ async def send(
                 outcome=verdict.outcome.value,
                 error=verdict.message,
             )
-            results.outcomes.append(
-                _told(order, verdict.outcome.value, code=verdict.code, message=verdict.message)
-            )
+            results.outcomes += [
+                _told(one, verdict.outcome.value, code=verdict.code, message=verdict.message) for one in both
+            ]
             if verdict.outcome is Outcome.UNRESOLVED:
-                results.ask.append(order)
+                results.ask += both
             continue
-        results.outcomes.append(_told(order, "confirmed", venue_order_id=answer.venue_order_id))
+        results.outcomes += [
+            _told(one, "confirmed", venue_order_id=answer.venue_order_id)
+            for one, answer in zip(both, answers, strict=True)
+        ]
         results.outcomes += [_told(leg, "submitted") for leg in legs]
 
 
@@ -105,14 +118,25 @@ async def move(venue: Venue, moves: Iterable[tuple[Order, Decimal]], results: Re
             )
 
 
-async def cancel(venue: Venue, orders: Iterable[Order], results: Results) -> None:
-    """Cancel live orders. One that the venue does not have any more is asked about: it may have filled."""
+async def cancel(venue: Venue, book: Book, orders: Iterable[Order], results: Results) -> None:
+    """Cancel live orders; of a pair both. One that the venue does not have any more is asked about: it may
+    have filled."""
+    paired: set[str] = set()
     for order in orders:
+        if order.client_order_id in paired:
+            continue
         if order.managed_by == "bridge":
             results.outcomes.append(_told(order, "canceled"))
             continue
+        partner = _live_partner(venue, book, order)
+        both = [order] if partner is None else list(stop_and_target(order, partner))
+        paired |= {one.client_order_id for one in both}
+        answers: list[VenueOrder | None]
         try:
-            answer = await venue.cancel(order)
+            if partner is None:
+                answers = [await venue.cancel(order)]
+            else:
+                answers = [*await venue.cancel_pair(*stop_and_target(order, partner))]
         except OperationFailed as error:
             # Cancelling again is harmless: it is tried again with the next look.
             log.warning("cancel_failed", client_order_id=order.client_order_id, error=describe(error))
@@ -120,12 +144,23 @@ async def cancel(venue: Venue, orders: Iterable[Order], results: Results) -> Non
             continue
         except ExchangeError as error:
             log.info("cancel_refused", client_order_id=order.client_order_id, error=describe(error))
-            results.ask.append(order)
+            results.ask += both
             continue
-        if answer is None or answer.status == "open":
-            results.ask.append(order)
-        else:
-            results.seen.append(answer)
+        for one, answer in zip(both, answers, strict=True):
+            if answer is None or answer.status == "open":
+                results.ask.append(one)
+            else:
+                results.seen.append(answer)
+
+
+def _live_partner(venue: Venue, book: Book, order: Order) -> Order | None:
+    """The other one of its pair, if that rests for certain. While nobody knows, an order is cancelled by its
+    own name: where it is of a list after all, the venue ends that as well."""
+    trade = book.get(order.signal_id)
+    if venue.capabilities.oco is None or trade is None:
+        return None
+    partner = partner_of(order, trade.orders.values())
+    return partner if partner is not None and partner.is_confirmed else None
 
 
 def _legs_of(order: Order, book: Book) -> list[Order]:

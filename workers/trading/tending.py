@@ -34,6 +34,9 @@ from workers.trading.ledger import Account, Facts
 from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
 from workers.trading.policy import Policy
 from workers.trading.venues.venue import Venue
+from workers.trading.venues.wording import is_conditional
+
+PROTECTION = (Leg.STOP_LOSS, Leg.TAKE_PROFIT)
 
 log = structlog.get_logger(__name__)
 
@@ -157,8 +160,16 @@ class Tending:
             overrun_since=self._overrun.get(trade.signal_id),
             watched_since=self.watched_since,
             stiff=self._stiff,
+            waiting=self._count_waiting(position.symbol),
         )
         return commands + guard(situation, self._policy.patience)
+
+    def _count_waiting(self, symbol: str) -> int:
+        """How many of the account's orders wait for their trigger in a symbol, where it is asked for."""
+        if self._venue.capabilities.oco is None:
+            return 0
+        resting = (one for one in self._book.live_orders() if one.symbol == symbol)
+        return sum(1 for one in resting if one.managed_by == "venue" and is_conditional(one))
 
     def _matters(self, trade: Trade, position: Position, price: Decimal | None, now: datetime) -> bool:
         """Whether a price can ask for anything of a position that is protected; notes one beyond the stop."""
@@ -214,7 +225,10 @@ def make_intent(
     intent: dict[str, Any] = {
         "signal_id": str(trade.signal_id),
         "leg": command.leg.value,
-        "attempt": trade.next_attempt(command.leg),
+        # The two of a pair are known by their common number.
+        "attempt": max(map(trade.next_attempt, PROTECTION))
+        if command.paired
+        else trade.next_attempt(command.leg),
         "side": position.exit_side,
         "kind": command.kind,
         "amount": text(command.amount),

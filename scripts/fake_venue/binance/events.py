@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance import algo, usdm
+from scripts.fake_venue.binance import algo, spot, usdm
 from scripts.fake_venue.matching import Book
 from scripts.fake_venue.numbers import plain
 from scripts.fake_venue.numbers import spot as eight
@@ -54,6 +54,8 @@ def _events(
     }
     for order in orders:
         yield from _new(wire, book, market, order)
+    if market == "spot":
+        yield from _lists(wire, book, orders)
     for trade in trades:
         order = book.orders[trade.order_id]
         told[order.id] += trade.amount
@@ -63,6 +65,36 @@ def _events(
         yield _money(wire, book, market, trade)
     for order in orders:
         yield from _over(wire, book, market, order)
+    if market == "spot":
+        yield from _lists(wire, book, orders)
+
+
+def _lists(wire: Binance, book: Book, orders: list[Order]) -> Iterator[Event]:
+    """Lists that began, and lists that are over: each is told once."""
+    names = dict.fromkeys(book.facts[order.id].get("list_client_id") for order in orders)
+    for listed in [book.list_of(name) for name in names if name is not None]:
+        shown = spot.shown_list(book, listed)
+        facts = book.facts[listed[0].id]
+        if facts.get("list_told") == shown["listStatusType"]:
+            continue
+        facts["list_told"] = shown["listStatusType"]
+        payload = {
+            "e": "listStatus",
+            "E": wire.now_ms(),
+            "s": shown["symbol"],
+            "g": shown["orderListId"],
+            "c": "OCO",
+            "l": shown["listStatusType"],
+            "L": shown["listOrderStatus"],
+            "r": "NONE",
+            "C": shown["listClientOrderId"],
+            "T": shown["transactionTime"],
+            "O": [
+                {"s": one["symbol"], "i": one["orderId"], "c": one["clientOrderId"]}
+                for one in shown["orders"]
+            ],
+        }
+        yield "listStatus", payload, shown["listClientOrderId"]
 
 
 class _Moment:

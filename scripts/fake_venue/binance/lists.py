@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
 from scripts.fake_venue.binance.refusals import missing
-from scripts.fake_venue.binance.spot import TYPES, cancelled, placed
+from scripts.fake_venue.binance.spot import TYPES, cancelled, placed, shown_list
 from scripts.fake_venue.call import Call, VenueError
 from scripts.fake_venue.matching import Book
 from workers.trading.paper.engine import Changes
-from workers.trading.paper.order import Order, Request
+from workers.trading.paper.order import Order, Refused, Request
 
 if TYPE_CHECKING:
     from scripts.fake_venue.binance.wire import Binance
@@ -23,15 +23,20 @@ def place(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
     list_id = wire.venue.next_number()
     client_id = str(call.params.get("listClientOrderId") or f"list_{list_id}")
     requests = [_side_of(wire, call, where) for where in ("above", "below")]
-    for request in requests:
-        wire.check_trigger(request)
+    try:
+        for request in requests:
+            wire.check_trigger(request)
+    except Refused as refusal:
+        raise VenueError(-2010, "The relationship of the prices for the orders is not correct.") from refusal
+    if book.list_of(client_id) and any(one.status == "open" for one in book.list_of(client_id)):
+        raise VenueError(-2010, "Duplicate order sent.")
     orders = book.place_pair(
         requests[0], requests[1], wire.now_ms(), list_id=list_id, list_client_id=client_id
     )
     for order, where in zip(orders, ("above", "below"), strict=True):
         book.facts[order.id]["type"] = call.need(f"{where}Type")
     wire.publish(account, Changes(orders={order.id: order for order in orders}))
-    return {**_shown(book, orders), "orderReports": [placed(book, order) for order in orders]}
+    return {**shown_list(book, orders), "orderReports": [placed(book, order) for order in orders]}
 
 
 def _side_of(wire: Binance, call: Call, where: str) -> Request:
@@ -61,7 +66,7 @@ def cancel(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
         raise VenueError(-2011, "Unknown order list sent.")
     for order in live:
         wire.publish(account, book.cancel(order.id, wire.now_ms()))
-    return {**_shown(book, orders), "orderReports": [cancelled(book, order) for order in orders]}
+    return {**shown_list(book, orders), "orderReports": [cancelled(book, order) for order in orders]}
 
 
 def query(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def query(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
     book, orders = _named(account, call)
     if not orders:
         raise VenueError(-2018, "Order list does not exist.")
-    return _shown(book, orders)
+    return shown_list(book, orders)
 
 
 def open_lists(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
@@ -79,7 +84,7 @@ def open_lists(wire: Binance, account: Account, call: Call) -> list[dict[str, An
     for order in book.open_orders():
         if "list_id" in book.facts[order.id]:
             lists.setdefault(book.facts[order.id]["list_id"], []).append(order)
-    return [_shown(book, orders) for orders in lists.values()]
+    return [shown_list(book, orders) for orders in lists.values()]
 
 
 def _named(account: Account, call: Call) -> tuple[Book, list[Order]]:
@@ -95,25 +100,3 @@ def _named(account: Account, call: Call) -> tuple[Book, list[Order]]:
         or (name is not None and book.facts[order.id].get("list_client_id") == name)
     ]
     return book, found
-
-
-def _shown(book: Book, orders: list[Order]) -> dict[str, Any]:
-    facts = book.facts[orders[0].id]
-    live = any(order.status == "open" for order in orders)
-    return {
-        "orderListId": facts["list_id"],
-        "contingencyType": "OCO",
-        "listStatusType": "EXEC_STARTED" if live else "ALL_DONE",
-        "listOrderStatus": "EXECUTING" if live else "ALL_DONE",
-        "listClientOrderId": facts["list_client_id"],
-        "transactionTime": max(order.updated_ms for order in orders),
-        "symbol": book.rules[orders[0].request.symbol].id,
-        "orders": [
-            {
-                "symbol": book.rules[order.request.symbol].id,
-                "orderId": int(order.id),
-                "clientOrderId": order.request.client_id,
-            }
-            for order in orders
-        ],
-    }

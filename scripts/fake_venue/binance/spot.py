@@ -90,19 +90,17 @@ def _request_of(wire: Binance, book: Book, call: Call) -> tuple[Request, str, An
 
 
 def cancel(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
-    """DELETE /api/v3/order. Cancelling one side of an order list cancels the other."""
+    """DELETE /api/v3/order. Cancelling one side of an order list cancels the other, and answers the list."""
     book, order = _named(wire, account, call)
     if order is None or order.status != "open":
         raise VenueError(-2011, "Unknown order sent.")
-    for one in _list_of(book, order):
+    listed = book.list_of(book.facts[order.id].get("list_client_id", ""))
+    for one in listed or [order]:
         if one.status == "open":
             wire.publish(account, book.cancel(one.id, wire.now_ms()))
-    return cancelled(book, order)
-
-
-def _list_of(book: Book, order: Order) -> list[Order]:
-    other = book.orders.get(order.sibling or "")
-    return [order] if other is None else [order, other]
+    if not listed:
+        return cancelled(book, order)
+    return {**shown_list(book, listed), "orderReports": [cancelled(book, one) for one in listed]}
 
 
 def cancel_all(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
@@ -277,6 +275,29 @@ def shown(book: Book, order: Order) -> dict[str, Any]:
         "side": order.request.side.upper(),
         **({"stopPrice": spot(order.request.trigger_price)} if order.request.trigger else {}),
         "selfTradePreventionMode": "EXPIRE_MAKER",
+    }
+
+
+def shown_list(book: Book, orders: list[Order]) -> dict[str, Any]:
+    """What every answer about a list of orders has in common."""
+    facts = book.facts[orders[0].id]
+    live = any(order.status == "open" for order in orders)
+    return {
+        "orderListId": facts["list_id"],
+        "contingencyType": "OCO",
+        "listStatusType": "EXEC_STARTED" if live else "ALL_DONE",
+        "listOrderStatus": "EXECUTING" if live else "ALL_DONE",
+        "listClientOrderId": facts["list_client_id"],
+        "transactionTime": max(order.updated_ms for order in orders),
+        "symbol": book.rules[orders[0].request.symbol].id,
+        "orders": [
+            {
+                "symbol": book.rules[order.request.symbol].id,
+                "orderId": int(order.id),
+                "clientOrderId": order.request.client_id,
+            }
+            for order in orders
+        ],
     }
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from shared.money import add, money, subtract
 from tests.trading.made import NOW, RULES, order, position
+from workers.trading.decisions.pairs import partner_of
 from workers.trading.decisions.protection import (
     Cancel,
     Command,
@@ -29,13 +30,15 @@ from workers.trading.decisions.protection import (
     trail,
 )
 from workers.trading.orders import Leg, Order, OrderStatus, Position
-from workers.trading.venues.capabilities import Capabilities
+from workers.trading.venues.capabilities import Capabilities, Pairs
 
 FUTURES = Capabilities()
 SPOT = Capabilities(resting_legs=False)
 AMENDING = Capabilities(amend="trigger")
+PAIRING = Capabilities(resting_legs=False, oco=Pairs("place", "cancel", "STOP", "TARGET"))
 NOTHING = Capabilities(stops=False, resting_legs=False)
 PRICE = Decimal(100)
+LISTING = replace(RULES, takes_pairs=True)
 
 
 def look(
@@ -45,7 +48,8 @@ def look(
     price: Decimal | None = PRICE,
     **more: Any,
 ) -> list[Command]:
-    it = Situation(held, orders, RULES, capabilities, price, more.pop("now", NOW), **more)
+    rules = more.pop("rules", LISTING if capabilities.oco else RULES)
+    it = Situation(held, orders, rules, capabilities, price, more.pop("now", NOW), **more)
     return guard(it, Patience())
 
 
@@ -124,6 +128,64 @@ def test_on_spot_the_old_stop_makes_way_first() -> None:
     assert look(moved, ENTRY, gone, capabilities=SPOT) == [
         Place(Leg.STOP_LOSS, "stop", Decimal(10), Decimal(99))
     ]
+
+
+def pair(n: int = 1, **fields: Any) -> tuple[Order, Order]:
+    """The stop and the target of one list."""
+    return order(Leg.STOP_LOSS, n, **fields), order(Leg.TAKE_PROFIT, n, **fields)
+
+
+STOP_ALONE = Place(Leg.STOP_LOSS, "stop", Decimal(10), Decimal(98))
+WATCHED = Place(Leg.TAKE_PROFIT, "take_profit", Decimal(10), Decimal(104), managed_by="bridge")
+
+
+def test_where_the_venue_has_lists_stop_and_target_rest_as_one() -> None:
+    assert look(position(), ENTRY, capabilities=PAIRING) == [
+        Place(Leg.STOP_LOSS, "stop", Decimal(10), Decimal(98), paired=True),
+        Place(Leg.TAKE_PROFIT, "take_profit", Decimal(10), Decimal(104), paired=True),
+    ]
+    assert look(position(), ENTRY, *pair(), capabilities=PAIRING) == []
+    # More was filled: a list for the rest, beside the first.
+    four = pair(amount=Decimal(4))
+    more = look(position(), ENTRY, *four, capabilities=PAIRING)
+    assert [(one.leg, one.amount, one.paired) for one in more if isinstance(one, Place)] == [
+        (Leg.STOP_LOSS, Decimal(6), True),
+        (Leg.TAKE_PROFIT, Decimal(6), True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        {"price": Decimal(104)},
+        {"rules": RULES},
+        {"rules": replace(LISTING, most_waiting=5), "waiting": 1},
+    ],
+    ids=["the target was passed", "the symbol takes none", "the venue's places are for stops"],
+)
+def test_where_no_list_can_rest_the_stop_rests_alone(why: dict[str, Any]) -> None:
+    assert look(position(), ENTRY, capabilities=PAIRING, **why)[0] == STOP_ALONE
+
+
+def test_a_list_that_the_venue_refused_is_tried_as_a_stop_alone_before_the_position_is_left() -> None:
+    refused = pair(status=OrderStatus.REJECTED, code="order_rejected")
+    assert look(position(), ENTRY, *refused, capabilities=PAIRING) == [STOP_ALONE, WATCHED]
+    alone = order(Leg.STOP_LOSS, 2, status=OrderStatus.REJECTED, code="order_rejected")
+    [command] = look(position(), ENTRY, *refused, alone, capabilities=PAIRING)
+    assert isinstance(command, Flatten)
+    assert command.reason == "protection_failed"
+
+
+def test_a_target_that_lost_its_stop_makes_way_for_both() -> None:
+    stop, target = pair()
+    gone = replace(stop, status=OrderStatus.CANCELED)
+    assert look(position(), ENTRY, gone, target, capabilities=PAIRING) == [Cancel(target.client_order_id)]
+    ended = replace(target, status=OrderStatus.CANCELED)
+    found = look(position(), ENTRY, gone, ended, capabilities=PAIRING)
+    assert [one.paired for one in found if isinstance(one, Place)] == [True, True]
+    # Of one that nobody confirmed nothing can be cancelled, and the stop waits for nobody.
+    doubtful = replace(target, status=OrderStatus.UNRESOLVED)
+    assert STOP_ALONE in look(position(), ENTRY, gone, doubtful, capabilities=PAIRING)
 
 
 def test_what_the_venue_cannot_do_the_bridge_watches() -> None:
@@ -274,7 +336,7 @@ class Venue:
         return Situation(
             self.position,
             tuple(self.orders.values()),
-            RULES,
+            LISTING,
             self.capabilities,
             PRICE,
             NOW,
@@ -288,8 +350,11 @@ class Venue:
             return
         if isinstance(command, Cancel):
             one = self.orders[command.client_order_id]
+            if not one.is_live and self.partner(one) is not None:
+                return  # It went with the other one of its pair.
             assert one.is_live
             self._put(replace(one, status=OrderStatus.CANCELED))
+            self._end_partner(one)
             return
         if isinstance(command, Move):
             one = self.orders[command.client_order_id]
@@ -300,7 +365,27 @@ class Venue:
             if answer == "refused":
                 self.stiff.add(one.client_order_id)
             return
-        attempt = 1 + max((o.attempt for o in self.orders.values() if o.leg is command.leg), default=0)
+        if command.paired and command.leg is Leg.TAKE_PROFIT:
+            stop = max((o for o in self.orders.values() if o.leg is Leg.STOP_LOSS), key=lambda o: o.attempt)
+            assert (stop.amount, stop.remaining) == (command.amount, command.amount)
+            self._put(
+                order(
+                    Leg.TAKE_PROFIT,
+                    stop.attempt,
+                    amount=command.amount,
+                    trigger_price=command.trigger_price,
+                    status=stop.status,
+                )
+            )
+            return
+        mine = (Leg.STOP_LOSS, Leg.TAKE_PROFIT) if command.paired else (command.leg,)
+        attempt = 1 + max((o.attempt for o in self.orders.values() if o.leg in mine), default=0)
+        if not self.capabilities.resting_legs and command.managed_by == "venue":
+            # What rests binds the balance: there is room for it.
+            bound = [o for o in self.orders.values() if o.leg is not Leg.ENTRY and o.is_confirmed]
+            stops = [o.remaining for o in bound if o.leg is Leg.STOP_LOSS and o.managed_by == "venue"]
+            assert add(command.amount, *stops) <= self.position.amount
+            assert command.leg is not Leg.TAKE_PROFIT
         outcomes = [OrderStatus.OPEN]
         if not calm and command.managed_by == "venue":
             outcomes += [OrderStatus.REJECTED, OrderStatus.UNRESOLVED]
@@ -330,9 +415,11 @@ class Venue:
             return
         one = self.data.draw(st.sampled_from(live))
         if one.is_doubtful:
-            self._put(
-                replace(one, status=self.data.draw(st.sampled_from([OrderStatus.OPEN, OrderStatus.CANCELED])))
-            )
+            status = self.data.draw(st.sampled_from([OrderStatus.OPEN, OrderStatus.CANCELED]))
+            # A list was taken whole, or not at all.
+            for either in (one, self.partner(one)):
+                if either is not None and either.is_doubtful:
+                    self._put(replace(either, status=status))
             return
         # Reduce-only: a venue never fills more than is held.
         most = min(one.remaining, self.position.amount)
@@ -352,14 +439,24 @@ class Venue:
         filled = add(one.filled, amount)
         status = OrderStatus.FILLED if filled == one.amount else OrderStatus.PARTIALLY_FILLED
         self._put(replace(one, filled=filled, status=status))
+        if one.leg is not Leg.EXIT:
+            self._end_partner(one)
         self.position = replace(self.position, amount=subtract(self.position.amount, amount))
+
+    def partner(self, one: Order) -> Order | None:
+        return partner_of(one, self.orders.values()) if self.capabilities.oco else None
+
+    def _end_partner(self, one: Order) -> None:
+        partner = self.partner(one)
+        if partner is not None and partner.is_live:
+            self._put(replace(partner, status=OrderStatus.CANCELED))
 
     def _put(self, one: Order) -> None:
         self.orders[one.client_order_id] = one
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.data(), st.sampled_from([FUTURES, SPOT, AMENDING, NOTHING]), st.integers(1, 20))
+@given(st.data(), st.sampled_from([FUTURES, SPOT, AMENDING, PAIRING, NOTHING]), st.integers(1, 20))
 def test_whatever_happens_a_position_comes_to_rest_protected_or_closed(
     data: st.DataObject, capabilities: Capabilities, held: int
 ) -> None:

@@ -38,6 +38,12 @@ def test_a_row_claims_of_orders_only_what_ccxt_claims(venue: str, market: str, r
     assert not row.attached, "no venue takes our ids for attached legs"
     assert not row.post_only or create["timeInForce"]["PO"]
     assert not row.amend or has["editOrder"]
+    if row.oco is not None:
+        # A way of the venue's own: ccxt has it as implicit methods, and no unified one.
+        assert not has["createOrderWithTakeProfitAndStopLoss"]
+        exchange = getattr(ccxt.pro, venue)()
+        assert all(callable(getattr(exchange, name)) for name in (row.oco.place, row.oco.cancel))
+        assert not row.resting_legs
     assert row.dead_man is bool(has.get("cancelAllOrdersAfter"))
     assert row.bulk_cancel is bool(has.get("cancelAllOrders"))
     if row.reduce_only:

@@ -36,6 +36,11 @@ class Rules:
     min_price: Decimal | None = None
     max_price: Decimal | None = None
     band: tuple[Decimal, Decimal] | None = None
+    # How many orders may wait for their trigger at a time, where the venue says so.
+    most_waiting: int | None = None
+    # Whether the venue takes lists of this symbol in which a stop and a target, both at the market, end each
+    # other.
+    takes_pairs: bool = False
 
     def round_amount(self, amount: Decimal) -> Decimal:
         """Down to the venue's step: an order is never larger than what was decided."""
@@ -141,6 +146,8 @@ def rules_of(market: Mapping[str, Any], precision_mode: int) -> Rules:
         band=_band(market),
         contract_size=contract,
         spot=bool(market.get("spot")),
+        most_waiting=_most_waiting(market),
+        takes_pairs=_takes_pairs(market),
     )
 
 
@@ -159,6 +166,19 @@ def _band(market: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
             # A filter of spot, where an entry always buys.
             return money(one["bidMultiplierDown"]), money(one["bidMultiplierUp"])
     return None
+
+
+def _most_waiting(market: Mapping[str, Any]) -> int | None:
+    """How many conditional orders of a symbol Binance takes, which ccxt leaves in the raw answer."""
+    for one in (market.get("info") or {}).get("filters") or ():
+        if one.get("filterType") == "MAX_NUM_ALGO_ORDERS":
+            return int(one.get("maxNumAlgoOrders") or one["limit"])
+    return None
+
+
+def _takes_pairs(market: Mapping[str, Any]) -> bool:
+    info = market.get("info") or {}
+    return bool(info.get("ocoAllowed")) and {"STOP_LOSS", "TAKE_PROFIT"} <= set(info.get("orderTypes") or ())
 
 
 def _step(market: Mapping[str, Any], what: str, precision_mode: int) -> Decimal:

@@ -20,10 +20,12 @@ from typing import Literal
 
 from shared.money import ZERO, add, divide, multiply, subtract
 from workers.trading.decisions.limits import Rules
+from workers.trading.decisions.pairs import partner_of
 from workers.trading.orders import Kind, Leg, ManagedBy, Order, OrderStatus, Position, PositionSide
 from workers.trading.venues.capabilities import Capabilities
 
 HUNDRED = Decimal(100)
+REFUSED = (OrderStatus.REJECTED, OrderStatus.DENIED)
 TRAIL_STEPS = Decimal(10)
 
 DistanceType = Literal["percentage", "price", "atr"]
@@ -43,13 +45,14 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Intend and send an order of this leg."""
+    """Intend and send an order of this leg; one that is `paired` together with the other leg's."""
 
     leg: Leg
     kind: Kind
     amount: Decimal
     trigger_price: Decimal | None = None
     managed_by: ManagedBy = "venue"
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class Situation:
     """Everything that `guard` looks at. `orders` are all orders of the position's signal.
 
     `price` is the last price, None when there is none yet. `overrun_since` is when the price was first seen
-    beyond the stop, `watched_since` when this process began to look after the account.
+    beyond the stop, `watched_since` when this process began to look after the account. `waiting` is how many
+    orders of the account wait for their trigger in this symbol.
     """
 
     position: Position
@@ -96,6 +100,7 @@ class Situation:
     watched_since: datetime | None = None
     # Stops that the venue refused to move, by client order id: they are replaced.
     stiff: Collection[str] = ()
+    waiting: int = 0
 
 
 def guard(it: Situation, patience: Patience) -> list[Command]:
@@ -198,8 +203,10 @@ def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | No
     protected = covered(stops)
     missing = it.rules.closable(max(subtract(held, protected), ZERO))
     if missing > ZERO:
-        refused = [stop for stop in stops if stop.status in (OrderStatus.REJECTED, OrderStatus.DENIED)]
-        if refused and max(stops, key=lambda stop: stop.attempt) in refused:
+        refused = [stop for stop in stops if stop.status in REFUSED]
+        latest = max(stops, key=lambda stop: stop.attempt, default=None)
+        # One that was refused together with its target is tried alone first.
+        if latest in refused and not _is_paired(latest, it):
             reason = f"the venue refused the stop loss: {refused[-1].code}"
             return Flatten("protection_failed", reason)
         doubtful = [stop for stop in stops if stop.is_doubtful]
@@ -243,16 +250,20 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
         placed, stale = [*placed, *movable], [stop for stop in stale if stop not in movable]
     missing = _to_place(it, held, placed)
     binding = it.capabilities.stops and not it.capabilities.resting_legs
-    # Of those that cover too little, the new one takes the whole along.
-    outgrown = stale if missing < held else [*stale, *placed]
+    # Of those that cover too little, the new one takes the whole along. A target that lost its stop binds
+    # what the new one needs, too.
+    outgrown = [*(stale if missing < held else [*stale, *placed]), *_widowed(targets, it)]
     if missing > ZERO and outgrown and binding:
         # The old stop binds the balance that the new one needs: a gap, as short as one round trip.
         return [Cancel(stop.client_order_id) for stop in outgrown if stop.is_confirmed]
+    target = it.position.take_profit
+    if missing > ZERO and target is not None and _can_pair(it, missing, held, targets):
+        stop = Place(Leg.STOP_LOSS, "stop", missing, it.position.stop_loss, paired=True)
+        return [stop, Place(Leg.TAKE_PROFIT, "take_profit", missing, target, paired=True)]
     if missing > ZERO:
         by: ManagedBy = "venue" if it.capabilities.stops else "bridge"
         commands.append(Place(Leg.STOP_LOSS, "stop", missing, it.position.stop_loss, by))
     commands += _surplus(placed, stale, held)
-    target = it.position.take_profit
     if target is None:
         return commands
     missing = _to_place(it, held, targets)
@@ -260,6 +271,36 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
         by_both: ManagedBy = "venue" if it.capabilities.resting_legs and it.capabilities.stops else "bridge"
         commands.append(Place(Leg.TAKE_PROFIT, "take_profit", missing, target, by_both))
     return commands
+
+
+def _can_pair(it: Situation, missing: Decimal, held: Decimal, targets: Sequence[Order]) -> bool:
+    """Whether stop and target of what is missing can rest as one list; else the stop rests alone."""
+    target = it.position.take_profit
+    if it.capabilities.oco is None or not it.rules.takes_pairs or target is None:
+        return False
+    # The venue refuses a list whose target was passed already.
+    if it.price is not None and reached(it.position.side, it.price, target):
+        return False
+    mine = [order for order in it.orders if order.leg is Leg.TAKE_PROFIT]
+    refused = any(one.managed_by == "venue" and one.status in REFUSED for one in mine)
+    watched = any(one.managed_by == "bridge" for one in targets)
+    # Each takes two of the venue's places for such orders: half of them are kept for stops.
+    most = it.rules.most_waiting
+    crowded = most is not None and it.waiting + 2 > most // 2
+    return not (refused or watched or crowded) and _to_place(it, held, targets) == missing
+
+
+def _is_paired(order: Order | None, it: Situation) -> bool:
+    return order is not None and it.capabilities.oco is not None and partner_of(order, it.orders) is not None
+
+
+def _widowed(targets: Sequence[Order], it: Situation) -> list[Order]:
+    """Targets of pairs that rest as far as anybody knows, although their stops ended."""
+    if it.capabilities.oco is None:
+        return []
+    resting = [one for one in targets if one.managed_by == "venue" and one.is_confirmed]
+    stops = {one.client_order_id: partner_of(one, it.orders) for one in resting}
+    return [one for one in resting if (stop := stops[one.client_order_id]) is None or not stop.is_live]
 
 
 def _is_movable(stop: Order, it: Situation, held: Decimal) -> bool:

@@ -41,10 +41,13 @@ class Tariff:
     weights: Mapping[str, int] = field(default_factory=dict)
     # Which headers tell how much of the address's weight is used, by window in ms.
     used_headers: Mapping[str, int] = field(default_factory=dict)
+    # How many orders a method places or cancels at once, where it is not one.
+    orders: Mapping[str, int] = field(default_factory=dict)
 
     def costs(self, name: str, orders: bool) -> dict[Unit, int]:
         """What a request costs: ccxt's method, and whether it places, amends or cancels an order."""
-        return {"weight": self.weights.get(name, self.weight), "orders": 1 if orders else 0}
+        count = self.orders.get(name, 1 if orders else 0)
+        return {"weight": self.weights.get(name, self.weight), "orders": count}
 
 
 SECOND, MINUTE, DAY = 1_000, 60_000, 86_400_000
@@ -67,7 +70,11 @@ _BINANCE = Tariff(
         "fetch_time": 1,
         "create_order": 1,
         "cancel_order": 1,
+        "private_post_orderlist_oco": 1,
+        "private_delete_orderlist": 1,
     },
+    # A list of orders is as many orders as it has.
+    orders={"private_post_orderlist_oco": 2, "private_delete_orderlist": 2},
     used_headers={"x-mbx-used-weight-1m": MINUTE},
 )
 _BINANCE_USDM = Tariff(

@@ -63,6 +63,20 @@ class Fills:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """How a stop loss and a take profit of which one ends the other are asked for as one request.
+
+    `place` and `cancel` are ccxt's methods, implicit ones where it has no unified way; `stop` and `target`
+    are the venue's words for market orders behind a trigger.
+    """
+
+    place: str
+    cancel: str
+    stop: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What one venue does on one market.
 
@@ -75,9 +89,9 @@ class Capabilities:
     resting_legs: bool = True
     attached: bool = False
     attaches_unnamed: bool = False
-    # Two orders of which one cancels the other, as one request. The bridge asks for none: ccxt has no unified
-    # way, and on spot it watches the target itself while the stop rests.
-    oco: bool = False
+    # Stop loss and take profit as one list that binds the balance once. Without it, and where both cannot
+    # rest side by side, the bridge watches the target itself while the stop rests.
+    oco: Pairs | None = None
     amend: Amend | None = None
     reduce_only: bool = True
     post_only: bool = True
@@ -182,7 +196,11 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
     ("paper", "usdm"): Capabilities(
         attached=True, fills=Fills(page=1_000_000, counted=True), authoritative=True
     ),
-    ("binance", "spot"): replace(_BINANCE, **_SPOT, oco=True),
+    ("binance", "spot"): replace(
+        _BINANCE,
+        **_SPOT,
+        oco=Pairs("private_post_orderlist_oco", "private_delete_orderlist", "STOP_LOSS", "TAKE_PROFIT"),
+    ),
     ("binanceusdm", "usdm"): replace(
         _BINANCE,
         trigger_books=({"trigger": True},),

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import ccxt
@@ -38,6 +38,7 @@ from workers.trading.orders import Leg, Order
 from workers.trading.traffic.traffic import FreeTraffic, Traffic, Turn
 from workers.trading.venues.capabilities import Capabilities
 from workers.trading.venues.fills import list_bills, list_fills
+from workers.trading.venues.pairs import read_pair, word_pair, word_pair_cancel
 from workers.trading.venues.standing import read_funding, read_standing
 from workers.trading.venues.stream import Stream
 from workers.trading.venues.wording import (
@@ -256,6 +257,32 @@ class Venue:
             return None
         with readable("cancel_order"):
             return read_order(answer, self.capabilities, await self.rules(order.symbol), order)
+
+    async def place_pair(self, stop: Order, target: Order) -> list[VenueOrder]:
+        """Send a stop loss and a take profit of which one ends the other, where the venue has such lists.
+
+        Raises OrderDenied, before anything is sent, for a symbol that takes none.
+        """
+        rules = await self.rules(stop.symbol)
+        asked = word_pair(self.exchange, stop, target, self.capabilities, rules)
+        return await self._ask_pair("stop", "place", (stop, target), asked)
+
+    async def cancel_pair(self, stop: Order, target: Order) -> list[VenueOrder]:
+        """Cancel both of a pair. Answers what the venue tells of each afterwards."""
+        await self.rules(stop.symbol)
+        asked = word_pair_cancel(self.exchange, stop)
+        return await self._ask_pair("cancel", "cancel", (stop, target), asked)
+
+    async def _ask_pair(
+        self, kind: Turn, what: Literal["place", "cancel"], pair: tuple[Order, Order], asked: dict[str, Any]
+    ) -> list[VenueOrder]:
+        if self.capabilities.oco is None:
+            raise NotSupported(f"{self.exchange.id} has no lists of orders")
+        name: str = getattr(self.capabilities.oco, what)
+        answer = await self._request(kind, name, asked)
+        with readable(name):
+            rules = await self.rules(pair[0].symbol)
+            return read_pair(self.exchange, answer, pair, self.capabilities, rules)
 
     async def find(self, order: Order) -> VenueOrder | None:
         """Ask for an order by its ids; None: the venue says that it is not there."""
