@@ -32,10 +32,21 @@ class Record:
     orders_unresolved: int = 0
     positions_open: int = 0
     positions_closed: int = 0
+    # Without a confirmed stop at this moment; and those of them that nobody is about to protect.
     positions_unprotected: int = 0
+    positions_left_unprotected: int = 0
     realized_pnl: Decimal = Decimal(0)
     fees: Decimal = Decimal(0)
     open: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def protection(self) -> str:
+        """Whether what is open is protected, in words. A stop leaves when its entry's fill is known: until it
+        is confirmed, the position is being protected."""
+        if self.positions_left_unprotected:
+            return f"{self.positions_left_unprotected} UNPROTECTED"
+        waiting = self.positions_unprotected
+        return f"{waiting} being protected" if waiting else "all protected"
 
 
 async def read_record(connection: Database) -> Record:
@@ -98,7 +109,7 @@ def one_line(status: Status, gate: Gate, record: Record, rates: tuple[float, flo
     candles = f"{status.candles} candles ({rates[0]:.0f}/s)" + (f", {faults}" if faults else "")
     return (
         f"{_moment(status)}  {candles}  signals: {held or 'none yet'}  "
-        f"open {record.positions_open} ({record.positions_unprotected} unprotected)  "
+        f"open {record.positions_open}{f' ({record.protection})' if record.positions_open else ''}  "
         f"closed {record.positions_closed}  P&L {record.realized_pnl} USDT  fees {record.fees}  "
         f"trigger to subscriber p50 {latency['p50'] or '-'} ms p95 {latency['p95'] or '-'} ms"
     )
@@ -126,11 +137,7 @@ def panel(
         f"{pnl} after {record.fees:.4f} in fees",
         "positions",
         f"{record.positions_open} open, {record.positions_closed} closed, "
-        + (
-            f"[bold red]{record.positions_unprotected} UNPROTECTED[/]"
-            if record.positions_unprotected
-            else "all protected"
-        ),
+        + (f"[bold red]{record.protection}[/]" if record.positions_left_unprotected else record.protection),
     )
     facts.add_row("orders", f"{record.orders:,}", "unresolved", str(record.orders_unresolved))
     parts: list[RenderableType] = [facts, Text(), _bars(record.signals_by_status)]
@@ -168,7 +175,9 @@ def _held(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading)
     for row in rows:
         fields = ("opened_at", "symbol", "side", "amount", "entry_average", "stop_loss", "take_profit")
-        mark = "[green]yes[/]" if row["protected"] else f"[bold red]no ({row['status']})[/]"
+        mark = "[green]yes[/]" if row["protected"] else "soon"
+        if row["left_unprotected"]:
+            mark = f"[bold red]no ({row['status']})[/]"
         table.add_row(*(show(row[name]) for name in fields), mark)
     return table
 

@@ -21,6 +21,7 @@ from shared.errors import InputError
 from shared.market import Market
 from shared.settings import Settings
 from shared.wakes import Wakes
+from workers.trading.venues.capabilities import TABLE
 
 if TYPE_CHECKING:
     from scripts.fake_venue.process import Remote
@@ -29,6 +30,7 @@ PAPER = "paper"
 # What may follow --venue: ccxt's name of the venue that is played, by market.
 FAKES: Mapping[str, Mapping[str, str]] = {
     "fake-binance": {"usdm": "binanceusdm", "spot": "binance"},
+    "fake-bybit": {"usdm": "bybit"},
 }
 BALANCE = "10000"
 LEVERAGE = 10
@@ -130,10 +132,10 @@ async def ensure_account(venue: FakeVenue, user: str, market: str) -> str:
         known = await keys_of.named(owner, name)
         if known is not None:
             found = await keys_of.find(str(known))
-            await _open_account(venue, open_keys(vault, found))
+            await _open_account(venue, open_keys(vault, found), market)
             return str(known)
         keys = {"apiKey": secrets.token_hex(32), "secret": secrets.token_hex(32)}
-        await _open_account(venue, keys)
+        await _open_account(venue, keys, market)
         # The sandbox of the venue that is played: should the fake be gone, nothing goes where money is real.
         row = {
             "user_id": owner,
@@ -146,7 +148,7 @@ async def ensure_account(venue: FakeVenue, user: str, market: str) -> str:
         return str((await store_keys(keys_of, venue.settings, vault, row, keys))["id"])
 
 
-async def _open_account(venue: FakeVenue, keys: Mapping[str, str]) -> None:
+async def _open_account(venue: FakeVenue, keys: Mapping[str, str], market: str) -> None:
     await venue.remote(
         "ensure_account",
         venue_id=venue.played,
@@ -154,7 +156,9 @@ async def _open_account(venue: FakeVenue, keys: Mapping[str, str]) -> None:
         secret=keys["secret"],
         balances={"USDT": BALANCE},
         leverage=LEVERAGE,
-        hedged=True,
+        # Long and short of a symbol side by side, where the bridge asks which way an account is in; elsewhere
+        # the venue nets them.
+        hedged=TABLE[venue.played, market].hedges,
     )
 
 

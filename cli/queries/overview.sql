@@ -8,5 +8,6 @@ select
   (select count(*) from public.positions where status <> 'closed') as positions_open,
   (select count(*) from public.positions where status = 'closed') as positions_closed,
   (select count(*) from private.unprotected_positions()) as positions_unprotected,
+  (select count(*) from private.positions_left_unprotected()) as positions_left_unprotected,
   (select trim_scale(coalesce(sum(realized_pnl), 0)) from public.positions where status = 'closed') as realized_pnl,
   (select trim_scale(coalesce(sum(fees), 0)) from public.positions) as fees

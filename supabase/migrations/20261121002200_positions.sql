@@ -322,6 +322,24 @@ language sql stable
 set search_path = ''
 as $$ select * from private.unprotected_positions(); $$;
 
+-- Those of them that nobody is about to protect. A stop leaves when its entry's fill is known, or when the one before it
+-- ended, and a bridge gives up and closes the position half a minute after that: until then it is being protected. By
+-- the wall's clock, since market time stands still in a replay while a bridge works.
+create function private.positions_left_unprotected()
+returns table (position_id uuid, signal_id uuid, since timestamptz, reason text)
+language sql stable security definer
+set search_path = ''
+as $$
+  select u.* from private.unprotected_positions() u
+  join public.positions p on p.id = u.position_id
+  where p.amount < 0 or p.exit_reason is not null
+    or clock_timestamp() > interval '30 seconds' + greatest(
+      (select max(x.created_at) from public.trade_executions x where x.position_id = p.id and x.leg = 'entry'),
+      (select max(o.updated_at) from public.orders o
+        where o.signal_id = p.signal_id and o.leg = 'stop_loss' and not o.is_live and o.confirmed_at is not null),
+      p.created_at);
+$$;
+
 -- Policies and grants -------------------------------------------------------------------------------------
 
 alter table public.positions enable row level security;
@@ -340,3 +358,4 @@ grant select on public.positions, public.trade_executions, public.signal_positio
 grant execute on function public.recomputed_pnl(public.positions) to authenticated, service_role;
 grant execute on function private.unprotected_positions(), public.unprotected_positions()
   to service_role, trading_bridge;
+grant execute on function private.positions_left_unprotected() to service_role;

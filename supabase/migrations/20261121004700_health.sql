@@ -209,7 +209,7 @@ as $$
     'positions', count(*) = 0, coalesce(jsonb_agg(to_jsonb(p)), '[]'),
     'these open positions have no confirmed protection: look at the bridge that holds their account'
   )
-  from private.unprotected_positions() p;
+  from private.positions_left_unprotected() p;
 $$;
 
 create function private.check_orders() returns jsonb

@@ -1,7 +1,7 @@
 -- Positions and profit: everything follows from the fills, each of which counts once.
 begin;
 \ir trading_setup.psql
-select plan(46);
+select plan(50);
 
 select pg_temp.make_ready() as s \gset
 select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'s'))) \g /dev/null
@@ -58,6 +58,18 @@ rollback to third_currency;
 select results_eq(
   format($$select reason from private.unprotected_positions() where signal_id = %L$$, :'s'),
   $$values ('no confirmed stop loss')$$, 'a position without a stop is named');
+select is((select count(*)::int from private.positions_left_unprotected() where signal_id = :'s'), 0,
+  'but it is being protected: its stop leaves when its fill is known');
+savepoint left_alone;
+update public.positions set created_at = now() - interval '31 seconds' where signal_id = :'s';
+select is((select count(*)::int from private.positions_left_unprotected() where signal_id = :'s'), 0,
+  'from its last fill on');
+alter table public.trade_executions disable trigger user;
+update public.trade_executions set created_at = now() - interval '31 seconds' where signal_id = :'s';
+select is((select count(*)::int from private.positions_left_unprotected() where signal_id = :'s'), 1,
+  'for half a minute, after which it is left alone');
+select is((private.check_positions() ->> 'ok')::boolean, false, 'which the health of the project says');
+rollback to left_alone;
 select pg_temp.tell(pg_temp.told('intents', pg_temp.guard(:'s', 'stop_loss', '6'), pg_temp.guard(:'s', 'take_profit')))
 \g /dev/null
 select is((select count(*)::int from private.unprotected_positions() where signal_id = :'s'), 1,
