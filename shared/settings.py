@@ -1,12 +1,15 @@
 """Where Sigtrail runs: the addresses and keys of one Supabase project.
 
-The environment decides; what it does not say is read from `.local/env`, which the local stack writes.
+The environment decides; what it does not say is read from `.local/env`, which the local stack writes. Where
+the environment names another project, the local one's keys and its fake venue are not for it: nothing is read.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -53,18 +56,26 @@ class Settings(BaseSettings):
 
 
 def load(env_file: Path | None = None) -> Settings:
-    """The settings from the environment, and below it from `env_file` (`.local/env` of the checkout).
+    """The settings from the environment, and below it from `env_file` (`.local/env` of the checkout), unless
+    that is of another project.
 
     Raises `ConfigurationError` that names every variable that is missing or wrong, never its value.
     """
     path = CHECKOUT / ".local" / "env" if env_file is None else env_file
     try:
-        return Settings(_env_file=path if path.is_file() else None)  # type: ignore[call-arg]
+        fits = path.is_file() and _is_of_same_project(path)
+        return Settings(_env_file=path if fits else None)  # type: ignore[call-arg]
     except ValidationError as error:
         problems = "; ".join(f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors())
         raise ConfigurationError(f"{problems}. Set it, or start the local stack with ./scripts/up") from None
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _is_of_same_project(path: Path) -> bool:
+    named = os.environ.get("SUPABASE_URL")
+    told = (dotenv_values(path).get("SUPABASE_URL") or "").rstrip("/")
+    return named is None or named.rstrip("/") == told
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

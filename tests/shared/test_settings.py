@@ -46,11 +46,26 @@ def test_the_file_of_the_local_stack_is_enough(env_file: Path) -> None:
 
 
 def test_the_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUPABASE_URL", "https://project.supabase.co")
+    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:54321/")
     monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_environment")
     settings = load(env_file)
-    assert settings.supabase_url == "https://project.supabase.co"
     assert settings.need("supabase_secret_key") == "sb_secret_environment"
+    assert settings.need("supabase_jwt_secret") == "secret-of-the-file"
+
+
+def test_the_file_of_one_project_says_nothing_of_another(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is its trail sealed with the local key, nor do its orders go to the local fake venue."""
+    env_file.write_text(f"{FILE}SIGTRAIL_SEAL_KEY=local\nSIGTRAIL_VENUE_RESOLVER=127.0.0.1:1\n")
+    monkeypatch.setenv("SUPABASE_URL", "https://project.supabase.co")
+    with pytest.raises(ConfigurationError, match="SUPABASE_PUBLISHABLE_KEY"):
+        load(env_file)
+    monkeypatch.setenv("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_environment")
+    settings = load(env_file)
+    assert settings.supabase_url == "https://project.supabase.co"
+    assert (settings.sigtrail_seal_key, settings.sigtrail_venue_resolver) == (None, None)
+    assert settings.supabase_jwt_secret is None
 
 
 def test_a_hosted_project_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
