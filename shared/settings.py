@@ -1,7 +1,7 @@
 """Where Sigtrail runs: the addresses and keys of one Supabase project.
 
 The environment decides; what it does not say is read from `.local/env`, which the local stack writes. Where
-the environment names another project, the local one's keys and its fake venue are not for it: nothing is read.
+the environment names another project, the local keys and the local fake venue are not for it: none is read.
 """
 
 from __future__ import annotations
