@@ -72,7 +72,12 @@ async def test_a_desk_that_hangs_holds_nobody_up_and_has_no_second_turn() -> Non
 async def test_those_that_hang_take_no_place_from_the_others() -> None:
     desks = Desks()
     turns = Turns(1, SHORT, desks.wake, gives_way=SHORT, group_of=lambda _: "one")
-    assert await turns.take({A: desks.hanging(A), B: desks.hanging(B), C: desks.quick(C)}) == 1
+    every = {A: desks.hanging(A), B: desks.hanging(B), C: desks.quick(C)}
+
+    async def took() -> int:
+        return await turns.take(every)
+
+    assert await until(took, every=0) == 1
     assert desks.begun == [A, B, C]
     await turns.stop(0)
     assert not turns.is_busy(A)
@@ -93,6 +98,46 @@ async def test_a_venue_whose_desks_take_long_begins_no_more_of_them_and_holds_up
     assert desks.woken == 1
     await turns.take({A: desks.quick(A), B: desks.quick(B)})
     assert desks.begun == [A, C, C, B, A]
+
+
+async def test_a_venue_whose_desks_all_take_a_while_does_not_keep_another_ones_from_their_next_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """None of them takes long enough to be left to itself, and there are many."""
+    desks, loop = Desks(), asyncio.get_running_loop()
+    real, passed = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: real() + passed)
+    slow = [UUID(int=number) for number in range(10, 16)]
+    turns = Turns(1, 60.0, desks.wake, group_of=lambda one: "alive" if one == C else "slow")
+
+    def takes_a_while(one: UUID) -> Callable[[], Coroutine[Any, Any, int]]:
+        async def turn() -> int:
+            nonlocal passed
+            desks.begun.append(one)
+            passed += 40.0
+            return 1
+
+        return turn
+
+    every = {**{one: takes_a_while(one) for one in slow}, C: desks.quick(C)}
+    for _ in range(3):
+        assert await turns.take(every) == 3
+    assert desks.begun == [slow[0], C, slow[1], slow[2], C, slow[3], slow[4], C, slow[5]]
+    # Each time somebody was left over, who comes first then: nobody waits for the next poll.
+    assert desks.woken == 3
+
+
+async def test_whoever_waits_for_a_place_is_reminded_of_when_it_is_given_up() -> None:
+    desks = Desks()
+    turns = Turns(1, SHORT, desks.wake, gives_way=2 * SHORT, group_of=lambda _: "one")
+    every = {A: desks.hanging(A), B: desks.quick(B)}
+    assert await turns.take(every) == 0
+    assert desks.begun == [A]
+    await until(lambda: desks.woken == 1)
+    assert await turns.take(every) == 1
+    # Nobody waits any more.
+    assert (desks.begun, desks.woken) == ([A, B], 1)
+    await turns.stop(0)
 
 
 @given(most=st.integers(1, 4), count=st.integers(1, 9))

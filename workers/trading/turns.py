@@ -3,8 +3,10 @@
 Of each group (a venue) so many are under way at once: more would only keep the process from renewing its
 leases. Whoever takes turns waits until all have ended, but for none longer than `seconds`: a turn that takes
 longer goes on by itself, wakes whoever waits when it ends, and until then its desk has no other one; after
-`gives_way` it takes no place any more. What it raised is raised when turns are taken the next time, and who
-had no place then comes first.
+`gives_way` it takes no place any more. What it raised is raised when turns are taken the next time.
+
+Nor are they waited for one after the other: where a venue's desks take long, those that had no place within
+`seconds` come first the next time, so that the desks of another venue have their next turn soon.
 """
 
 from __future__ import annotations
@@ -70,6 +72,7 @@ class Turns:
         self._young: dict[asyncio.Task[int], float] = {}
         self._done = 0
         self._errors: list[BaseException] = []
+        self._reminder: asyncio.TimerHandle | None = None
         # Turns that were given up here: every other one that is cancelled, somebody else cut off.
         self._given_up: set[asyncio.Task[int]] = set()
 
@@ -101,7 +104,9 @@ class Turns:
             return await _one_by_one(turns.values())
         waiting = [(one, turn) for one, turn in turns.items() if not self.is_busy(one)]
         waiting.sort(key=lambda one: self._last.get(one[0], 0))
-        while True:
+        time = asyncio.get_running_loop().time
+        ends = time() + self._seconds
+        while time() < ends:
             later = []
             for account_id, turn in waiting:
                 if self._has_place(account_id):
@@ -111,8 +116,12 @@ class Turns:
             waiting = later
             # Where all places are taken by turns that take long, the others wait until one of them ends.
             if not self._young:
-                return self._harvest()
+                break
             await self._wait()
+        while self._young:
+            await self._wait()
+        self._remind([account_id for account_id, _ in waiting])
+        return self._harvest()
 
     async def drop(self, account_id: UUID) -> None:
         """Give up a turn of a desk that is no longer ours."""
@@ -127,6 +136,7 @@ class Turns:
             _, hanging = await asyncio.wait(tasks, timeout=seconds)
             await self._cancel(list(hanging))
         self._young.clear()
+        self._remind([])
         for error in self._errors:
             log.error("turn_failed", error=repr(error))
         self._errors.clear()
@@ -136,6 +146,21 @@ class Turns:
         since = asyncio.get_running_loop().time() - self._gives_way
         taken = sum(1 for one in self._running.values() if one.group == group and one.begun > since)
         return taken < self._most
+
+    def _remind(self, waiting: list[UUID]) -> None:
+        """Wake for those that had no turn: now, or once a place is given up. A turn that ends wakes by
+        itself."""
+        if self._reminder is not None:
+            self._reminder.cancel()
+            self._reminder = None
+        if any(self._has_place(account_id) for account_id in waiting):
+            self._wake()
+        elif waiting:
+            loop = asyncio.get_running_loop()
+            since = loop.time() - self._gives_way
+            first = min((one.begun for one in self._running.values() if one.begun > since), default=since)
+            # A timer may come a little early, and nobody would have a place yet.
+            self._reminder = loop.call_at(first + self._gives_way + 0.001, self._wake)
 
     def _begin(self, account_id: UUID, turn: Turn) -> None:
         task = asyncio.create_task(turn(), name=f"desk {account_id}")
