@@ -48,6 +48,9 @@ UNREACHED: dict[str, str] = {
     "desk:Desk.hear_closes:0": "nothing calls it: closes of the venue are found by comparing",
     "desk:Desk._settle:1": _RETRY,
     "emergency:_Emergency._patiently:[12]": _RETRY,
+    "emergency:_Emergency.close:2": "somebody else was at work on an exit: see tests/trading/test_two_closers.py",
+    "closings:Closings.give_up:0": "a venue that answers no goodbye is left: nothing is sent any more then",
+    "venues.stream:Stream._pump:0": "a pump that ended begins anew after a pause: nothing is ordered there",
     "tending:Tending._is_gone:0": _LOOK,
     "comparison:Comparison._compare_holdings:1": _LOOK,
     "venues.venue:Venue.held:1": "an emergency close asks it on spot; what it asks for futures is on a path",
@@ -56,6 +59,7 @@ UNREACHED: dict[str, str] = {
 # Passed only when something else takes long at that moment: on a path or not, as it comes.
 SOMETIMES: dict[str, str] = {
     "turns:Turns.stop:[01]": "a turn was under way when the bridge was told to stop",
+    "turns:Turns.take:2": "the desks of a venue took long together",
     "turns:Turns._cancel:0": "a turn did not end when the bridge was told to stop",
     "role:TradingRole._tend:0": "the account could not be opened at once",
     "role:TradingRole._trade:[23]": "the venue did not tell the balance, and the signal was given back",

@@ -376,9 +376,11 @@ class Desk:
     async def _refusal(self, order: Order) -> OrderDenied | None:
         """Why an order that was intended must not be sent at this moment; it then ends as denied.
 
-        What owner and limits allow is never older here than the policy says. Raises Withheld for an entry
-        that may be sent later, and Unavailable when nobody can say whether it still may.
+        What owner and limits allow is never older here than the policy says. Raises Withheld for what may be
+        sent later, and Unavailable when nobody can say whether it still may.
         """
+        if not self._keeper.may_send(order):
+            raise Withheld("somebody closes this account by its journal", code="journal_added_to")
         if order.leg is not Leg.ENTRY:
             return None
         if self.journal_error is not None:

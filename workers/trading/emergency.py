@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -37,6 +37,8 @@ Answer = TypeVar("Answer")
 
 # How often an exit that is proven absent is sent again within one command.
 SENDINGS = 3
+# How often what its bridge was at work on meanwhile is looked at anew.
+ROUNDS = 3
 # Looks that failed or found the order still open are repeated so often beyond what a proof takes.
 MORE_LOOKS = 2
 
@@ -161,27 +163,41 @@ class _Emergency:
         self._rest = rest
         self._policy = Policy()
         self._report = Report(contents.account.id, damaged=contents.damaged)
+        # Signals that somebody else wrote of while they were looked at, and the problem that it is.
+        self._overtaken: dict[UUID, str] = {}
 
     async def close(self) -> Report:
         """Orders first: what they filled meanwhile is what there is to close."""
         await self._patiently(self._venue.open)
+        await self._close_all(list(self._contents.trades.values()))
+        for _ in range(ROUNDS - 1):
+            if not self._overtaken:
+                break
+            # What the bridge noted since then counts, and what it sent is looked for.
+            self._contents = self._journal.read()
+            known, self._overtaken = self._overtaken, {}
+            self._report.problems = [one for one in self._report.problems if one not in known.values()]
+            left = [self._contents.trades[signal] for signal in known if signal in self._contents.trades]
+            await self._close_all(left)
+        return self._report
+
+    async def _close_all(self, trades: Collection[HeldTrade]) -> None:
         searches = {
             order.client_order_id: Search(order)
-            for trade in self._contents.trades.values()
+            for trade in trades
             for order in (*self._exits_before(trade), *trade.orders)
             if order.managed_by == "venue"
         }
         await self._settle(searches.values(), cancels=True)
-        trades = [self._count(trade, searches) for trade in self._contents.trades.values()]
+        counted = [self._count(trade, searches) for trade in trades]
         held: dict[tuple[str, PositionSide], Decimal] = defaultdict(Decimal)
-        for symbol, side in sorted({(one.symbol, one.side) for one in trades if one.amount > ZERO}):
+        for symbol, side in sorted({(one.symbol, one.side) for one in counted if one.amount > ZERO}):
             try:
                 held[symbol, side] = await self._patiently(self._venue.held, symbol, side)
             except (BaseError, OrderDenied) as error:
                 self._report.problems.append(f"{symbol}: what is held is not known ({describe(error)})")
-        for trade, amount in plan_exits(trades, lambda symbol, side: held[symbol, side]):
+        for trade, amount in plan_exits(counted, lambda symbol, side: held[symbol, side]):
             await self._close(trade, amount)
-        return self._report
 
     def _exits_before(self, trade: HeldTrade) -> list[Order]:
         """Exits of an earlier emergency close, as orders. Those that the venue refused are none."""
@@ -283,9 +299,9 @@ class _Emergency:
             at=self._now(),
         )
         # Before it is sent, or it is not sent.
-        if not self._note(closed):
+        if not self._claim(closed):
             return
-        outcome, problem = await self._send(replace(order, sent_at=closed.at))
+        outcome, problem = await self._send(replace(order, sent_at=closed.at), closed)
         closed = replace(closed, outcome=outcome.value)
         self._note(closed)
         self._report.closed.append(closed)
@@ -304,11 +320,13 @@ class _Emergency:
             number += 1
         return number
 
-    async def _send(self, order: Order) -> tuple[Outcome, str]:
-        """Send an exit, again under the same id only when it is proven absent. Answers what is known of it in
-        the end."""
+    async def _send(self, order: Order, closed: Closed) -> tuple[Outcome, str]:
+        """Send an exit, again under the same id only when it is proven absent, and nobody else may be sending
+        it. Answers what is known of it in the end."""
         problem = ""
-        for _ in range(SENDINGS):
+        for number in range(SENDINGS):
+            if number > 0 and not self._claim(replace(closed, at=self._now())):
+                break
             try:
                 await self._venue.place(order, [])
             except OrderDenied as denied:
@@ -328,13 +346,27 @@ class _Emergency:
                 break
         return Outcome.UNRESOLVED, problem
 
-    def _note(self, closed: Closed) -> bool:
+    def _claim(self, closed: Closed) -> bool:
+        """Note that an exit leaves now. A bridge that is alive, or another emergency close, may be sending
+        the same one: a venue of spot would take both."""
+        try:
+            if self._journal.claim(closed, self._contents):
+                return True
+            problem = (
+                f"exit {closed.client_order_id}: somebody else is at work on it: stop the bridge, then give"
+                " the same command again"
+            )
+            self._overtaken[closed.signal_id] = problem
+        except JournalUnwritable as error:
+            problem = f"exit {closed.client_order_id}: {error}"
+        self._report.problems.append(problem)
+        return False
+
+    def _note(self, closed: Closed) -> None:
         try:
             self._journal.note_closed(closed)
         except JournalUnwritable as error:
             self._report.problems.append(f"exit {closed.client_order_id}: {error}")
-            return False
-        return True
 
     async def _patiently(self, ask: Callable[..., Awaitable[Answer]], *about: str) -> Answer:
         """Ask a question several times before its failure is one."""

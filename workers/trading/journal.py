@@ -9,8 +9,10 @@ says when the account was given back or lost: what another machine holds by now 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import secrets
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,8 +79,11 @@ class Closed:
 @dataclass(slots=True)
 class Contents:
     """What a journal says. `damaged` lines could not be read; `left_at` is when this machine gave the account
-    back or lost it, None while it holds it."""
+    back or lost it, None while it holds it. `begun` is the mark that the file begins with, `length` what was
+    read of it in bytes."""
 
+    begun: str = ""
+    length: int = 0
     account: Account | None = None
     left_at: datetime | None = None
     trades: dict[UUID, HeldTrade] = field(default_factory=dict)
@@ -88,13 +93,19 @@ class Contents:
 
 class Journal:
     """One account's file. A bridge keeps it and an emergency close adds to it: both hold its lock while they
-    write, so that neither loses what the other wrote."""
+    write, so that neither loses what the other wrote.
+
+    Nor do both send the same order: right before it sends, each says so here, and whoever comes second sees
+    what the first one wrote (`send`, `claim`).
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._written = path.stat().st_size if path.is_file() else 0
         # Exits that were added while the others were told.
         self._untold = False
+        # Lines of this process' own making.
+        self._own: set[bytes] = set()
 
     @property
     def was_added_to(self) -> bool:
@@ -113,6 +124,7 @@ class Journal:
                 f"the journal {self.path} cannot be read ({error.strerror}): run this as the user of the"
                 " bridge, or close this account at its venue by hand"
             ) from error
+        found.length = len(raw)
         for line in raw.split(b"\n"):
             if line and not _apply(found, line):
                 found.damaged += 1
@@ -124,7 +136,12 @@ class Journal:
         known = frozenset(told)
         with self._writing():
             untold = [one for one in self.read().closed.values() if one not in known]
-            items = [_account(account), *(_trade(one) for one in trades), *(_closed(one) for one in untold)]
+            items = [
+                {"kind": "begun", "mark": secrets.token_hex(8)},
+                _account(account),
+                *(_trade(one) for one in trades),
+                *(_closed(one) for one in untold),
+            ]
             fresh = self.path.with_suffix(".new")
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(b"".join(_line(item) for item in items))
@@ -143,9 +160,36 @@ class Journal:
             sends = any(order.is_doubtful for one in trades for order in one.orders.values())
             self._append(items, sync=sends)
 
+    def send(self, order: Order) -> bool:
+        """Add that an order leaves now; not, when somebody else wrote of which this process has not told yet.
+        Raises JournalUnwritable."""
+        item = {"kind": "sent", "signal_id": str(order.signal_id), "client_order_id": order.client_order_id}
+        with self._writing():
+            if self.was_added_to:
+                return False
+            # Not synced: it is for processes that live at the same time.
+            self._write(b"\n" + _line(item), sync=False)
+        return True
+
+    def claim(self, closed: Closed, known: Contents) -> bool:
+        """Add an exit before it is sent; not, when somebody else wrote of its signal since `known` was read:
+        they may be sending it. Raises JournalUnwritable."""
+        line = _line(_closed(closed))
+        with self._writing():
+            if not self.path.is_file():
+                raise FileNotFoundError(errno.ENOENT, "it was taken away")
+            now = self.read()
+            if now.begun != known.begun or self._is_touched(closed.signal_id, known.length):
+                return False
+            self._own.add(line.rstrip())
+            self._write(b"\n" + line, sync=True)
+        return True
+
     def note_closed(self, closed: Closed) -> None:
-        """Add an exit, before it is sent and again with its outcome. Raises JournalUnwritable."""
-        self._append([_closed(closed)], sync=True)
+        """Add what became of an exit. Raises JournalUnwritable."""
+        item = _closed(closed)
+        self._own.add(_line(item).rstrip())
+        self._append([item], sync=True)
 
     def hold(self, account: Account) -> None:
         """The account is this machine's, with its fence of now; what was noted before still counts."""
@@ -164,14 +208,22 @@ class Journal:
 
     def _append(self, items: list[dict[str, Any]], *, sync: bool) -> None:
         # A line that a killed process cut off must not swallow the next one: an empty line is none.
-        content = b"\n" + b"".join(_line(item) for item in items)
         with self._writing():
-            with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                if sync:
-                    os.fsync(file.fileno())
-            self._written += len(content)
+            self._write(b"\n" + b"".join(_line(item) for item in items), sync=sync)
+
+    def _write(self, content: bytes, *, sync: bool) -> None:
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        self._written += len(content)
+
+    def _is_touched(self, signal_id: UUID, since: int) -> bool:
+        """Whether somebody else wrote of this signal after so many bytes."""
+        tail = self.path.read_bytes()[since:]
+        name = str(signal_id).encode()
+        return any(name in line and line not in self._own for line in tail.split(b"\n"))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -224,7 +276,9 @@ def _apply(found: Contents, line: bytes) -> bool:
         if item is None:
             return False
         kind = item["kind"]
-        if kind == "account":
+        if kind == "begun":
+            found.begun = str(item["mark"])
+        elif kind == "account":
             found.account, found.left_at = _account_of(item), None
         elif kind == "trade":
             trade = _trade_of(item)
@@ -234,6 +288,9 @@ def _apply(found: Contents, line: bytes) -> bool:
         elif kind == "closed":
             closed = _closed_of(item)
             found.closed[closed.client_order_id] = closed
+        elif kind == "sent":
+            # It says only that somebody was here.
+            pass
         elif kind == "left":
             found.left_at = datetime.fromisoformat(item["at"])
         else:

@@ -13,6 +13,7 @@ import structlog
 from workers.trading.book import Book
 from workers.trading.journal import Closed, Contents, Journal, JournalUnwritable
 from workers.trading.ledger import Account
+from workers.trading.orders import Leg, Order
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,18 @@ class Keeper:
     def was_added_to(self) -> bool:
         """Whether somebody closed something without the database."""
         return self._journal is not None and self._journal.was_added_to
+
+    def may_send(self, order: Order) -> bool:
+        """Whether nobody else closes this account by its journal. What protects or closes is noted there, so
+        that whoever begins to do that finds it; what the disk does not take leaves all the same."""
+        if self._journal is None:
+            return True
+        if order.leg is not Leg.ENTRY and self.error is None:
+            try:
+                return self._journal.send(order)
+            except JournalUnwritable as error:
+                self._miss(error)
+        return not self._journal.was_added_to
 
     def read(self) -> Contents:
         """What it says; nothing when it cannot be read."""
