@@ -48,7 +48,7 @@ UNREACHED: dict[str, str] = {
     "desk:Desk.hear_closes:0": "nothing calls it: closes of the venue are found by comparing",
     "desk:Desk._settle:1": _RETRY,
     "emergency:_Emergency._patiently:[12]": _RETRY,
-    "emergency:_Emergency.close:2": "somebody else was at work on an exit: see tests/trading/test_two_closers.py",
+    "emergency:_Emergency.close:2": "somebody else was at work on it: tests/trading/test_two_closers.py",
     "closings:Closings.give_up:0": "a venue that answers no goodbye is left: nothing is sent any more then",
     "venues.stream:Stream._pump:0": "a pump that ended begins anew after a pause: nothing is ordered there",
     "tending:Tending._is_gone:0": _LOOK,
