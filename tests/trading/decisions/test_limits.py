@@ -103,6 +103,24 @@ def test_a_venue_that_counts_contracts_is_counted_in_base_currency() -> None:
     assert rules.min_amount == Decimal("0.00001")
 
 
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({}, "1000"),
+        ({"limits": {"amount": {"max": 1000}, "market": {"min": 0, "max": 120}}}, "120"),
+        ({"limits": {"amount": {"max": 1000}, "market": {"min": 0, "max": 0}}}, "1000"),
+        ({"info": {"lotSizeFilter": {"maxMktOrderQty": "150.5"}}}, "150.5"),
+        ({"info": {"lotSizeFilter": {"maxMarketOrderQty": "80"}}}, "80"),
+        ({"info": {"maxMktSz": "900"}, "contractSize": 0.01}, "9"),
+        ({"info": {"maxMktSz": "900"}, "spot": True}, "1000"),
+    ],
+)
+def test_no_order_is_larger_than_what_can_leave_at_the_market(fields: dict[str, Any], most: str) -> None:
+    """The stop and the exit of a position are market orders, which venues bound by less."""
+    rules = rules_of(market(**{"limits": {"amount": {"max": 1000}}, **fields}), TICK_SIZE)
+    assert rules.max_amount == Decimal(most)
+
+
 def test_decimal_places_are_steps_too() -> None:
     rules = rules_of(market(precision={"amount": 3, "price": 1}), DECIMAL_PLACES)
     assert (rules.amount_step, rules.price_tick) == (Decimal("0.001"), Decimal("0.1"))

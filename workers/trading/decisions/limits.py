@@ -129,7 +129,7 @@ def rules_of(market: Mapping[str, Any], precision_mode: int) -> Rules:
     contract = money(market.get("contractSize") or 1)
     limits = market.get("limits") or {}
     amounts, costs = limits.get("amount") or {}, limits.get("cost") or {}
-    least, most = amounts.get("min"), amounts.get("max")
+    least, most = amounts.get("min"), _most(market, amounts.get("max"))
     step = multiply(_step(market, "amount", precision_mode), contract)
     return Rules(
         symbol=symbol,
@@ -138,7 +138,7 @@ def rules_of(market: Mapping[str, Any], precision_mode: int) -> Rules:
         amount_step=step,
         price_tick=_step(market, "price", precision_mode),
         min_amount=multiply(money(least), contract) if least else step,
-        max_amount=multiply(money(most), contract) if most else None,
+        max_amount=None if most is None else multiply(most, contract),
         min_cost=money(costs.get("min") or 0),
         max_cost=_bound(costs.get("max")),
         min_price=_bound((limits.get("price") or {}).get("min")),
@@ -149,6 +149,20 @@ def rules_of(market: Mapping[str, Any], precision_mode: int) -> Rules:
         most_waiting=_most_waiting(market),
         takes_pairs=_takes_pairs(market),
     )
+
+
+def _most(market: Mapping[str, Any], told: Any) -> Decimal | None:
+    """The most of one order, also at the market: its stop and its exit leave so, whatever the entry is."""
+    info = market.get("info") or {}
+    told_of_market = (
+        ((market.get("limits") or {}).get("market") or {}).get("max"),
+        # ccxt leaves these in the raw answer: Bybit's (of futures, of spot), and OKX's for contracts (on spot it counts money).
+        (info.get("lotSizeFilter") or {}).get("maxMktOrderQty"),
+        (info.get("lotSizeFilter") or {}).get("maxMarketOrderQty"),
+        None if market.get("spot") else info.get("maxMktSz"),
+    )
+    bounds = [bound for one in (told, *told_of_market) if (bound := _bound(one)) is not None]
+    return min(bounds, default=None)
 
 
 def _bound(value: Any) -> Decimal | None:
