@@ -27,6 +27,7 @@ from workers.trading.decisions.protection import (
     Situation,
     asks,
     beyond,
+    exit_due,
     guard,
     trail,
 )
@@ -76,6 +77,8 @@ class Tending:
         self._overrun: dict[UUID, datetime] = {}
         # Stops that the venue refused to move.
         self._stiff: set[str] = set()
+        # Signals whose next exit is not due yet, and when it is: the venue refused those before.
+        self._exit_due: dict[UUID, datetime] = {}
         self.watched_since: datetime | None = None
 
     def hear_price(self, venue_symbol: str) -> bool:
@@ -107,6 +110,7 @@ class Tending:
         if self._stiff:
             self._stiff &= {order.client_order_id for order in self._book.live_orders()}
         self._overrun = {signal: since for signal, since in self._overrun.items() if signal in live}
+        self._exit_due = {signal: due for signal, due in self._exit_due.items() if signal in live}
 
     async def look(self, now: datetime, tried: set[str]) -> Round:
         """What is to be done now. `tried` are the client order ids that this step has acted on already."""
@@ -123,6 +127,7 @@ class Tending:
                 self._note(command, trade, round_, tried)
             if not commands and not any(order.is_doubtful for order in trade.orders.values()):
                 self._dirty.discard(trade.signal_id)
+                self._note_exit(trade, now)
         return round_
 
     async def _decide(self, trade: Trade, now: datetime, facts: Facts) -> list[Command]:
@@ -137,7 +142,8 @@ class Tending:
         over = position.closes_at is not None and now >= position.closes_at
         if over and position.exit_reason is None and position.amount >= position.lot:
             return [*commands, Flatten("time_exit", f"it was to be closed by {position.closes_at}")]
-        dirty = trade.signal_id in self._dirty
+        due = self._exit_due.get(trade.signal_id)
+        dirty = trade.signal_id in self._dirty or (due is not None and now >= due)
         if not dirty and position.venue_symbol not in self._moved:
             return commands
         price = self._market.price(position.venue_symbol)
@@ -182,14 +188,25 @@ class Tending:
         watched = any(order.managed_by == "bridge" and order.is_live for order in trade.orders.values())
         return watched or position.trailing_percent is not None
 
+    def _note_exit(self, trade: Trade, now: datetime) -> None:
+        """When a position that is to be left has to be looked at again, though nothing will be told of it."""
+        position, due = trade.position, exit_due(trade.orders.values(), self._policy.patience)
+        leaves = position is not None and position.exit_reason is not None and position.amount >= position.lot
+        if leaves and due is not None and due > now:
+            self._exit_due[trade.signal_id] = due
+        else:
+            self._exit_due.pop(trade.signal_id, None)
+
     def _is_over(self, entry: Order, now: datetime) -> bool:
         expired = entry.expires_at is not None and now >= entry.expires_at
         return expired or self._account.status != "active"
 
     async def _is_gone(self, trade: Trade, position: Position) -> bool:
         """Whether the venue refuses exits because it holds nothing any more (a liquidation, a person)."""
-        refused = any(o.leg is Leg.EXIT and o.status is OrderStatus.REJECTED for o in trade.orders.values())
-        if not refused:
+        exits = [order for order in trade.orders.values() if order.leg is Leg.EXIT]
+        latest = max(exits, key=lambda order: order.attempt, default=None)
+        if latest is None or latest.status is not OrderStatus.REJECTED:
+            # What one that was taken has sold is no riddle: its fills tell.
             return False
         return await self._venue.held(position.symbol, position.side) < position.lot
 

@@ -265,11 +265,17 @@ def test_leaving_on_spot_frees_the_balance_first() -> None:
     assert look(leaving, ENTRY, STOP, capabilities=SPOT) == [Cancel(STOP.client_order_id)]
 
 
-def test_exits_that_the_venue_refuses_are_not_sent_for_ever() -> None:
+@given(st.integers(1, 40), st.integers(0, 7_200))
+def test_exits_that_the_venue_refuses_are_given_again_with_growing_pauses(times: int, seconds: int) -> None:
+    """Never so often that it floods, never so seldom that a symbol that is traded again is left open."""
     leaving = position(exit_reason="manual_close")
-    refused = [order(Leg.EXIT, n, status=OrderStatus.REJECTED, code="x") for n in range(1, 6)]
-    assert look(leaving, ENTRY, STOP, *refused[:4]) == [Place(Leg.EXIT, "market", Decimal(10))]
-    assert look(leaving, ENTRY, STOP, *refused) == []
+    last = NOW - timedelta(seconds=seconds)
+    refused = [
+        order(Leg.EXIT, n, status=OrderStatus.REJECTED, code="x", sent_at=last) for n in range(1, times + 1)
+    ]
+    pause = 0 if times < 5 else min(60 * 2 ** (times - 5), 1800)
+    expected = [Place(Leg.EXIT, "market", Decimal(10))] if seconds >= pause else []
+    assert look(leaving, ENTRY, STOP, *refused) == expected
 
 
 def test_dust_needs_no_protection() -> None:

@@ -156,7 +156,8 @@ def _most(market: Mapping[str, Any], told: Any) -> Decimal | None:
     info = market.get("info") or {}
     told_of_market = (
         ((market.get("limits") or {}).get("market") or {}).get("max"),
-        # ccxt leaves these in the raw answer: Bybit's (of futures, of spot), and OKX's for contracts (on spot it counts money).
+        # ccxt leaves these in the raw answer: Bybit's (of futures, of spot), and OKX's for contracts (on spot
+        # it counts money).
         (info.get("lotSizeFilter") or {}).get("maxMktOrderQty"),
         (info.get("lotSizeFilter") or {}).get("maxMarketOrderQty"),
         None if market.get("spot") else info.get("maxMktSz"),

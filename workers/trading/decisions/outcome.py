@@ -78,6 +78,15 @@ _TROUBLES = frozenset(
 # Binance: no such key, address or right. ccxt calls it DDoSProtection once the key has worked, for it comes
 # with temporary bans as well; refused the order was either way.
 _NO_RIGHT = "-2015"
+# The venue does not trade the symbol now, for which ccxt has no class at these venues.
+_NOT_TRADED = frozenset(
+    {
+        "-4140",  # Binance USD-M: invalid status of the symbol for opening a position
+        "-4141",  # Binance USD-M: the symbol is closed
+        "110074",  # Bybit: this contract is not live
+        "170209",  # Bybit spot: this pair is not available, or not where the account is
+    }
+)
 # The venue's own code in the text of an error, as JSON has it: {"code":-2010, …}, {"retCode":110007, …}.
 _CODE = re.compile(r'"(?:code|retCode|ret_code|sCode)"\s*:\s*"?(-?\d+)"?')
 
@@ -98,7 +107,9 @@ def judge(error: errors.BaseError) -> Verdict:
         return unresolved
     if isinstance(error, errors.InsufficientFunds):
         return Verdict(Outcome.REJECTED, "insufficient_balance", message)
-    if isinstance(error, errors.BadSymbol | errors.MarketClosed | errors.ContractUnavailable):
+    if codes & _NOT_TRADED or isinstance(
+        error, errors.BadSymbol | errors.MarketClosed | errors.ContractUnavailable
+    ):
         return Verdict(Outcome.REJECTED, "symbol_not_tradable", message)
     if isinstance(error, errors.AuthenticationError):
         return Verdict(Outcome.REJECTED, "account_inactive", message)

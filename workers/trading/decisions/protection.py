@@ -7,6 +7,7 @@ that it learns, so a restart continues where a crash left off.
 - A stop that moves is moved in its place where the venue can do that; elsewhere it is placed anew before the
   old one is cancelled, where the venue lets both rest.
 - A stop that the venue refused, or nobody can confirm in time, ends in a market exit.
+- An exit that the venue refuses is given again, after some times with growing pauses.
 - One leg filled: the position is flat, and whatever still rests of it is cancelled.
 """
 
@@ -39,8 +40,11 @@ class Patience:
     unprotected: timedelta = timedelta(seconds=30)
     # A stop that the price has passed and that has not filled.
     overrun: timedelta = timedelta(seconds=120)
-    # Market exits that the venue refused, one after the other.
+    # Market exits that the venue refused, one after the other; from then on they are spaced, by twice as
+    # long after each refusal, since what a venue refuses now (a symbol that is paused) it may take later.
     exits: int = 5
+    exit_again: timedelta = timedelta(minutes=1)
+    exit_longest: timedelta = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,17 @@ def _is_worth_moving(position: Position, price: Decimal, level: Decimal) -> bool
     better = subtract(level, position.stop_loss) if long else subtract(position.stop_loss, level)
     least = divide(abs(subtract(price, level)), TRAIL_STEPS)
     return better > ZERO and better >= least and not beyond(position.side, price, level)
+
+
+def exit_due(orders: Iterable[Order], patience: Patience) -> datetime | None:
+    """From when on another market exit is sent, after the venue refused so many; None: at once."""
+    refused = [o for o in orders if o.leg is Leg.EXIT and o.status is OrderStatus.REJECTED]
+    more = len(refused) - patience.exits
+    sent = [order.sent_at for order in refused if order.sent_at is not None]
+    if more < 0 or not sent:
+        return None
+    doublings: int = 2 ** min(more, 16)
+    return max(sent) + min(patience.exit_again * doublings, patience.exit_longest)
 
 
 def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | None:
@@ -352,8 +367,8 @@ def _leave(it: Situation, held: Decimal, patience: Patience) -> list[Command]:
     exits = [order for order in it.orders if order.leg is Leg.EXIT]
     on_the_way = add(*(order.remaining for order in exits if order.is_live))
     missing = it.rules.closable(max(subtract(held, on_the_way), ZERO))
-    refused = sum(1 for order in exits if order.status is OrderStatus.REJECTED)
-    if missing > ZERO and refused < patience.exits:
+    due = exit_due(it.orders, patience)
+    if missing > ZERO and (due is None or it.now >= due):
         commands.append(Place(Leg.EXIT, "market", missing))
     return commands
 
