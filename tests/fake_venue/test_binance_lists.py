@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ccxt.base.errors import InsufficientFunds, InvalidOrder
+from ccxt.base.errors import BadRequest, InsufficientFunds, InvalidOrder
 
 from tests.fake_venue.conftest import Client
+from tests.fake_venue.test_binance_streams import Ear, listening
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -97,3 +99,52 @@ async def test_a_key_says_what_it_may_do(client: Client) -> None:
     told = await client.exchange.sapiGetAccountApiRestrictions()
     assert (told["enableReading"], told["enableWithdrawals"]) == (True, False)
     assert told["enableSpotAndMarginTrading"] is True
+
+
+async def test_a_side_that_is_triggered_ends_the_other_although_it_finds_nobody(client: Client) -> None:
+    await oco(client)
+    client.venue.offer(client.symbol, "0")
+    client.venue.move(client.symbol, "48999")
+    assert (await client.find("guard"))["filled"] == 0
+    assert (await client.find("target"))["status"] == "expired"
+    assert client.book.open_orders() == []
+
+
+async def test_a_list_takes_two_of_the_places_for_conditional_orders(client: Client) -> None:
+    conditional = {"aboveType": "TAKE_PROFIT", "aboveStopPrice": "52000", "quantity": "0.001"}
+    for number in range(2):
+        names = {"aboveClientOrderId": f"target{number}", "belowClientOrderId": f"guard{number}"}
+        await oco(client, **conditional, **names)
+    with pytest.raises(BadRequest, match="MAX_NUM_ALGO_ORDERS"):
+        await oco(client, **conditional)
+    await client.order("alone", "sell", 0.001, stopLossPrice=49_000)
+
+
+async def test_streams_tell_of_both_orders_and_of_the_list(client: Client) -> None:
+    frames: list[dict[str, Any]] = []
+    handle = client.exchange.handle_message
+
+    def tap(socket: Any, message: Any) -> Any:
+        frames.append(message)
+        return handle(socket, message)
+
+    client.exchange.handle_message = tap
+    with Ear(client.exchange.watch_orders):
+        await listening(client)
+        await oco(client)
+        client.venue.move(client.symbol, "48999")
+        await until(lambda: [one for one in told_of(frames, "listStatus") if one["l"] == "ALL_DONE"])
+    assert [one["l"] for one in told_of(frames, "listStatus")] == ["EXEC_STARTED", "ALL_DONE"]
+    reports = [(one["c"], one["x"], one["g"] > 0) for one in told_of(frames, "executionReport")]
+    assert reports == [
+        ("target", "NEW", True),
+        ("guard", "NEW", True),
+        ("guard", "TRADE", True),
+        ("target", "EXPIRED", True),
+    ]
+
+
+def told_of(frames: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The events of this name, as the venue told them."""
+    events = (frame.get("event") or {} for frame in frames)
+    return [event for event in events if event.get("e") == name]
