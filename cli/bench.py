@@ -30,6 +30,8 @@ def bench(
     name: Annotated[str, typer.Argument(help="Which one; without it they are listed.")] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A figure within a minute.")] = False,
+    cases: Annotated[int | None, typer.Option("--cases", min=1, help="kill-matrix: play so many.")] = None,
+    whole: Annotated[bool, typer.Option("--all", help="kill-matrix: play every case.")] = False,
 ) -> None:
     """Measure on a local Supabase made for this and removed again. Exit status 0 whatever the figures are."""
     if not name:
@@ -38,14 +40,17 @@ def bench(
         return
     if name not in BENCHMARKS:
         raise InputError(f"there is no benchmark {name}: choose from {', '.join(BENCHMARKS)}")
-    document = _measure(name, quick)
+    if name != "kill-matrix" and (whole or cases is not None):
+        raise InputError("--cases and --all are for sigtrail bench kill-matrix")
+    extent = {"cases": cases, "whole": whole} if name == "kill-matrix" else {}
+    document = _measure(name, quick, extent)
     if json:
         print_json(document)
     else:
         _print_report(document)
 
 
-def _measure(name: str, quick: bool) -> dict[str, Any]:
+def _measure(name: str, quick: bool, extent: dict[str, Any]) -> dict[str, Any]:
     if not (Path(__file__).resolve().parents[1] / "scripts" / "bench").is_dir():
         raise NotFound("benchmarks need the checkout: run ./scripts/sigtrail bench in it")
     report = import_module("scripts.bench.report")
@@ -54,7 +59,7 @@ def _measure(name: str, quick: bool) -> dict[str, Any]:
     def progress(text: str) -> None:
         notes.print(f"{name}: {text}", markup=False)
 
-    results = run(module.run(quick=quick, progress=progress))
+    results = run(module.run(quick=quick, progress=progress, **extent))
     document: dict[str, Any] = report.to_document(name, results)
     return document
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -52,9 +53,16 @@ class Gate:
     """Where cases wait until all of them are at their places; then something befalls them all."""
 
     def __init__(self, cases: int) -> None:
-        self._away = cases
+        self._unasked = self._away = cases
+        self.asked = asyncio.Event()
         self.full = asyncio.Event()
         self.opened = asyncio.Event()
+
+    def ask(self) -> None:
+        """The signal of one is there, or never will be: what makes it cannot be done twice."""
+        self._unasked -= 1
+        if not self._unasked:
+            self.asked.set()
 
     def arrive(self) -> None:
         """One is at its place, or will never come to it."""
@@ -117,12 +125,19 @@ async def _play(scene: Scene, case: Case, outcome: Outcome) -> None:
 async def _hold(scene: Scene, gate: Gate) -> None:
     """Wait at the gate once the bridge is at its place; then it dies, or every other time lives on."""
     try:
-        await until(lambda: bool(scene.lives))
-        await scene.life.held.wait()
+        try:
+            await scene.fired.wait()
+        finally:
+            gate.ask()
+        life = scene.life
+        await life.held.wait()
+        # It says so before it stops: let go of too early, it would stop after that, for good.
+        await until(lambda: life.is_stopped, timeout=PATIENCE)
+        since = time.time() * 1000
     finally:
         gate.arrive()
     await gate.opened.wait()
-    life = scene.life
+    scene.kept = (since, time.time() * 1000)
     scene.spared = scene.user.int % 2 == 0
     if scene.spared:
         os.kill(life.pid, signals.SIGCONT)

@@ -21,7 +21,7 @@ async def check(scene: Scene) -> list[str]:
     truth = await scene.truth()
     problems = check_orders(truth)
     problems += await check_record(scene, truth)
-    problems += check_exposure(truth)
+    problems += check_exposure(truth, scene.kept)
     rows = await scene.fetch(TRAIL.replace("%(user)s", f"'{scene.user}'"))
     problems += [row["problem"] for row in rows]
     if unprotected := await scene.unprotected():
@@ -96,8 +96,12 @@ async def check_record(scene: Scene, truth: dict[str, Any]) -> list[str]:
     return problems
 
 
-def check_exposure(truth: dict[str, Any]) -> list[str]:
-    """No position was without a stop over all of it, and not on its way out, for longer than the bound."""
+def check_exposure(truth: dict[str, Any], kept: tuple[float, float] | None = None) -> list[str]:
+    """No position was without a stop over all of it, and not on its way out, for longer than the bound.
+
+    While the bridge was `kept` (from, to, in ms) it was stopped only so that others could come to their
+    places: that time is nobody's.
+    """
     now = max([order["updated_ms"] for order in truth["orders"]], default=0)
     moments: list[tuple[int, int, Decimal, Decimal]] = []
     entries = {order["id"]: _opens(order) for order in truth["orders"]}
@@ -119,9 +123,14 @@ def check_exposure(truth: dict[str, Any]) -> list[str]:
         held, cover = held + more, cover + stops
         lacks = held - cover > held / 1000
         bare = (bare if bare is not None else at) if lacks else None
-        if bare is not None and following - bare > BOUND_MS:
-            return [f"{held - cover} were without a stop for {(following - bare) / 1000:g} s"]
+        bare_ms = 0 if bare is None else following - bare - _overlap((bare, following), kept)
+        if bare_ms > BOUND_MS:
+            return [f"{held - cover} were without a stop for {bare_ms / 1000:g} s"]
     return []
+
+
+def _overlap(one: tuple[float, float], other: tuple[float, float] | None) -> float:
+    return 0 if other is None else max(0, min(one[1], other[1]) - max(one[0], other[0]))
 
 
 def _opens(order: dict[str, Any]) -> bool:

@@ -15,8 +15,9 @@ from scripts.fake_venue.process import run_process
 from scripts.local_supabase.processes import Process
 from shared.vault import new_master_key
 from tests.kill_matrix.cases import Case, Gate, Outage, Outcome, run
+from tests.kill_matrix.choice import choose, choose_held
 from tests.kill_matrix.lives import open_nursery
-from tests.kill_matrix.matrix import choose, covered
+from tests.kill_matrix.matrix import covered
 from tests.kill_matrix.scene import Ground, Slot, Steady
 from tests.stacks import Stack
 
@@ -85,6 +86,23 @@ async def play_all_points(
     return outcomes
 
 
+async def play_so_many_without(
+    ground: Ground, cases: Sequence[Case], most: int, outage: Outage, told: Told = lambda _: None
+) -> list[Outcome]:
+    """Play so many cases that came to their places while something is away, and all that did not."""
+    left = list(cases)
+    outcomes: list[Outcome] = []
+    for _ in range(1 + SUBSTITUTES):
+        lacking = most - sum(one.killed for one in outcomes)
+        chosen = choose_held(left, lacking)
+        if not chosen:
+            break
+        outcomes += await play_without(ground, chosen, outage, told)
+        played = {id(case) for case in chosen}
+        left = [case for case in left if id(case) not in played]
+    return outcomes
+
+
 async def play_without(
     ground: Ground, cases: Sequence[Case], outage: Outage, told: Told = lambda _: None
 ) -> list[Outcome]:
@@ -103,6 +121,7 @@ async def play_without(
                     group.create_task(run(ground, slot, case, gate))
                     for slot, case in zip(slots, batch, strict=True)
                 ]
+                await gate.asked.wait()
                 # One that goes another way than it was recorded keeps the others only so long.
                 with suppress(TimeoutError):
                     await asyncio.wait_for(gate.full.wait(), TOGETHER_SECONDS)

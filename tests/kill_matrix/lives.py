@@ -30,6 +30,17 @@ class Life:
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: list[bytes] = field(default_factory=list)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it runs no more, but could go on; or is gone."""
+        if not self.pid:
+            return False
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return stat.rpartition(")")[2].split()[0] in "TZX"
+
     def tell(self, **what: Any) -> None:
         """A line to the process, which reads it when it is there."""
         line = json.dumps(what).encode() + b"\n"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
 
 from scripts.fake_venue import ANSWERS
 from tests.kill_matrix.cases import Case, Outcome
-from tests.kill_matrix.paths import ALONE
 from tests.kill_matrix.points import list_points
 from tests.kill_matrix.trap import SEPARATOR
 
@@ -52,39 +50,6 @@ def points_of(place: str) -> list[str]:
 def covered(cases: Iterable[Case]) -> set[str]:
     """The points at which somebody dies in these cases."""
     return {name for case in cases if case.place is not None for name in points_of(case.place)}
-
-
-def choose(cases: Sequence[Case], most: int) -> list[Case]:
-    """So many of the cases: each point is in one of them, with answers in turn; then some of all others.
-
-    The same cases give the same choice.
-    """
-    alike: dict[frozenset[str], list[Case]] = {}
-    for case in cases:
-        if case.place is not None:
-            alike.setdefault(frozenset(points_of(case.place)), []).append(case)
-    chosen: list[Case] = []
-    missing = set().union(*alike)
-    told: Counter[str | None] = Counter()
-    while missing:
-        best = max(alike, key=lambda points: len(points & missing))
-        # Of those that are alike, the one whose answer was told least so far.
-        case = min(alike[best], key=lambda one: told[one.answer])
-        chosen.append(case)
-        told[case.answer] += 1
-        missing -= best
-    room = max(most - len(chosen), 0)
-    known = {id(case) for case in chosen}
-    left = [case for case in cases if id(case) not in known]
-    return chosen + left[:: max(len(left) // room, 1)][:room] if room else chosen
-
-
-def choose_held(cases: Iterable[Case], most: int) -> list[Case]:
-    """Of the cases without an answer, so many at whose places a bridge can be made to wait.
-
-    Whoever closes everything by a journal does so without the database anyway.
-    """
-    return choose([one for one in cases if one.answer is None and one.path.play not in ALONE], most)[:most]
 
 
 def describe(cases: Sequence[Case]) -> str:

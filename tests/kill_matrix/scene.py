@@ -76,7 +76,7 @@ class Steady:
                 await self.close()
                 return None
 
-        return cast("psycopg.AsyncCursor[Any]", await until(attempt, timeout=20, every=0.05))
+        return cast("psycopg.AsyncCursor[Any]", await until(attempt, timeout=PATIENCE, every=0.05))
 
     async def close(self) -> None:
         """Let go of it."""
@@ -118,6 +118,10 @@ class Scene(World):
         # What is to happen in a process, until it has killed one.
         self.trap: dict[str, Any] = {}
         self.killed = False
+        # Set when the signal is there.
+        self.fired = asyncio.Event()
+        # From when to when the bridge was stopped at its place until others were at theirs, in ms.
+        self.kept: tuple[float, float] | None = None
         # Whether it lived on where others were killed.
         self.spared = False
         # Whether it is meant that no bridge runs.
@@ -301,6 +305,7 @@ class Scene(World):
             named = client_order_id(self.id, leg, 1)
             await self.venue("fault", route=route, client_id=named, **answer_of(answer, self.wire))
         await self.make_ready(symbol, **plan)
+        self.fired.set()
         self.life.tell(wake=True)
 
     async def fault(self, kind: str, route: str, **more: Any) -> None:
