@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
+import psycopg
+
 from tests.kill_matrix.checks import check
 from tests.kill_matrix.paths import Path
 from tests.kill_matrix.scene import PATIENCE, Ground, Over, Scene, Slot, answer_of, is_over
@@ -88,7 +90,7 @@ async def run(ground: Ground, slot: Slot, case: Case, gate: Gate | None = None) 
                 holding.cancel()
                 with suppress(asyncio.CancelledError):
                     await holding
-    except (AssertionError, TimeoutError) as error:
+    except (AssertionError, TimeoutError, RuntimeError, psycopg.Error) as error:
         outcome.problems.append(f"{type(error).__name__}: {error}")
     finally:
         outcome.killed = scene.killed or scene.spared

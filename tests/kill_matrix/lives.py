@@ -42,11 +42,11 @@ class Life:
         return stat.rpartition(")")[2].split()[0] in "TZX"
 
     def tell(self, **what: Any) -> None:
-        """A line to the process, which reads it when it is there."""
+        """A line to the process, which reads it when it is there; nothing to one that hangs up."""
         line = json.dumps(what).encode() + b"\n"
         if self._writer is None:
             self._waiting.append(line)
-        elif not self.ended.done():
+        elif not self._writer.is_closing():
             self._writer.write(line)
 
     async def end(self) -> int:
