@@ -168,7 +168,7 @@ async def _stop(scene: Scene) -> None:
     """End the bridge in good order; when it dies over that, see it start again."""
     life = scene.life
     life.tell(stop=True)
-    status = await life.end()
+    status = await asyncio.wait_for(life.end(), PATIENCE)
     if status == 0:
         return
     scene.note_end(status)
