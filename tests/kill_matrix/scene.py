@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal as signals
 from collections.abc import Awaitable, Callable, Mapping
