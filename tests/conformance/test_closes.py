@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,9 +15,12 @@ from tests.conformance.stage import KEY, Stage, open_stage
 from tests.conformance.test_streams import listening
 from tests.trading.world import Sql
 from tests.waiting import until
+from workers.trading.emergency import Report, close_account
+from workers.trading.journal import Journal
 from workers.trading.orders import Leg, client_order_id
 from workers.trading.role import TradingRole
 from workers.trading.venues.stream import Stream
+from workers.trading.venues.venue import Venue
 
 # One look at everything is due after so long, in seconds.
 LOOK = 61
@@ -77,6 +82,31 @@ async def test_a_position_that_a_person_closed_is_closed_here_as_well(stage: Sta
     await stage.wait(bridge, LOOK)
     assert await stage.summary(signal) == {"status": "closed", "code": "venue_closed", "resting": []}
     assert (await stage.position(signal))["written_off"] == 0
+    await check(stage)
+
+
+async def test_what_is_closed_by_the_journal_while_the_venue_is_asked_is_no_close_of_the_venue(
+    futures: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = futures
+    bridge = await stage.start(journal=tmp_path)
+    signal = await stage.enter(bridge)
+    journal = Journal(tmp_path / f"{stage.account}.jsonl")
+    ask, closed = Venue.holdings, list[Report]()
+
+    async def close_first(venue: Venue, symbols: list[str]) -> Any:
+        monkeypatch.setattr(Venue, "holdings", ask)
+        now = stage.clock.now
+        closed.append(await close_account(journal, journal.read(), venue, "it burns", now, rest))
+        return await venue.holdings(symbols)
+
+    async def rest(_seconds: float) -> None:
+        """Nobody waits here."""
+
+    monkeypatch.setattr(Venue, "holdings", close_first)
+    await stage.wait(bridge, LOOK)
+    assert closed[0].is_done, closed[0].problems
+    assert await stage.summary(signal) == {"status": "closed", "code": "emergency_close", "resting": []}
     await check(stage)
 
 

@@ -25,6 +25,8 @@ from tests.stacks import Stack, running_stack
 # How many cases a run of the tests has time for.
 CASES = 100
 AT_OUTAGES = 6
+# The first of them pays for all paths; a machine may be slow.
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,6 @@ async def test_every_await_of_the_bridge_is_on_a_path_or_has_a_reason(recorded: 
     assert sorted(name for name in points & reached if reason_of(name) is not None) == []
 
 
-@pytest.mark.timeout(900)
 async def test_a_bridge_that_is_killed_doubles_and_loses_nothing(
     ground: Ground, recorded: list[Outcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +77,6 @@ async def test_a_bridge_that_is_killed_doubles_and_loses_nothing(
     assert len(missed) <= len(covered(cases)) // 40
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("outage", ["the database", "Realtime", "both"])
 async def test_nor_does_one_that_is_killed_while_something_is_away(
     ground: Ground, recorded: list[Outcome], outage: Outage

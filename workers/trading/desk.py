@@ -331,6 +331,10 @@ class Desk:
         if not self._comparison.is_due(now):
             return False
         facts = await self._comparison.look(now)
+        if (facts.venue_closes or facts.exits) and self._keeper.was_added_to:
+            # Somebody closed it by the journal while the venue was asked: that is told as theirs.
+            await self._hear_journal()
+            facts = await self._comparison.look(now)
         facts.external_orders = self._oversight.hear_orders(self._hearing.swept).external_orders
         self._hearing.swept.clear()
         if facts:
