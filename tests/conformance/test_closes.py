@@ -106,6 +106,7 @@ async def test_what_is_closed_by_the_journal_while_the_venue_is_asked_is_no_clos
     monkeypatch.setattr(Venue, "holdings", close_first)
     await stage.wait(bridge, LOOK)
     assert closed[0].is_done, closed[0].problems
+    await stage.wait(bridge, LOOK)
     assert await stage.summary(signal) == {"status": "closed", "code": "emergency_close", "resting": []}
     await check(stage)
 

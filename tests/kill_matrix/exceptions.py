@@ -61,6 +61,7 @@ SOMETIMES: dict[str, str] = {
     "turns:Turns.stop:[01]": "a turn was under way when the bridge was told to stop",
     "turns:Turns.take:2": "the desks of a venue took long together",
     "turns:Turns._cancel:0": "a turn did not end when the bridge was told to stop",
+    "desk:Desk._compare:[12]": "somebody closed by the journal while the venue was asked",
     "role:TradingRole._tend:0": "the account could not be opened at once",
     "role:TradingRole._trade:[23]": "the venue did not tell the balance, and the signal was given back",
     "claims:Claims.give_all_back:0": "a signal was claimed and not decided when the bridge was told to stop",
