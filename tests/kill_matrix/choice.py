@@ -57,9 +57,9 @@ def choose(cases: Sequence[Case], most: int) -> list[Case]:
     chosen = _cover(cases)
     known = {id(case) for case in chosen}
     for kind in KINDS.values():
-        chosen += _spread(_missing(cases, chosen, kind, known), most - len(chosen))
+        chosen += spread(_missing(cases, chosen, kind, known), most - len(chosen))
         known |= {id(case) for case in chosen}
-    return chosen + _spread([case for case in cases if id(case) not in known], most - len(chosen))
+    return chosen + spread([case for case in cases if id(case) not in known], most - len(chosen))
 
 
 def choose_held(cases: Iterable[Case], most: int) -> list[Case]:
@@ -67,7 +67,12 @@ def choose_held(cases: Iterable[Case], most: int) -> list[Case]:
 
     Whoever closes everything by a journal does so without the database anyway.
     """
-    return choose([one for one in cases if one.answer is None and one.path.play not in ALONE], most)[:most]
+    return choose(held(cases), most)[:most]
+
+
+def held(cases: Iterable[Case]) -> list[Case]:
+    """The cases at whose places a bridge can be made to wait."""
+    return [one for one in cases if one.answer is None and one.path.play not in ALONE]
 
 
 def describe_choice(cases: Sequence[Case], chosen: Sequence[Case]) -> str:
@@ -116,7 +121,7 @@ def _missing(cases: Sequence[Case], chosen: Sequence[Case], kind: Kind, known: s
     return found
 
 
-def _spread(items: Sequence[T], most: int) -> list[T]:
+def spread(items: Sequence[T], most: int) -> list[T]:
     """So many of the items, evenly; all of them when they are not more."""
     if len(items) <= most:
         return list(items)

@@ -15,7 +15,7 @@ from scripts.fake_venue.process import run_process
 from scripts.local_supabase.processes import Process
 from shared.vault import new_master_key
 from tests.kill_matrix.cases import Case, Gate, Outage, Outcome, run
-from tests.kill_matrix.choice import choose, choose_held
+from tests.kill_matrix.choice import choose, choose_held, held, spread
 from tests.kill_matrix.lives import open_nursery
 from tests.kill_matrix.matrix import covered
 from tests.kill_matrix.scene import Ground, Slot, Steady
@@ -90,16 +90,16 @@ async def play_so_many_without(
     ground: Ground, cases: Sequence[Case], most: int, outage: Outage, told: Told = lambda _: None
 ) -> list[Outcome]:
     """Play so many cases that came to their places while something is away, and all that did not."""
-    left = list(cases)
+    left, chosen = held(cases), choose_held(cases, most)
     outcomes: list[Outcome] = []
-    for _ in range(1 + SUBSTITUTES):
-        lacking = most - sum(one.killed for one in outcomes)
-        chosen = choose_held(left, lacking)
+    for _ in range(2 * SUBSTITUTES):
         if not chosen:
             break
         outcomes += await play_without(ground, chosen, outage, told)
         played = {id(case) for case in chosen}
         left = [case for case in left if id(case) not in played]
+        # Those chosen first are the deepest, and the likeliest to be missed: the others come evenly.
+        chosen = spread(left, most - sum(one.killed for one in outcomes))
     return outcomes
 
 
