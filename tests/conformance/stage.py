@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
+from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -35,6 +36,7 @@ WIRES = {
     "binance-usdm": ("binanceusdm", "usdm"),
     "bybit-usdm": ("bybit", "usdm"),
 }
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 # What ccxt waits for an answer, in ms: the faults that give none must not take a test's time.
 PATIENCE_MS = 1_500
 
@@ -264,10 +266,13 @@ class Stage(World):
 
 
 @asynccontextmanager
-async def open_stage(connection: Sql, wire: str, **trader: Any) -> AsyncIterator[Stage]:
-    """A stage on one wire, with a price of 100 for three symbols."""
+async def open_stage(
+    connection: Sql, wire: str, *, recorded: Path | None = None, **trader: Any
+) -> AsyncIterator[Stage]:
+    """A stage on one wire, with a price of 100 for three symbols; their filters are those of a `recorded`
+    exchangeInfo, where one is given."""
     venue, _ = WIRES[wire]
-    fake = None if venue == "paper" else FakeVenue()
+    fake = None if venue == "paper" else FakeVenue(recorded=recorded, symbols=SYMBOLS if recorded else None)
     if fake is not None:
         await fake.start()
     try:

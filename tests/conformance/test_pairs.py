@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -208,7 +209,7 @@ async def test_a_list_that_fills_while_it_is_cancelled_is_believed(stage: Stage)
 
 
 async def test_one_that_is_moved_takes_its_target_along(sql: Sql) -> None:
-    trailing = {"trailing_stop_type": "percentage", "trailing_stop_value": 1}
+    trailing: dict[str, Any] = {"trailing_stop_type": "percentage", "trailing_stop_value": 1}
     async with open_stage(sql, "binance-spot", **trailing) as stage:
         bridge = await stage.start()
         signal = await stage.enter(bridge, target="120")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,7 @@ from tests.trading.world import Sql
 
 @pytest.fixture(params=[wire for wire in SPOKEN if not wire.startswith("paper")])
 async def stage(request: pytest.FixtureRequest, sql: Sql) -> AsyncIterator[Stage]:
-    trailing = {"trailing_stop_type": "percentage", "trailing_stop_value": 1}
+    trailing: dict[str, Any] = {"trailing_stop_type": "percentage", "trailing_stop_value": 1}
     async with open_stage(sql, request.param, **trailing) as made:
         yield made
 
