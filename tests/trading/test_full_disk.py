@@ -12,9 +12,12 @@ from structlog.testing import capture_logs
 
 from tests.trading.world import World
 from workers.trading import journal
+from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.journal import Journal
 from workers.trading.keeper import AGAIN_SECONDS
+from workers.trading.orders import Order
 from workers.trading.role import TradingRole
+from workers.trading.venues.venue import Venue
 
 
 class FullDisk:
@@ -51,8 +54,8 @@ def disk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(world, tmp_path, monkeypatch)
 
 
-async def start(world: World, disk: Disk) -> TradingRole:
-    return await world.start(journal=disk.folder)
+async def start(world: World, disk: Disk, **others: Any) -> TradingRole:
+    return await world.start(journal=disk.folder, **others)
 
 
 async def test_what_is_open_is_protected_and_closed(world: World, disk: Disk) -> None:
@@ -98,6 +101,40 @@ async def test_nothing_new_is_opened_before_there_is_room_again(world: World, di
     await world.settle(bridge)
     assert (await world.signal(first))["status"] == "in_position"
     assert (await world.orders(second))["entry", 1]["status"] == "open"
+
+
+async def test_an_entry_is_on_the_disk_once_before_it_leaves(
+    world: World, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written while the database commits it, and not again when that answers as foreseen."""
+    bridge = await start(world, disk)
+    signal = await world.make_ready()
+    written: list[bytes] = []
+    place = Venue.place
+
+    async def placed(venue: Venue, order: Order, attached: list[Order]) -> VenueOrder:
+        written.append(disk.path.read_bytes())
+        return await place(venue, order, attached)
+
+    monkeypatch.setattr(Venue, "place", placed)
+    await world.settle(bridge)
+    assert [one.count(str(signal).encode()) for one in written] == [1]
+    assert (await world.orders(signal))["entry", 1]["status"] == "open"
+
+
+async def test_an_entry_that_the_database_refuses_is_taken_back(world: World, disk: Disk) -> None:
+    async def call(name: str, params: Any) -> Any:
+        if name == "record_trading" and "intents" in params["facts"]:
+            # Paused after it was claimed and decided.
+            await world.set_trader(status="paused")
+        return await world.call(name, params)
+
+    bridge = await start(world, disk, call=call)
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    assert (await world.signal(signal))["status"] == "expired"
+    assert disk.path.read_bytes().count(str(signal).encode()) > 1
+    assert Journal(disk.path).read().trades == {}
 
 
 async def test_a_bridge_starts_on_a_full_disk(world: World, disk: Disk) -> None:

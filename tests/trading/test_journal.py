@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -258,3 +259,60 @@ def write_without_end(path: Path) -> None:
 
 if __name__ == "__main__":
     write_without_end(Path(sys.argv[1]))
+
+
+def entering(**fields: Any) -> Trade:
+    entry = replace(order(Leg.ENTRY), status=OrderStatus.INTENDED, **fields)
+    return Trade(SIGNAL, {entry.client_order_id: entry})
+
+
+def test_what_was_foreseen_and_came_so_is_not_written_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    sync = journal.foresee([entering()])
+    assert SIGNAL in journal.read().trades
+    sync()
+    before = journal.path.read_bytes()
+    journal.note([entering()])
+    assert journal.path.read_bytes() == before
+    assert not journal.was_added_to
+    # Once: what is noted of it later is written.
+    journal.note([entering()])
+    assert len(journal.path.read_bytes()) > len(before)
+
+
+def test_what_came_otherwise_than_foreseen_is_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    journal.foresee([entering()])()
+    journal.note([entering(amount=Decimal(7))])
+    (held,) = journal.read().trades.values()
+    assert held.orders[0].amount == 7
+
+
+def test_what_is_not_on_the_disk_yet_is_written_and_synced(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    sync = journal.foresee([entering()])
+    size = journal.path.stat().st_size
+    journal.note([entering()])
+    assert journal.path.stat().st_size > size
+    sync()
+
+
+def test_what_was_foreseen_and_did_not_come_is_taken_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.begin(ACCOUNT, [])
+    journal.foresee([entering()])()
+    journal.note([], over=[SIGNAL])
+    assert journal.read().trades == {}
+    # And written again when it is intended again.
+    journal.note([entering()])
+    assert SIGNAL in journal.read().trades
+
+
+def test_a_full_disk_foresees_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one.jsonl")
+    journal.path.symlink_to("/dev/full")
+    with pytest.raises(JournalUnwritable, match="No space left"):
+        journal.foresee([entering()])

@@ -8,6 +8,7 @@ crash at any point leaves an intent whose order is asked for by its client order
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
@@ -22,7 +23,7 @@ from shared.clock import Clock, MarketClock
 from shared.errors import OrderDenied
 from shared.market import Market
 from shared.work import Work
-from workers.trading.book import Book
+from workers.trading.book import Book, Trade
 from workers.trading.comparison import Comparison
 from workers.trading.decisions.closes import VenueClose
 from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
@@ -38,7 +39,7 @@ from workers.trading.journal import Journal
 from workers.trading.keeper import Keeper
 from workers.trading.lease import awake_seconds
 from workers.trading.ledger import Account, Facts, Ledger, State
-from workers.trading.orders import Leg, Order, OrderStatus
+from workers.trading.orders import Leg, Order, OrderStatus, order_from_intent
 from workers.trading.oversight import Oversight
 from workers.trading.policy import Policy
 from workers.trading.sending import Results, cancel, move, send
@@ -50,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 # A step that has not come to rest after so many rounds goes on with the next step.
 ROUNDS = 8
+NOTHING: Mapping[UUID, tuple[UUID, str]] = {}
 # Refusals of an entry that the signal ends with; the other codes say that there is nothing to do.
 ENDINGS = frozenset(
     {
@@ -225,6 +227,8 @@ class Desk:
         equity: dict[str, Decimal] = {}
         started: Counter[UUID] = Counter()
         asked: list[UUID] = []
+        # Whose they are, and of what.
+        entering: dict[UUID, tuple[UUID, str]] = {}
         for work in sorted(works, key=lambda one: one.signal_id):
             if self._book.get(work.signal_id) is not None:
                 self._counts["claimed_again"] += 1
@@ -237,9 +241,10 @@ class Desk:
             started[trader] += 1
             asked.append(work.signal_id)
             facts.intents += decision
+            entering[work.signal_id] = trader, str(work.signal["normalised_symbol"])
         if not facts:
             return 0
-        await self._record(facts)
+        await self._record(facts, entering)
         entries = [self._entry_of(signal) for signal in asked]
         results = Results()
         fresh = [entry for entry in entries if entry is not None]
@@ -491,18 +496,19 @@ class Desk:
             await self._record(facts)
         return len(facts.fills) + len(facts.outcomes)
 
-    async def _record(self, facts: Facts) -> None:
+    async def _record(self, facts: Facts, entering: Mapping[UUID, tuple[UUID, str]] = NOTHING) -> None:
         now = self._clock.now()
         symbols = self._symbols_of(facts)
         await self._fees.value(facts, symbols, now)
         asked_at = self._monotonic()
-        state = await self._ledger.record(self.account, facts, now)
+        state = await self._tell(facts, entering, now)
         refused = {int(one["index"]) for one in state.refused if one["kind"] == "fill"}
         # A fill that was refused stays unknown: its order cannot end before somebody made it fit.
         taken = [fill for index, fill in enumerate(facts.fills) if index not in refused]
         self._book.note_fills(taken)
         self._fees.recorded(taken, symbols)
         self._take_over(state, asked_at)
+        self._keeper.note({one for one in entering if self._book.get(one) is None})
         self._count(facts)
         denials: list[dict[str, Any]] = []
         for refusal in state.refused:
@@ -515,6 +521,24 @@ class Desk:
                 )
         if denials:
             await self._record(Facts(denials=denials))
+
+    async def _tell(self, facts: Facts, entering: Mapping[UUID, tuple[UUID, str]], at: datetime) -> State:
+        """Have facts recorded. The entries of `entering` (by signal: trader, symbol) are written to this
+        machine's disk meanwhile."""
+        foreseen = {signal: Trade(signal) for signal in entering} if self.is_open else {}
+        for intent in facts.intents:
+            signal = UUID(intent["signal_id"])
+            if signal in foreseen:
+                order = order_from_intent(intent, *entering[signal], at)
+                foreseen[signal].orders[order.client_order_id] = order
+        if not foreseen:
+            return await self._ledger.record(self.account, facts, at)
+        writing = asyncio.create_task(self._keeper.foresee(list(foreseen.values())))
+        try:
+            return await self._ledger.record(self.account, facts, at)
+        finally:
+            # Whatever came of it: what is written next comes after it.
+            await writing
 
     def _symbols_of(self, facts: Facts) -> dict[str, str]:
         if not (facts.fills or facts.venue_closes):

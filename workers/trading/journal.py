@@ -5,6 +5,9 @@ and synced to the disk then, so that a killed process leaves what is needed to c
 was cut off is left out; the last line of a signal counts. Keys are in it as the ciphertext that the database
 keeps, and open with SIGTRAIL_MASTER_KEY alone. It names the fence of the lease under which it was kept, and
 says when the account was given back or lost: what another machine holds by now is not this file's to close.
+
+The disk takes about as long as the database: entries are foreseen here while the database commits them. One
+that it did not take is named for nothing, as one is whose bridge was killed before it left.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ import os
 import secrets
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import orjson
@@ -106,6 +109,8 @@ class Journal:
         self._untold = False
         # Lines of this process' own making.
         self._own: set[bytes] = set()
+        # The last lines of signals that are on the disk before the database answered.
+        self._foreseen: dict[UUID, bytes] = {}
 
     @property
     def was_added_to(self) -> bool:
@@ -150,11 +155,15 @@ class Journal:
             fresh.replace(self.path)
             self._written = self.path.stat().st_size
             self._untold = bool(untold)
+            self._foreseen.clear()
 
     def note(self, trades: Iterable[Trade], over: Iterable[UUID] = ()) -> None:
         """Add what these trades are now. Synced when one of them has an order that is about to be sent.
         Raises JournalUnwritable."""
-        trades = list(trades)
+        trades = [one for one in trades if self._foreseen.pop(one.signal_id, None) != _line(_trade(one))]
+        over = list(over)
+        for signal in over:
+            self._foreseen.pop(signal, None)
         items = [*(_trade(one) for one in trades), *({"kind": "over", "signal_id": str(one)} for one in over)]
         if items:
             sends = any(order.is_doubtful for one in trades for order in one.orders.values())
@@ -184,6 +193,33 @@ class Journal:
             self._own.add(line.rstrip())
             self._write(b"\n" + line, sync=True)
         return True
+
+    def foresee(self, trades: Iterable[Trade]) -> Callable[[], None]:
+        """Add what these trades will be once the database has taken what is intended now. Answers what syncs
+        that to the disk, for another thread: nothing of it is sent before that has returned. `note` adds
+        again only what came otherwise. Both raise JournalUnwritable."""
+        lines = {one.signal_id: _line(_trade(one)) for one in trades}
+        content = b"\n" + b"".join(lines.values())
+        with self._writing():
+            # Open until it is synced: the file's own errors are told to whoever wrote.
+            file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb")
+            try:
+                file.write(content)
+                file.flush()
+            except OSError:
+                _abandon(file)
+                raise
+            self._written += len(content)
+
+        def sync() -> None:
+            try:
+                with file:
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise self._unwritable(error) from error
+            self._foreseen |= lines
+
+        return sync
 
     def note_closed(self, closed: Closed) -> None:
         """Add what became of an exit. Raises JournalUnwritable."""
@@ -237,10 +273,19 @@ class Journal:
             finally:
                 os.close(lock)
         except OSError as error:
-            raise JournalUnwritable(
-                f"the journal {self.path} cannot be written ({error.strerror or error}): nothing is sent that"
-                " it does not name; make room on the disk, or give the file back to this user"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> JournalUnwritable:
+        return JournalUnwritable(
+            f"the journal {self.path} cannot be written ({error.strerror or error}): nothing is sent that"
+            " it does not name; make room on the disk, or give the file back to this user"
+        )
+
+
+def _abandon(file: IO[bytes]) -> None:
+    """Close a file that the disk took nothing of; closing would try it once more."""
+    with suppress(OSError):
+        file.close()
 
 
 def _lock(file: int) -> None:

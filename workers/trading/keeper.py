@@ -3,6 +3,7 @@ closed. What could not be written is told, and written whole once the disk takes
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -10,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from workers.trading.book import Book
+from workers.trading.book import Book, Trade
 from workers.trading.journal import Closed, Contents, Journal, JournalUnwritable
 from workers.trading.ledger import Account
 from workers.trading.orders import Leg, Order
@@ -110,6 +111,16 @@ class Keeper:
             return
         if self._journal.is_long:
             self.begin()
+
+    async def foresee(self, trades: list[Trade]) -> None:
+        """Write what these will be once the database has taken what is intended, before it answers."""
+        if self._journal is None or self.error is not None:
+            return
+        try:
+            sync = self._journal.foresee(trades)
+            await asyncio.to_thread(sync)
+        except JournalUnwritable as error:
+            self._miss(error)
 
     def mend(self) -> None:
         """Try again, now and then, what the disk did not take."""

@@ -181,6 +181,29 @@ def order_from_json(row: Mapping[str, Any]) -> Order:
     )
 
 
+def order_from_intent(intent: Mapping[str, Any], trader_id: UUID, symbol: str, at: datetime) -> Order:
+    """The order that the database will make of an intent at this time, as far as a bridge acts on it."""
+    signal_id, leg, attempt = UUID(intent["signal_id"]), Leg(intent["leg"]), int(intent["attempt"])
+    return Order(
+        client_order_id=client_order_id(signal_id, leg, attempt),
+        signal_id=signal_id,
+        trader_id=trader_id,
+        leg=leg,
+        attempt=attempt,
+        symbol=symbol,
+        side=intent["side"],
+        kind=intent["kind"],
+        amount=money(intent["amount"]),
+        status=OrderStatus.INTENDED,
+        price=_decimal(intent.get("price")),
+        trigger_price=_decimal(intent.get("trigger_price")),
+        reduce_only=bool(intent.get("reduce_only", False)),
+        managed_by=intent.get("managed_by", "venue"),
+        attached=bool(intent.get("attached", False)),
+        sent_at=at,
+    )
+
+
 def position_from_json(row: Mapping[str, Any]) -> Position:
     """A position as the database's functions answer it."""
     opened_at = _moment(row["opened_at"])
