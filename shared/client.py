@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -149,7 +150,8 @@ class Connection:
 
 class _Call(RequestConfig[httpx.AsyncClient]):
     """A function call whose arguments are written by orjson: the client's own encoder takes fifteen times as
-    long, which for a batch of signals is more than everything else that a machine does for it.
+    long, which for a batch of signals is more than everything else that a machine does for it. Its address is
+    taken apart once, not twice a call.
 
     What orjson writes otherwise: not-a-number is null, and an orjson.Fragment goes out as it is.
     """
@@ -159,11 +161,16 @@ class _Call(RequestConfig[httpx.AsyncClient]):
         additional_headers["Content-Type"] = "application/json"
         return self.session.request(
             self.http_method,
-            str(self.path),
+            _address(str(self.path)),
             content=orjson.dumps(self.json, default=_plain),
-            params=self.params,
+            params=self.params or None,
             headers=additional_headers,
         )
+
+
+@lru_cache(maxsize=256)
+def _address(path: str) -> httpx.URL:
+    return httpx.URL(path)
 
 
 def _plain(value: object) -> object:
