@@ -96,7 +96,10 @@ def test_any_answers_in_any_order_end_in_the_same_record(
     for _ in range(data.draw(st.integers(0, 4))):
         some = data.draw(st.lists(st.sampled_from(trades), max_size=8)) if trades else []
         seen = [final] if data.draw(st.booleans()) else []
-        book = record(book, reconcile(book, seen, some, known), known)
+        found = reconcile(book, seen, some, known)
+        # A bridge that dies before it told the database begins again with what that knows.
+        if data.draw(st.booleans()):
+            book = record(book, found, known)
     book = record(book, reconcile(book, [final], trades, known), known)
     entry = book[ENTRY.client_order_id]
     assert entry.filled == final.filled
