@@ -23,7 +23,7 @@ from uuid import UUID
 
 import aiohttp
 
-from cli.emergency import app
+from cli.emergency import NotDone, app
 from shared import log as logs
 from shared.candles import MINUTE_MS, Candle, Gate
 from shared.client import connect
@@ -60,6 +60,8 @@ POLICY = Policy(
 POLL_SECONDS = 0.5
 # What ccxt waits for an answer, in ms: the answers that never come must not take a case's time.
 PATIENCE_MS = 1_500
+# The status of an emergency close that has to be given again.
+NOT_DONE = 3
 
 
 def warm_up() -> None:
@@ -94,12 +96,17 @@ def run(job: dict[str, Any]) -> int:
     TRAP.journal = f"{job['folder']}/journal/{job['account']}.jsonl"
     for name, value in job["trap"].items():
         setattr(TRAP, name, value)
+    status = 0
     if "words" in job:
-        close(job)
+        try:
+            close(job)
+        except NotDone as error:
+            sys.stderr.write(f"{error}\n")
+            status = NOT_DONE
         channel.sendall(json.dumps({"seen": TRAP.spots()}).encode() + b"\n")
     else:
         asyncio.run(trade(job, channel))
-    return 0
+    return status
 
 
 def close(job: dict[str, Any]) -> None:

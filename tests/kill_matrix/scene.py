@@ -34,6 +34,9 @@ STARTING = Decimal(100_000)
 # Fees may be paid in BNB.
 COINS, COIN_PRICE = Decimal(1), Decimal(600)
 PATIENCE = 60.0
+# As `bridge.NOT_DONE`, which nobody but the nursery may import; and how often somebody tries at most.
+NOT_DONE = 3
+AGAIN = 20
 
 
 class Over(Exception):
@@ -215,9 +218,13 @@ class Scene(World):
         """The bridge is ended and stays down, everything is closed by its journal, and it starts again; or
         it lives on beside that."""
         if beside:
-            while (status := await self.start_closer().end()) != 0:
-                self.note_end(status)
-            return
+            for _ in range(AGAIN):
+                if not (status := await self.start_closer().end()):
+                    return
+                # It says when the bridge is at work on the same exit: the command is given again.
+                if status != NOT_DONE:
+                    self.note_end(status)
+            raise Died(f"an emergency close was not done after {AGAIN} times: {self.said()[-3000:]}")
         life = self.life
         self.is_down = True
         await life.ask_seen()
