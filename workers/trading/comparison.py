@@ -203,7 +203,9 @@ class Comparison:
             times, at = times + 1, now
         self._unexplained[key] = (times, at)
         symbols = sorted(shortage.symbols)
-        log.error("holdings_differ", symbols=symbols, side=shortage.side, missing=text(left), looks=times)
+        # A venue tells holdings before it tells the trades behind them: an alarm is what stays so.
+        tell = log.error if times >= self._policy.probes else log.warning
+        tell("holdings_differ", symbols=symbols, side=shortage.side, missing=text(left), looks=times)
         if times < self._policy.probes or not shortage.whole:
             return
         facts.exits += [
