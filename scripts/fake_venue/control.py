@@ -42,6 +42,7 @@ class Control:
             "advance": self._advance,
             "offer": venue.offer,
             "delist": venue.delist,
+            "change_rule": venue.change_rule,
             "fund": venue.fund,
             "close_position": self._close_position,
             "pay_fees_in": venue.pay_fees_in,

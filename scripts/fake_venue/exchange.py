@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -128,6 +129,14 @@ class Exchange(ABC):
         for account in self.accounts.values():
             for book in account.books.values():
                 book.rules[rule.symbol] = listing.rule
+
+    def change_rule(self, symbol: str, steps: Mapping[str, Decimal]) -> None:
+        """Steps and limits of a symbol, by the names of its rule, are others from now on."""
+        listing = self.tape.listings[symbol]
+        changes: dict[str, Any] = dict(steps)
+        listing.rule = replace(listing.rule, **changes)
+        for _, book in self.books(symbol):
+            book.rules[symbol] = listing.rule
 
     def books(self, symbol: str) -> Iterator[tuple[Account, Book]]:
         """The books in which a symbol is traded, in the order of their accounts."""

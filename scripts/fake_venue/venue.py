@@ -222,6 +222,12 @@ class FakeVenue:
                 for order in book.open_orders(symbol):
                     one.publish(account, book.expire(order, self.clock.millis()))
 
+    def change_rule(self, symbol: str, exchange: str | None = None, **steps: str) -> None:
+        """From now on a symbol has these steps and limits (`tick`, `step`, `least_amount`, …); orders that
+        rest stay as they are, and nobody is told."""
+        for one in self._listing(symbol, exchange):
+            one.change_rule(symbol, {name: Decimal(value) for name, value in steps.items()})
+
     def fund(self, symbol: str, rate: str | Decimal, exchange: str | None = None) -> None:
         """Funding is exchanged: a positive rate is paid by longs and received by shorts."""
         for one in self._listing(symbol, exchange):

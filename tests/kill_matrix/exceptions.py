@@ -17,6 +17,7 @@ _LOOK = "what was looked at is looked at again with the next step: nothing is or
 _PRICED = "a fee whose price was not to be had at its fill is priced later: nothing is ordered by it"
 _REPLAY = "a replay takes its turns like that, and trades on paper"
 _QUEUE = "gives a claim back or ends a signal, before anything of it is intended"
+_MARKETS = "markets are read again beside everything else: nothing is ordered or told there"
 
 # By the point's name, which may end in a star.
 UNREACHED: dict[str, str] = {
@@ -46,7 +47,9 @@ UNREACHED: dict[str, str] = {
     "turns:_one_by_one:0": _REPLAY,
     "line:Line._enter:0": "waits while more desks ask at once than may: a case has one",
     "desk:Desk.hear_closes:0": "nothing calls it: closes of the venue are found by comparing",
-    "desk:Desk._settle:1": _RETRY,
+    "desk:Desk._take_in:1": _RETRY,
+    "desk:Desk._settle:1": _MARKETS,
+    "venues.reading:*": _MARKETS,
     "emergency:_Emergency._patiently:[12]": _RETRY,
     "closings:Closings.give_up:0": "a venue that answers no goodbye is left: nothing is sent any more then",
     "venues.stream:Stream._pump:0": "a pump that ended begins anew after a pause: nothing is ordered there",

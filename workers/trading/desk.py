@@ -265,6 +265,7 @@ class Desk:
 
     async def _watch_account(self) -> int:
         """Ask, now and then, how far futures are from liquidation, and what they paid as funding."""
+        self._venue.refresh(self._clock.now())
         told, status = Facts(fills=await self._fees.look(self._clock.now())), self.account.status
         told.marks = self._oversight.mark(self._market, self._terms, self._policy, self._clock.now())
         if told:
@@ -478,7 +479,18 @@ class Desk:
     # Recording
 
     async def _settle(self, results: Results) -> int:
-        """Record what commands came to, and what the venue says of orders that they left in doubt."""
+        """Record what commands came to, and what the venue says of orders that they left in doubt.
+
+        What protects or closes and missed the venue's rules is decided again by the rules of now.
+        """
+        learning = self._venue.doubt_rules(self._clock.now()) if results.misfits else None
+        try:
+            return await self._take_in(results)
+        finally:
+            if learning is not None and any(order.leg is not Leg.ENTRY for order in results.misfits):
+                await asyncio.wait({learning}, timeout=self._policy.rules_seconds)
+
+    async def _take_in(self, results: Results) -> int:
         for order in results.ask:
             self._hearing.doubt(order, self._clock.now())
         for order in results.unsent:

@@ -36,6 +36,8 @@ class Policy:
     mark_every: timedelta = timedelta(seconds=30)
     # What a venue records late is asked for again.
     overlap: timedelta = timedelta(minutes=2)
+    # How long a position whose stop or exit was refused by rules that may be old waits for the new ones.
+    rules_seconds: float = 5.0
     # After a failure to reach a venue at start-up.
     reopen_after: timedelta = timedelta(seconds=10)
     claims: int = 100

@@ -13,7 +13,7 @@ from ccxt.base.errors import BaseError, ExchangeError, OperationFailed
 from shared.errors import OrderDenied, Unavailable
 from shared.money import text
 from workers.trading.book import Book
-from workers.trading.decisions.outcome import Outcome, describe, judge
+from workers.trading.decisions.outcome import Outcome, describe, is_misfit, judge
 from workers.trading.decisions.pairs import partner_of, stop_and_target
 from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.orders import Leg, Order
@@ -34,6 +34,8 @@ class Results:
     stiff: list[Order] = field(default_factory=list)
     # Orders that were not sent at all: nothing has to be asked before they are sent again.
     unsent: list[Order] = field(default_factory=list)
+    # Refused as what the venue's steps, limits or list of symbols do not allow.
+    misfits: list[Order] = field(default_factory=list)
     # Commands that did not reach the venue and are given again later.
     failed: int = 0
 
@@ -91,6 +93,8 @@ async def send(
             ]
             if verdict.outcome is Outcome.UNRESOLVED:
                 results.ask += both
+            elif is_misfit(error):
+                results.misfits += both
             continue
         results.outcomes += [
             _told(one, "confirmed", venue_order_id=answer.venue_order_id)

@@ -30,7 +30,7 @@ from ccxt.base.errors import (
 
 from shared.lifecycle import ENDINGS, SignalStatus
 from tests.trading.world import World
-from workers.trading.decisions.outcome import Outcome, judge
+from workers.trading.decisions.outcome import Outcome, is_misfit, judge
 from workers.trading.orders import Leg, client_order_id
 
 
@@ -86,6 +86,24 @@ def every_kind(kind: type[ccxt.BaseError]) -> list[type[ccxt.BaseError]]:
 @pytest.mark.parametrize("kind", every_kind(OperationFailed), ids=lambda kind: kind.__name__)
 def test_no_operation_that_failed_is_ever_taken_for_a_refusal(kind: type[ccxt.BaseError]) -> None:
     assert judge(kind("whatever")).outcome is Outcome.UNRESOLVED
+
+
+@pytest.mark.parametrize(
+    ("error", "misses"),
+    [
+        (InvalidOrder('binance {"code":-1013,"msg":"Filter failure: PRICE_FILTER"}'), True),
+        (InvalidOrder('binanceusdm {"code":-4014,"msg":"Price not increased by tick size."}'), True),
+        (BadRequest('bybit {"retCode":10001,"retMsg":"Qty invalid"}'), True),
+        (ExchangeError('bybit {"retCode":110074,"retMsg":"This contract is not live"}'), True),
+        (InvalidOrder("binance amount of BTC/USDT must be greater than minimum amount precision"), True),
+        (BadSymbol("binance does not have market symbol BTC/USDT"), True),
+        (InvalidOrder('binance {"code":-2021,"msg":"Order would immediately trigger."}'), False),
+        (InsufficientFunds('binance {"code":-2019,"msg":"Margin is insufficient."}'), False),
+        (OrderImmediatelyFillable("binance would match"), False),
+    ],
+)
+def test_a_refusal_tells_whether_rules_may_be_of_yesterday(error: ccxt.BaseError, misses: bool) -> None:
+    assert is_misfit(error) is misses
 
 
 def test_every_outcome_code_of_a_refusal_is_a_reason_to_expire() -> None:

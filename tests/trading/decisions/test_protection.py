@@ -497,3 +497,30 @@ def test_on_spot_a_rest_that_is_worth_too_little_for_a_stop_of_its_own_takes_the
     # On futures the same rest is covered by a stop of its own.
     futures = replace(it, rules=RULES, capabilities=FUTURES)
     assert guard(futures, Patience()) == [Place(Leg.STOP_LOSS, "stop", Decimal("0.01"), held.stop_loss)]
+
+
+COARSE = replace(RULES, price_tick=Decimal(5), amount_step=Decimal(2), min_amount=Decimal(2))
+
+
+@pytest.mark.parametrize("status", [OrderStatus.REJECTED, OrderStatus.DENIED])
+def test_a_stop_that_missed_the_rules_of_now_is_placed_by_them_and_once(status: OrderStatus) -> None:
+    held = position(amount=Decimal(11), take_profit=None)
+    refused = order(Leg.STOP_LOSS, amount=Decimal(11), status=status, code="order_rejected")
+    assert look(held, ENTRY, refused, rules=COARSE) == [
+        Place(Leg.STOP_LOSS, "stop", Decimal(10), Decimal(100))
+    ]
+    again = order(Leg.STOP_LOSS, 2, trigger_price=Decimal(100), status=status, code="order_rejected")
+    [left] = look(held, ENTRY, refused, again, rules=COARSE)
+    assert isinstance(left, Flatten)
+    # By the rules that it was made by, it was refused for another reason.
+    [left] = look(held, ENTRY, refused, rules=RULES)
+    assert isinstance(left, Flatten)
+
+
+def test_a_stop_that_rests_off_a_new_tick_stays() -> None:
+    assert look(position(take_profit=None), ENTRY, STOP, rules=COARSE, price=Decimal(110)) == []
+    moved = position(stop_loss=Decimal(104), take_profit=None)
+    found = look(moved, ENTRY, STOP, rules=COARSE, price=Decimal(110), capabilities=AMENDING)
+    assert found == [Move(STOP.client_order_id, Decimal(105))]
+    there = replace(STOP, trigger_price=Decimal(105))
+    assert look(moved, ENTRY, there, rules=COARSE, price=Decimal(110), capabilities=AMENDING) == []

@@ -41,6 +41,8 @@ class Rules:
     # Whether the venue takes lists of this symbol in which a stop and a target, both at the market, end each
     # other.
     takes_pairs: bool = False
+    # Whether the venue takes entries: what was taken off its list can only be left, if that.
+    traded: bool = True
 
     def round_amount(self, amount: Decimal) -> Decimal:
         """Down to the venue's step: an order is never larger than what was decided."""
@@ -58,6 +60,8 @@ class Rules:
         `last` is the last price, which the venue's band is about; None for an order without a limit.
         A reduce-only order has no minimum cost: venues let a position be closed to its last lot.
         """
+        if not self.traded and not reduce_only:
+            raise OrderDenied(f"{self.symbol} is not traded now", code="symbol_not_tradable")
         if amount <= ZERO or not is_multiple(amount, self.amount_step):
             raise OrderDenied(
                 f"the amount {text(amount)} of {self.symbol} is no multiple of {text(self.amount_step)}",

@@ -87,6 +87,31 @@ _NOT_TRADED = frozenset(
         "170209",  # Bybit spot: this pair is not available, or not where the account is
     }
 )
+# The order misses the venue's steps or limits, or its symbol is none.
+_MISFITS = frozenset(
+    {
+        "-1013",  # Binance spot: a filter failed
+        "-1111",  # Binance: more digits than the symbol has
+        "-1121",  # Binance: no such symbol
+        "-4003",  # Binance USD-M: the quantity is too small
+        "-4005",  # Binance USD-M: the quantity is too large
+        "-4014",  # Binance USD-M: the price is off the tick
+        "-4023",  # Binance USD-M: the quantity is off the step
+        "-4164",  # Binance USD-M: worth less than the least notional
+        "10001",  # Bybit: a parameter is wrong, and which one only its text tells
+        "110094",  # Bybit: worth less than the least
+        "170121",  # Bybit spot: no such symbol
+        "170124",  # Bybit spot: an invalid amount
+        "170134",  # Bybit spot: the price has too many digits
+        "170135",  # Bybit spot: the quantity is too large
+        "170136",  # Bybit spot: the quantity is too small
+        "170137",  # Bybit spot: the quantity has too many digits
+        "170140",  # Bybit spot: worth less than the least
+        "51001",  # OKX: no such instrument
+        "51020",  # OKX: under the least amount
+        "51121",  # OKX: no multiple of the lot
+    }
+)
 # The venue's own code in the text of an error, as JSON has it: {"code":-2010, …}, {"retCode":110007, …}.
 _CODE = re.compile(r'"(?:code|retCode|ret_code|sCode)"\s*:\s*"?(-?\d+)"?')
 
@@ -119,6 +144,16 @@ def judge(error: errors.BaseError) -> Verdict:
     if isinstance(error, errors.ExchangeError):
         return Verdict(Outcome.REJECTED, "order_rejected", message)
     return unresolved
+
+
+def is_misfit(error: errors.BaseError) -> bool:
+    """Whether a refusal says that the order misses the venue's steps, limits or list of symbols: what is
+    known of them may be of yesterday. ccxt's own check of precision has no code."""
+    codes = set(_CODE.findall(str(error)))
+    if codes & (_MISFITS | _NOT_TRADED):
+        return True
+    named = errors.BadSymbol | errors.MarketClosed | errors.ContractUnavailable
+    return isinstance(error, named) or (type(error) is errors.InvalidOrder and not codes)
 
 
 def describe(error: BaseException) -> str:

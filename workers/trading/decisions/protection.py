@@ -212,6 +212,13 @@ def exit_due(orders: Iterable[Order], patience: Patience) -> datetime | None:
     return max(sent) + min(patience.exit_again * doublings, patience.exit_longest)
 
 
+def _fits(stop: Order, rules: Rules) -> bool:
+    """Whether a stop keeps to the steps that every new one keeps to."""
+    price, amount = stop.trigger_price, stop.amount
+    on_tick = price is None or rules.round_price(price) == price
+    return on_tick and rules.round_amount(amount) == amount and amount >= rules.min_amount
+
+
 def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | None:
     position = it.position
     stops = [order for order in it.orders if order.leg is Leg.STOP_LOSS]
@@ -220,8 +227,9 @@ def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | No
     if missing > ZERO:
         refused = [stop for stop in stops if stop.status in REFUSED]
         latest = max(stops, key=lambda stop: stop.attempt, default=None)
-        # One that was refused together with its target is tried alone first.
-        if latest in refused and not _is_paired(latest, it):
+        # One that was refused together with its target is tried alone first; one that misses the venue's
+        # rules as they are now was refused for that, and is placed anew by them.
+        if latest in refused and not _is_paired(latest, it) and _fits(latest, it.rules):
             reason = f"the venue refused the stop loss: {refused[-1].code}"
             return Flatten("protection_failed", reason)
         doubtful = [stop for stop in stops if stop.is_doubtful]
@@ -251,7 +259,9 @@ def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | No
 def _protect(it: Situation, held: Decimal) -> list[Command]:
     commands: list[Command] = []
     stops, targets = _live(it.orders, Leg.STOP_LOSS), _live(it.orders, Leg.TAKE_PROFIT)
-    placed = [stop for stop in stops if stop.trigger_price == it.position.stop_loss]
+    # By the venue's tick of today, which may be another one than that of the plan.
+    level = it.rules.round_price(it.position.stop_loss)
+    placed = [stop for stop in stops if _level_of(stop, it.rules) == level]
     if it.capabilities.resting_legs and any(o.leg is Leg.EXIT and o.filled > ZERO for o in it.orders):
         # Some of it was taken out on purpose: a leg over more than is held would close somebody else's, where
         # the venue nets the positions of a symbol.
@@ -261,7 +271,7 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
     stale = [stop for stop in stops if stop not in placed]
     movable = [stop for stop in stale if _is_movable(stop, it, held)]
     if movable and _to_place(it, held, [*placed, *movable]) == ZERO:
-        commands += [Move(stop.client_order_id, it.position.stop_loss) for stop in movable]
+        commands += [Move(stop.client_order_id, level) for stop in movable]
         placed, stale = [*placed, *movable], [stop for stop in stale if stop not in movable]
     missing = _to_place(it, held, placed)
     binding = it.capabilities.stops and not it.capabilities.resting_legs
@@ -272,12 +282,13 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
         # The old stop binds the balance that the new one needs: a gap, as short as one round trip.
         return [Cancel(stop.client_order_id) for stop in outgrown if stop.is_confirmed]
     target = it.position.take_profit
+    target = None if target is None else it.rules.round_price(target)
     if missing > ZERO and target is not None and _can_pair(it, missing, held, targets):
-        stop = Place(Leg.STOP_LOSS, "stop", missing, it.position.stop_loss, paired=True)
+        stop = Place(Leg.STOP_LOSS, "stop", missing, level, paired=True)
         return [stop, Place(Leg.TAKE_PROFIT, "take_profit", missing, target, paired=True)]
     if missing > ZERO:
         by: ManagedBy = "venue" if it.capabilities.stops else "bridge"
-        commands.append(Place(Leg.STOP_LOSS, "stop", missing, it.position.stop_loss, by))
+        commands.append(Place(Leg.STOP_LOSS, "stop", missing, level, by))
     commands += _surplus(placed, stale, held)
     if target is None:
         return commands
@@ -286,6 +297,10 @@ def _protect(it: Situation, held: Decimal) -> list[Command]:
         by_both: ManagedBy = "venue" if it.capabilities.resting_legs and it.capabilities.stops else "bridge"
         commands.append(Place(Leg.TAKE_PROFIT, "take_profit", missing, target, by_both))
     return commands
+
+
+def _level_of(stop: Order, rules: Rules) -> Decimal | None:
+    return None if stop.trigger_price is None else rules.round_price(stop.trigger_price)
 
 
 def _can_pair(it: Situation, missing: Decimal, held: Decimal, targets: Sequence[Order]) -> bool:

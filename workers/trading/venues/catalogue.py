@@ -12,6 +12,8 @@ from typing import Any
 import aiohttp
 from ccxt.async_support.base.exchange import Exchange
 
+from workers.trading.venues.reading import Reading
+
 SessionFactory = Callable[[], aiohttp.ClientSession]
 
 
@@ -21,6 +23,8 @@ class Catalogue:
     def __init__(self, session_factory: SessionFactory | None = None) -> None:
         self._session_factory = session_factory
         self._sources: dict[tuple[str, str, str], Any] = {}
+        # By the connection that reads.
+        self._readings: dict[int, Reading] = {}
 
     def source_of(self, exchange: Any) -> Any:
         """The public connection beside an account's; the exchange itself where it is its own market."""
@@ -42,8 +46,15 @@ class Catalogue:
             source.urls = exchange.urls
         return source
 
+    def reading_of(self, source: Any) -> Reading:
+        """When the markets of a public connection are read again, for all of its accounts."""
+        return self._readings.setdefault(id(source), Reading())
+
     async def close(self) -> None:
         """Close the public connections."""
+        readings, self._readings = list(self._readings.values()), {}
+        for reading in readings:
+            reading.stop()
         sources, self._sources = list(self._sources.values()), {}
         for source in sources:
             session = None if source.own_session else source.session

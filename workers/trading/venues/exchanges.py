@@ -137,8 +137,11 @@ def venue_of(
 ) -> Venue:
     """The bridge's edge to this exchange. `wake` is called when the venue tells of something."""
     data = None if catalogue is None else catalogue.source_of(exchange)
+    # What is its own market has a list of its own.
+    shared = catalogue is not None and data is not exchange
+    reading = catalogue.reading_of(data) if catalogue is not None and shared else None
     now_ms = None if clock is None else clock.millis
-    venue = Venue(exchange, capabilities_of(exchange, market), traffic, data, now_ms, activity)
+    venue = Venue(exchange, capabilities_of(exchange, market), traffic, data, now_ms, activity, reading)
     if wake is not None:
         venue.listen(wake)
     return venue

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import aiohttp
 import ccxt
+import structlog
 from ccxt.base.errors import (
     BadSymbol,
     ExchangeError,
@@ -39,6 +40,7 @@ from workers.trading.traffic.traffic import FreeTraffic, Traffic, Turn
 from workers.trading.venues.capabilities import Capabilities
 from workers.trading.venues.fills import list_bills, list_fills
 from workers.trading.venues.pairs import read_pair, word_pair, word_pair_cancel
+from workers.trading.venues.reading import Reading
 from workers.trading.venues.standing import read_funding, read_standing
 from workers.trading.venues.stream import Stream
 from workers.trading.venues.wording import (
@@ -55,6 +57,8 @@ from workers.trading.venues.wording import (
     word_order,
     word_price,
 )
+
+log = structlog.get_logger(__name__)
 
 # Listings answer twenty orders or so when no number is asked for.
 _LISTED = 50
@@ -94,7 +98,8 @@ class Venue:
 
     `data` answers what is public, so that a cancel never waits behind it; without one, `exchange` does.
     `now_ms` is the time of fills; without it, ccxt's. `activity` is a number that changes with every change
-    at a venue that is not a part of this process, where somebody knows it.
+    at a venue that is not a part of this process, where somebody knows it. `reading` says when the markets of
+    `data` are read again.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Venue:
         data: Any = None,
         now_ms: Callable[[], int] | None = None,
         activity: Callable[[], int] | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.exchange = exchange
         self._now_ms = now_ms
@@ -115,6 +121,9 @@ class Venue:
         self.traffic = traffic or FreeTraffic()
         self._data = exchange if data is None else data
         self._rules: dict[str, Rules] = {}
+        # The markets that these are of.
+        self._listed: Any = None
+        self._reading = reading or Reading()
         self.stream: Stream | None = None
         self._session: aiohttp.ClientSession | None = getattr(exchange, "session", None)
         if hasattr(exchange, "on_rest_response"):
@@ -161,6 +170,8 @@ class Venue:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._data is self.exchange:
+            self._reading.stop()
         if self.stream is not None:
             await self.stream.stop()
         await self.exchange.close()
@@ -171,12 +182,15 @@ class Venue:
     # Markets
 
     async def rules(self, symbol: str) -> Rules:
-        """Steps and limits of a symbol. Raises OrderDenied for one that is not traded."""
+        """Steps and limits of a symbol. Raises OrderDenied for one that is not traded; what was traded when
+        this account asked first keeps its last rules, by which it is left."""
+        self._take_markets()
         known = self._rules.get(symbol)
         if known is not None:
             return known
         if symbol not in (self.exchange.markets or {}):
             await self._relearn()
+            self._take_markets()
         try:
             market = self.exchange.market(symbol)
         except BadSymbol as error:
@@ -202,12 +216,44 @@ class Venue:
                 [closed] = [candle[4] for candle in candles if candle[0] == floor_ms(at)]
                 return money(closed)
 
+    def refresh(self, now: datetime) -> None:
+        """Begin to read the markets again if that is due. Waits for nothing."""
+        if not self.is_authoritative:
+            self._reading.look(self._relearn, now)
+
+    def doubt_rules(self, now: datetime) -> asyncio.Task[None] | None:
+        """An order was refused as one that misses the rules: the markets are read again now, if they were not
+        just before. The reading that is under way, to be waited for."""
+        return None if self.is_authoritative else self._reading.hurry(self._relearn, now)
+
     async def _relearn(self) -> None:
+        before = dict(self._data.markets or {})
         async with self.traffic.turn("read", "load_markets"):
             with readable("load_markets"):
                 await asyncio.shield(self._data.load_markets(True))
+        for symbol, market in before.items():
+            if symbol not in self._data.markets:
+                # Whoever holds it has orders there to ask about and to cancel.
+                gone = {**market, "active": False}
+                self._data.markets[symbol] = gone
+                self._data.markets_by_id.setdefault(gone["id"], []).append(gone)
+
+    def _take_markets(self) -> None:
+        """Go by the markets that were read last, whoever had them read."""
+        listed = getattr(self._data, "markets", None)
+        if not listed or listed is self._listed:
+            return
+        self._listed = listed
         if self._data is not self.exchange:
             self.exchange.set_markets_from_exchange(self._data)
+        for symbol, rules in self._rules.items():
+            try:
+                fresh = rules_of(listed[symbol], self.exchange.precisionMode)
+            except (KeyError, OrderDenied):
+                fresh = replace(rules, traded=False)
+            if fresh != rules:
+                log.warning("rules_changed", symbol=symbol, venue=self.exchange.id)
+                self._rules[symbol] = fresh
 
     # Orders
 
