@@ -17,7 +17,8 @@ ADVICE = {
     "positions": "a position has no confirmed stop loss: `sigtrail positions list --status open`, now",
     "orders": "nobody knows what became of an order, its account enters nothing: `sigtrail orders list`",
     "venues": "a venue does not answer, or the machine's clock is wrong: nothing new is opened there",
-    "desks": "an account hangs or its journal cannot be written: look at its venue, or the disk",
+    "desks": "an account hangs, its key is refused, its venue is not reached, or its journal cannot be"
+    " written: `sigtrail accounts verify ID` asks the venue; look at the disk",
     "broadcasts": "messages wait to be sent: does a machine run that flushes them? `sigtrail machines list`",
     "transactions": "a transaction is open for too long: it holds back vacuum and seals; find and end it",
     "seals": "events wait for their seal: does a machine run the role archive, with SIGTRAIL_SEAL_KEY set?",

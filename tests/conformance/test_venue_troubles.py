@@ -89,6 +89,9 @@ async def test_while_nothing_can_be_asked_nothing_new_is_sent_and_all_is_found_a
     assert stage.sent() == sent
     (told,) = bridge.gates.visible().values()
     assert told["clock"]["sound"] is (kind != "skewed")
+    key = bridge.troubles().get(str(stage.account), {})
+    assert ("key" in key) is (kind == "revoked")
+    assert key.get("do") in (None, f"sigtrail accounts verify {stage.account}")
     assert (await stage.signal(late))["status"] == "ready"
     assert (await stage.signal(signal))["status"] == "in_position"
     await end_trouble(stage)
@@ -97,6 +100,7 @@ async def test_while_nothing_can_be_asked_nothing_new_is_sent_and_all_is_found_a
     # As the slow poll for work does.
     stage.wakes.wake("trading")
     await until(lambda: is_held(stage, bridge, late))
+    assert bridge.troubles() == {}
     assert stage.sent().count(client_order_id(late, Leg.ENTRY, 1)) == 1
     await check(stage)
 

@@ -122,6 +122,11 @@ class Desk:
         return self._keeper.error
 
     @property
+    def key_error(self) -> str | None:
+        """What the venue said when it refused the account's key, while it does."""
+        return self._venue.key_error
+
+    @property
     def is_open(self) -> bool:
         """Whether the record and the venue were compared: before that, nothing new is ordered."""
         return self._tending.watched_since is not None

@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 LEASE_LOST = "55000"
 # An account without keys gets them from a person: looked at again after this.
 UNUSABLE_SECONDS = 600.0
+# An account that could not be opened so often in a row is told of: a venue may be away for a moment.
+KEEPS_FAILING = 3
 # What a heartbeat tells of accounts in trouble.
 MOST_TROUBLES, MOST_LETTERS = 20, 200
 # A wake may mean that a person wants something closed: the terms are asked for at most so often.
@@ -108,6 +110,8 @@ class TradingRole:
         )
         self._desks: dict[UUID, Desk] = {}
         self._reopen_at: dict[UUID, datetime] = {}
+        # How often in a row an account could not be reconciled at its start, and why not the last time.
+        self._failed: dict[UUID, tuple[int, str]] = {}
         # Accounts whose exchange could not be made, and when to look at them again.
         self._unusable: dict[UUID, float] = {}
         # A replay has its accounts to itself, and its steps may take long.
@@ -188,8 +192,9 @@ class TradingRole:
             desk.note_left()
 
     def troubles(self) -> dict[str, Any]:
-        """What a person should look at, by account: desks that hang, and journals that cannot be written. The
-        first of them: a heartbeat has little room."""
+        """What a person should look at, by account: desks that hang, journals that cannot be written, keys
+        that the venue refuses, and accounts whose start-up keeps failing; `do` is what may help. The first of
+        them: a heartbeat has little room."""
         found: dict[str, Any] = {
             str(account_id): {"hangs_for_seconds": round(seconds)}
             for account_id, seconds in self._turns.slow(self._policy.hangs_after).items()
@@ -197,6 +202,11 @@ class TradingRole:
         for account_id, desk in self._desks.items():
             if desk.journal_error is not None:
                 found.setdefault(str(account_id), {})["journal"] = desk.journal_error[:MOST_LETTERS]
+            times, why = self._failed.get(account_id, (0, ""))
+            what, told = ("key", desk.key_error) if desk.key_error is not None else ("unopened", why)
+            if desk.key_error is not None or times >= KEEPS_FAILING:
+                found.setdefault(str(account_id), {})[what] = (told or "")[:MOST_LETTERS]
+                found[str(account_id)]["do"] = f"sigtrail accounts verify {account_id}"
         return dict(list(found.items())[:MOST_TROUBLES])
 
     def _hear(self, candle: Candle) -> None:
@@ -285,16 +295,22 @@ class TradingRole:
         except (BaseError, OrderDenied) as error:
             log.warning("reconciliation_failed", account_id=str(desk.account.id), error=describe(error))
             self.counts["venue_errors"] += 1
-            self._reopen_at[desk.account.id] = now + self._policy.reopen_after
+            self._reopen_later(desk, now, error)
         except Refused as error:
             if error.code == LEASE_LOST:
                 self._lost.append(desk)
                 return
             # What the database does not take from one account keeps no other from being traded.
             self._tell_failed(desk, error)
-            self._reopen_at[desk.account.id] = now + self._policy.reopen_after
+            self._reopen_later(desk, now, error)
         else:
             self._reopen_at.pop(desk.account.id, None)
+            self._failed.pop(desk.account.id, None)
+
+    def _reopen_later(self, desk: Desk, now: datetime, error: Exception) -> None:
+        self._reopen_at[desk.account.id] = now + self._policy.reopen_after
+        times, _ = self._failed.get(desk.account.id, (0, ""))
+        self._failed[desk.account.id] = times + 1, describe(error)
 
     async def _keep_accounts(self) -> None:
         if self._wakes.pending(self.name):
@@ -337,6 +353,7 @@ class TradingRole:
 
     async def _unseat(self, account_id: UUID) -> None:
         desk = self._desks.pop(account_id, None)
+        self._failed.pop(account_id, None)
         if desk is not None:
             # Nothing of it may leave any more: what it had under way is the next holder's to find out about.
             await self._turns.drop(account_id)

@@ -146,6 +146,11 @@ def judge(error: errors.BaseError) -> Verdict:
     return unresolved
 
 
+def is_key_refused(error: errors.BaseError) -> bool:
+    """Whether the venue refuses the account's key, or a right of it: only a person mends that."""
+    return isinstance(error, errors.AuthenticationError) or _NO_RIGHT in _CODE.findall(str(error))
+
+
 def is_misfit(error: errors.BaseError) -> bool:
     """Whether a refusal says that the order misses the venue's steps, limits or list of symbols: what is
     known of them may be of yesterday. ccxt's own check of precision has no code."""

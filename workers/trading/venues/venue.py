@@ -21,6 +21,7 @@ import ccxt
 import structlog
 from ccxt.base.errors import (
     BadSymbol,
+    BaseError,
     ExchangeError,
     ExchangeNotAvailable,
     NotSupported,
@@ -34,6 +35,7 @@ from shared.money import ONE, ZERO, add, money, multiply, text
 from workers.trading.decisions.external import VenueIncome
 from workers.trading.decisions.limits import Rules, rules_of
 from workers.trading.decisions.margin import VenuePosition
+from workers.trading.decisions.outcome import describe, is_key_refused
 from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
 from workers.trading.orders import Leg, Order
 from workers.trading.traffic.traffic import FreeTraffic, Traffic, Turn
@@ -124,6 +126,8 @@ class Venue:
         # The markets that these are of.
         self._listed: Any = None
         self._reading = reading or Reading()
+        # What the venue said when it refused the key, while it does: of questions (True), and of commands.
+        self._key_errors: dict[bool, str] = {}
         self.stream: Stream | None = None
         self._session: aiohttp.ClientSession | None = getattr(exchange, "session", None)
         if hasattr(exchange, "on_rest_response"):
@@ -134,6 +138,11 @@ class Venue:
         """A number that changes with every change at the venue, where there is one to look at for free."""
         value: int | None = getattr(self.exchange, "paper_activity", None)
         return self._activity() if value is None and self._activity is not None else value
+
+    @property
+    def key_error(self) -> str | None:
+        """What the venue said when it refused the key, or a right of it, for the last question or command."""
+        return next(iter(self._key_errors.values()), None)
 
     @property
     def is_authoritative(self) -> bool:
@@ -596,10 +605,11 @@ class Venue:
         """One request in its turn. What fails in a way that tells nothing of its outcome says so."""
         answered = _Answered()
         token = _answered.set(answered)
+        asks = kind == "read"
         try:
             async with self.traffic.turn(kind, name):
                 try:
-                    return await getattr(self.exchange, name)(*args)
+                    answer = await getattr(self.exchange, name)(*args)
                 except ExchangeError as error:
                     # ccxt calls an answer that broke off, and codes of a server in trouble, refusals.
                     if answered.status >= _SERVER_ERROR or isinstance(error.__cause__, aiohttp.ClientError):
@@ -607,6 +617,15 @@ class Venue:
                     raise
                 except UNREADABLE as error:
                     raise unreadable(name, error) from error
+        except BaseError as error:
+            if is_key_refused(error):
+                self._key_errors[asks] = describe(error)
+            raise
+        else:
+            # Markets are told to everybody.
+            if name != "load_markets":
+                self._key_errors.pop(asks, None)
+            return answer
         finally:
             _answered.reset(token)
 
