@@ -20,7 +20,7 @@ import structlog
 from ccxt.base.errors import BaseError
 
 from shared.clock import Clock, MarketClock
-from shared.errors import OrderDenied
+from shared.errors import OrderDenied, Unavailable
 from shared.market import Market
 from shared.work import Work
 from workers.trading.book import Book, Trade
@@ -292,7 +292,13 @@ class Desk:
         if self._funded and (self._funding_at is None or now >= self._funding_at):
             self._funding_at = now + self._policy.funding_every
             for symbol, since in sorted(self._funded.items()):
-                done += await self.hear_incomes(await self._venue.funding(symbol, since))
+                paid = await self._venue.funding(symbol, since)
+                try:
+                    done += await self.hear_incomes(paid)
+                except Unavailable:
+                    # As soon as the database is back, and not in a quarter of an hour.
+                    self._funding_at = None
+                    raise
             # What was closed since is asked for once more: it may have paid on its last day.
             self._funded = dict.fromkeys(held, now - self._policy.overlap)
         return done
@@ -524,6 +530,7 @@ class Desk:
         taken = [fill for index, fill in enumerate(facts.fills) if index not in refused]
         self._book.note_fills(taken)
         self._fees.recorded(taken, symbols)
+        self._oversight.recorded(facts)
         self._take_over(state, asked_at)
         self._keeper.note({one for one in entering if self._book.get(one) is None})
         self._count(facts)

@@ -1,6 +1,7 @@
 """What the venue says of the account as a whole: nearness to liquidation, incomes, closes of its own, others.
 
-It turns what was heard into facts, and remembers what was told, so that nothing is told twice in a row.
+It turns what was heard into facts, and remembers what was recorded: that is not told again, and what the
+database did not take is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ REMEMBERED = timedelta(days=1)
 
 
 class Oversight:
-    """Of one account. What it answers has to be recorded; telling it again would change nothing."""
+    """Of one account. What it answers has to be recorded, and `recorded` be told so; telling it again would
+    change nothing."""
 
     def __init__(self, account: Account, venue: Venue, book: Book) -> None:
         self._account = account
@@ -39,6 +41,7 @@ class Oversight:
         self._external: dict[tuple[str, str], tuple[str, Decimal]] = {}
         self._incomes: dict[tuple[str, str], datetime] = {}
         self._marks: dict[str, tuple[str, frozenset[UUID]]] = {}
+        self._marks_told = self._marks
         self._marked_at: datetime | None = None
 
     async def judge_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> Facts:
@@ -49,7 +52,8 @@ class Oversight:
             if self._alarmed.get((alarm.symbol, alarm.side)) != alarm.severity:
                 data = {"symbol": alarm.symbol, "side": alarm.side, "severity": alarm.severity}
                 facts.notices.append(_notice("margin_warning", alarm.why, data))
-        self._alarmed = {(one.symbol, one.side): one.severity for one in alarms}
+        standing = {(one.symbol, one.side) for one in alarms}
+        self._alarmed = {key: severity for key, severity in self._alarmed.items() if key in standing}
         ours = [position for position in self._open_positions() if not self._is_leaving(position)]
         rules = {one.symbol: await self._venue.rules(one.symbol) for one in ours}
         for cut in reduce(alarms, ours, rules):
@@ -78,14 +82,7 @@ class Oversight:
 
     def hear_incomes(self, incomes: Iterable[VenueIncome]) -> Facts:
         """Funding and whatever else changed the balance without a trade."""
-        incomes = list(incomes)
-        facts = Facts(incomes=income_facts(incomes, self._incomes))
-        self._incomes |= {(one.kind, one.venue_income_id): one.occurred_at for one in incomes}
-        if self._incomes:
-            # What is older is not asked for again.
-            since = max(self._incomes.values()) - REMEMBERED
-            self._incomes = {key: at for key, at in self._incomes.items() if at >= since}
-        return facts
+        return Facts(incomes=income_facts(incomes, self._incomes))
 
     def hear_closes(self, closes: Iterable[VenueClose]) -> Facts:
         """What the venue closed with orders of its own."""
@@ -106,7 +103,7 @@ class Oversight:
             if price is not None:
                 told[symbol] = (text(price), frozenset(one.id for one in held))
         changed = [symbol for symbol, mark in told.items() if self._marks.get(symbol) != mark]
-        self._marks = told
+        self._marks_told = told
         return [{"symbol": symbol, "price": told[symbol][0]} for symbol in changed]
 
     def hear_orders(self, seen: Mapping[str, Iterable[VenueOrder]]) -> Facts:
@@ -114,9 +111,6 @@ class Oversight:
         named = self._venue.capabilities.client_ids.seen
         orders = [one for found in seen.values() for one in found]
         found = external_orders(self._book.orders, orders, self._external, named)
-        self._external |= {
-            (one["symbol"], one["venue_order_id"]): (one["status"], Decimal(one["filled"])) for one in found
-        }
         # What rests no more is not kept in mind, nor what rests in symbols that are not traded any more.
         resting = {(one.symbol, one.venue_order_id) for one in orders}
         traded = {order.symbol for order in self._book.live_orders()}
@@ -126,6 +120,27 @@ class Oversight:
             if key in resting or (key[0] not in seen and key[0] in traded)
         }
         return Facts(external_orders=found)
+
+    def recorded(self, facts: Facts) -> None:
+        """These facts are in the record: they are not told again."""
+        self._external |= {
+            (one["symbol"], one["venue_order_id"]): (one["status"], Decimal(one["filled"]))
+            for one in facts.external_orders
+        }
+        for notice in facts.notices:
+            if notice["event_type"] == "margin_warning":
+                of = notice["event_data"]
+                self._alarmed[of["symbol"], of["side"]] = of["severity"]
+        if facts.marks:
+            self._marks = self._marks_told
+        if facts.incomes:
+            self._incomes |= {
+                (one["kind"], one["venue_income_id"]): datetime.fromisoformat(one["occurred_at"])
+                for one in facts.incomes
+            }
+            # What is older is not asked for again.
+            since = max(self._incomes.values()) - REMEMBERED
+            self._incomes = {key: at for key, at in self._incomes.items() if at >= since}
 
     def _open_positions(self) -> Iterable[Position]:
         return (t.position for t in self._book if t.position is not None and t.position.is_open)

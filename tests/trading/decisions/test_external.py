@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.errors import NotSent
 from tests.trading.made import NOW, RULES, order, position
 from tests.trading.world import World
 from workers.trading.decisions.closes import VenueClose, share_close
 from workers.trading.decisions.external import IncomeKind, VenueIncome, external_orders, income_facts
+from workers.trading.decisions.margin import VenuePosition
 from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
 from workers.trading.orders import Leg
 
@@ -152,6 +157,53 @@ async def test_funding_is_recorded_of_its_position(world: World) -> None:
     rows = await world.fetch("select * from public.account_incomes where account_id = %s", world.account)
     position = await world.position(signal)
     assert [(row["amount"], row["position_id"]) for row in rows] == [(Decimal("-0.25"), position["id"])]
+
+
+async def test_what_the_database_did_not_take_is_told_again(world: World) -> None:
+    away = False
+
+    async def call(name: str, params: Mapping[str, Any], /) -> Any:
+        if away and name == "record_trading":
+            raise NotSent("the database cannot be reached")
+        return await world.call(name, params)
+
+    bridge = await world.start(call=call)
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    world.still()
+    await world.settle(bridge)
+    desk = bridge._desks[world.account]
+    paid = VenueIncome("f1", "funding", RULES.symbol, Decimal("-0.25"), "USDT", world.clock.now())
+    near = VenuePosition(RULES.symbol, "long", Decimal(10), Decimal(100), Decimal(88), Decimal(0))
+    away = True
+    with pytest.raises(NotSent):
+        await desk.hear_incomes([paid])
+    with pytest.raises(NotSent):
+        await desk.hear_margin([near], Decimal(10_000))
+    await world.exchange.create_order("BTC/USDT:USDT", "limit", "buy", 3, 50)
+
+    async def wait() -> None:
+        for _ in range(17):
+            world.still()
+            await world.settle(bridge)
+
+    with pytest.raises(NotSent):
+        await wait()
+    away = False
+    for _ in range(2):
+        await desk.hear_incomes([paid])
+        await desk.hear_margin([near], Decimal(10_000))
+    await wait()
+    position = await world.position(signal)
+    for query, found in (
+        ("select position_id from public.account_incomes where account_id = %s", [position["id"]]),
+        ("select status from public.external_orders where account_id = %s", ["open"]),
+        (
+            "select 1 from public.account_events where account_id = %s and event_type = 'margin_warning'",
+            [1],
+        ),
+    ):
+        assert [next(iter(row.values())) for row in await world.fetch(query, world.account)] == found, query
 
 
 async def test_orders_of_others_are_listed_and_left_alone(world: World) -> None:
