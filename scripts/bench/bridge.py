@@ -22,9 +22,10 @@ from scripts.bench.stage import empty_project
 from scripts.fake_venue.process import run_process
 from workers.trading.orders import Leg, client_order_id
 
-# Entries come due one by one, on accounts of both kinds, and the bridge protects the last ones meanwhile.
+# Entries come due one by one, on accounts of both kinds, and the bridge protects the last ones meanwhile. For a
+# minute: what one address may ask of Binance is then used up, and entries wait for it.
 VENUES = ("binanceusdm", "bybit")
-DESKS, ENTRIES, QUICK_ENTRIES = 10, 600, 50
+DESKS, ENTRIES, QUICK_ENTRIES = 10, 180, 50
 A_SECOND = 3.0
 # Left out of the figures: each connection to the database plans its first calls.
 WARMING = 20
