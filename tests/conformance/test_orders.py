@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -95,15 +96,22 @@ class Edge:
         return self.book.orders[self.book.by_client_id[one.client_order_id]]
 
 
-@pytest.fixture(params=WIRES_SPOKEN)
-async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
+@asynccontextmanager
+async def open_edge(wire: str) -> AsyncIterator[Edge]:
+    """An edge to a fake venue of its own."""
     async with FakeVenue() as fake:
-        made = Edge(fake, request.param)
+        made = Edge(fake, wire)
         await made.open()
         try:
             yield made
         finally:
             await made.close()
+
+
+@pytest.fixture(params=WIRES_SPOKEN)
+async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
+    async with open_edge(request.param) as made:
+        yield made
 
 
 async def enter(edge: Edge) -> Order:

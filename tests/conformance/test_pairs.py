@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from ccxt.base.errors import BaseError, OrderNotFound
 
-from scripts.fake_venue import FakeVenue, Fault
+from scripts.fake_venue import Fault
 from shared.errors import OrderDenied
 from tests.conformance.stage import WIRES, Stage, open_stage
-from tests.conformance.test_orders import Edge, enter, with_id
+from tests.conformance.test_orders import Edge, enter, open_edge, with_id
 from tests.trading.world import Sql
 from workers.trading.decisions.outcome import Outcome, judge
 from workers.trading.decisions.pairs import partner_of
@@ -32,13 +32,8 @@ async def stage(request: pytest.FixtureRequest, sql: Sql) -> AsyncIterator[Stage
 
 @pytest.fixture(params=PAIRING)
 async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
-    async with FakeVenue() as fake:
-        made = Edge(fake, request.param)
-        await made.open()
-        try:
-            yield made
-        finally:
-            await made.close()
+    async with open_edge(request.param) as made:
+        yield made
 
 
 def make_pair(edge: Edge) -> tuple[Order, Order]:

@@ -8,7 +8,7 @@ import pytest
 from ccxt.base.errors import BadRequest, InsufficientFunds, InvalidOrder
 
 from tests.fake_venue.conftest import Client
-from tests.fake_venue.test_binance_streams import Ear, listening
+from tests.fake_venue.test_binance_streams import Ear, listening, tap_frames
 from tests.waiting import until
 
 
@@ -121,14 +121,7 @@ async def test_a_list_takes_two_of_the_places_for_conditional_orders(client: Cli
 
 
 async def test_streams_tell_of_both_orders_and_of_the_list(client: Client) -> None:
-    frames: list[dict[str, Any]] = []
-    handle = client.exchange.handle_message
-
-    def tap(socket: Any, message: Any) -> Any:
-        frames.append(message)
-        return handle(socket, message)
-
-    client.exchange.handle_message = tap
+    frames = tap_frames(client)
     with Ear(client.exchange.watch_orders):
         await listening(client)
         await oco(client)

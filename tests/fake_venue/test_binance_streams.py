@@ -55,9 +55,8 @@ async def listening(client: Client) -> bool:
     return await until(lambda: client.venue.binance.streams.has(f"user:{KEY}:{market}"))
 
 
-@pytest.fixture
-async def raw(client: Client) -> list[dict[str, Any]]:
-    """Every frame that reaches ccxt, before it makes something of it."""
+def tap_frames(client: Client) -> list[dict[str, Any]]:
+    """Every frame that reaches ccxt from now on, before it makes something of it."""
     frames: list[dict[str, Any]] = []
     handle = client.exchange.handle_message
 
@@ -67,6 +66,11 @@ async def raw(client: Client) -> list[dict[str, Any]]:
 
     client.exchange.handle_message = tap
     return frames
+
+
+@pytest.fixture
+async def raw(client: Client) -> list[dict[str, Any]]:
+    return tap_frames(client)
 
 
 async def test_orders_and_fills_are_told_as_rest_tells_them(client: Client) -> None:

@@ -339,12 +339,7 @@ class TestAHaltedAccount:
 
 async def test_fees_in_the_base_currency_leave_what_is_held_and_the_profit_exact(world: World) -> None:
     """On spot the fee of a buy is taken from what was bought."""
-    await world.sql.execute(
-        "update public.exchange_accounts set market = 'spot' where id = %s", (world.account,)
-    )
-    await world.set_trader(market="spot")
-    world.market.kind = "spot"
-    await world.use_exchange()
+    await world.use_spot()
     bridge = await world.start()
     signal = await world.make_ready()
     await world.settle(bridge)

@@ -152,10 +152,7 @@ async def test_a_bridge_that_lived_through_it_tells_as_well(world: World, tmp_pa
         return await world.call(name, params)
 
     bridge = await start(world, tmp_path, call)
-    signal = await world.make_ready()
-    await world.settle(bridge)
-    world.still()
-    await world.settle(bridge)
+    signal = await world.hold(bridge)
     away = True
     report = await close(world, journal_of(world, tmp_path))
     assert report.is_done, report.problems

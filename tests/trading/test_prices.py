@@ -17,12 +17,7 @@ from workers.trading.orders import Leg
 
 async def hold_on_spot(world: World) -> Any:
     """A position whose stop rests, and whose take profit at 104 the bridge watches; nothing is due."""
-    await world.sql.execute(
-        "update public.exchange_accounts set market = 'spot' where id = %s", (world.account,)
-    )
-    await world.set_trader(market="spot")
-    world.market.kind = "spot"
-    await world.use_exchange()
+    await world.use_spot()
     bridge = await world.start()
     signal = await world.make_ready()
     await world.settle(bridge)

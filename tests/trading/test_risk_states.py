@@ -136,10 +136,7 @@ async def test_terms_that_were_overtaken_change_nothing(world: World) -> None:
 
 async def test_a_close_that_a_person_asked_for_is_not_forgotten_over_an_earlier_answer(world: World) -> None:
     bridge = await world.start()
-    signal = await world.make_ready()
-    await world.settle(bridge)
-    world.still()
-    await world.settle(bridge)
+    signal = await world.hold(bridge)
     desk = bridge._desks[world.account]
     held = {"accounts": [desk.account.reference], "lease_seconds": 60}
     before = (await world.call("renew_accounts", held))["renewed"][0]

@@ -97,6 +97,15 @@ class World:
         self.still()
         return self.exchange
 
+    async def use_spot(self) -> None:
+        """Trade on spot from now on."""
+        await self.sql.execute(
+            "update public.exchange_accounts set market = 'spot' where id = %s", (self.account,)
+        )
+        await self.set_trader(market="spot")
+        self.market.kind = "spot"
+        await self.use_exchange()
+
     async def set_up(self, **trader: Any) -> None:
         """Make the rows of this world. `trader` overrides columns of the trader."""
         await self.sql.execute(
@@ -250,6 +259,14 @@ class World:
                 return total
             total += done
         raise AssertionError("the bridge went on finding work at one moment of market time")
+
+    async def hold(self, bridge: TradingRole) -> UUID:
+        """A signal of the trader whose entry has filled, and whose position is protected."""
+        signal = await self.make_ready()
+        await self.settle(bridge)
+        self.still()
+        await self.settle(bridge)
+        return signal
 
     async def fetch(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, as postgres."""

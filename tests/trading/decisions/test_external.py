@@ -115,10 +115,7 @@ def test_a_close_by_the_venue_takes_no_more_than_is_held(
 
 async def test_a_liquidation_ends_the_position_with_what_it_cost(world: World) -> None:
     bridge = await world.start()
-    signal = await world.make_ready()
-    await world.settle(bridge)
-    world.still()
-    await world.settle(bridge)
+    signal = await world.hold(bridge)
     at = world.clock.now()
     trade = VenueTrade(
         "liq-1",
@@ -145,10 +142,7 @@ async def test_a_liquidation_ends_the_position_with_what_it_cost(world: World) -
 
 async def test_funding_is_recorded_of_its_position(world: World) -> None:
     bridge = await world.start()
-    signal = await world.make_ready()
-    await world.settle(bridge)
-    world.still()
-    await world.settle(bridge)
+    signal = await world.hold(bridge)
     at = world.clock.now() + timedelta(seconds=1)
     paid = VenueIncome("f1", "funding", RULES.symbol, Decimal("-0.25"), "USDT", at)
     desk = bridge._desks[world.account]
@@ -168,10 +162,7 @@ async def test_what_the_database_did_not_take_is_told_again(world: World) -> Non
         return await world.call(name, params)
 
     bridge = await world.start(call=call)
-    signal = await world.make_ready()
-    await world.settle(bridge)
-    world.still()
-    await world.settle(bridge)
+    signal = await world.hold(bridge)
     desk = bridge._desks[world.account]
     paid = VenueIncome("f1", "funding", RULES.symbol, Decimal("-0.25"), "USDT", world.clock.now())
     near = VenuePosition(RULES.symbol, "long", Decimal(10), Decimal(100), Decimal(88), Decimal(0))

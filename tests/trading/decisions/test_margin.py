@@ -126,10 +126,7 @@ def test_only_what_is_near_is_reduced_and_never_by_more_than_it_is(
 async def test_a_position_near_its_liquidation_is_halved_then_closed(world: World) -> None:
     """What the bridge does with a venue's report: an event, a reduce-only order, a stop over what is left."""
     bridge = await world.start()
-    signal = await world.make_ready()
-    await world.settle(bridge)
-    world.still()
-    await world.settle(bridge)
+    signal = await world.hold(bridge)
     desk = bridge._desks[world.account]
     report = held("94")
     await desk.hear_margin([report], Decimal(1000))
