@@ -43,4 +43,4 @@ async def test_a_burst_of_cancels_waits_for_our_limiter_alone(sql: Sql, tmp_path
         assert stage.resting() == []
         assert exchanges.waited == []
         (desk,) = bridge._desks.values()
-        assert not desk._venue._data.enableRateLimit
+        assert not desk._venue._markets._data.enableRateLimit

@@ -120,7 +120,7 @@ async def test_a_symbol_without_lists_is_denied_before_anything_is_sent(edge: Ed
     rules = await edge.venue.rules(edge.symbol)
     assert (rules.takes_pairs, rules.most_waiting) == (True, 5)
     edge.venue.exchange.market(edge.symbol)["info"]["orderTypes"] = ["LIMIT", "STOP_LOSS_LIMIT"]
-    edge.venue._rules.clear()
+    edge.venue._markets._rules.clear()
     before = len(edge.fake.requests)
     with pytest.raises(OrderDenied, match="no pair"):
         await edge.venue.place_pair(*make_pair(edge))

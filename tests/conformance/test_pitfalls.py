@@ -59,7 +59,7 @@ PITFALLS: dict[int, tuple[str, list[str]]] = {
     7: (
         "minimum cost is not enforced, amounts are truncated, prices rounded",
         [
-            "trading/decisions/test_limits.py::test_each_limit_has_its_reason",
+            "trading/decisions/test_rules.py::test_each_limit_has_its_reason",
             "conformance/test_orders.py::test_what_the_venue_would_change_is_denied_before_it_is_sent",
         ],
     ),
@@ -155,7 +155,7 @@ PAINS: dict[str, list[str]] = {
         "trading/decisions/test_protection.py::test_dust_needs_no_protection",
     ],
     "precision, lots and least values": [
-        "trading/decisions/test_limits.py::test_what_passes_the_check_is_inside_every_limit",
+        "trading/decisions/test_rules.py::test_what_passes_the_check_is_inside_every_limit",
         "conformance/test_recorded_filters.py::test_what_the_recorded_filters_forbid_is_denied_before_it_is_sent",
     ],
     "clocks are apart": [

@@ -23,16 +23,16 @@ _MARKETS = "markets are read again beside everything else: nothing is ordered or
 UNREACHED: dict[str, str] = {
     "venues.rights:*": "asks what a key may do when an account is made: nothing of it can be ordered yet",
     "venues.venue:Venue.trades_after:*": _PAPER,
-    "venues.venue:Venue.open:0": _PAPER,
+    "venues.markets:Markets.open:0": _PAPER,
     "hearing:Hearing._new_trades:0": _PAPER,
     "desk:Desk._record:2": "the database refuses an intent for a limit: nothing was sent",
     "desk:Desk._watch_account:1": _PRICED,
     "fees:Fees.look:0": _PRICED,
-    "venues.venue:Venue.rate:2": _PRICED,
+    "venues.markets:Markets.rate:2": _PRICED,
     "venues.fills:_list_window:[123]": "a further page: more fills than a case has",
     "venues.fills:list_bills:0": _OTHER_VENUE,
-    "venues.venue:Venue.funding:[13]": _OTHER_VENUE,
-    "venues.venue:Venue._ask_listings:*": _OTHER_VENUE,
+    "venues.assets:Assets.funding:[13]": _OTHER_VENUE,
+    "venues.search:Search._ask_listings:*": _OTHER_VENUE,
     "claims:Claims._give_back_early:0": _QUEUE,
     "claims:Claims.expire:0": _QUEUE,
     "role:TradingRole._enter:0": _ANOTHER_MACHINE,
@@ -46,7 +46,6 @@ UNREACHED: dict[str, str] = {
     "turns:Turns.take:0": _REPLAY,
     "turns:_one_by_one:0": _REPLAY,
     "line:Line._enter:0": "waits while more desks ask at once than may: a case has one",
-    "desk:Desk.hear_closes:0": "nothing calls it: closes of the venue are found by comparing",
     "desk:Desk._take_in:1": _RETRY,
     "desk:Desk._settle:1": _MARKETS,
     "venues.reading:*": _MARKETS,
@@ -55,7 +54,7 @@ UNREACHED: dict[str, str] = {
     "venues.stream:Stream._pump:0": "a pump that ended begins anew after a pause: nothing is ordered there",
     "tending:Tending._is_gone:0": _LOOK,
     "comparison:Comparison._compare_holdings:1": _LOOK,
-    "venues.venue:Venue.held:1": "an emergency close asks it on spot; what it asks for futures is on a path",
+    "venues.assets:Assets.held:1": "an emergency close asks it on spot; what it asks of futures is on one",
 }
 
 # Passed only when something else takes long at that moment: on a path or not, as it comes.

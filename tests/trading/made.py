@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from shared.vault import Vault
-from workers.trading.decisions.limits import Rules
+from workers.trading.decisions.rules import Rules
 from workers.trading.ledger import Account
 from workers.trading.orders import Leg, Order, OrderStatus, Position, client_order_id
 

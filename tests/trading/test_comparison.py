@@ -10,14 +10,15 @@ from structlog.testing import capture_logs
 from tests.trading.made import NOW, RULES, SIGNAL, order, position
 from workers.trading.book import Book
 from workers.trading.comparison import Comparison
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
+from workers.trading.decisions.rules import Rules
 from workers.trading.hearing import Hearing
 from workers.trading.ledger import Facts, State
 from workers.trading.orders import Leg, Order, OrderStatus
 from workers.trading.policy import Policy
+from workers.trading.venues.assets import Holdings
 from workers.trading.venues.capabilities import Capabilities
-from workers.trading.venues.venue import Holdings, Venue
+from workers.trading.venues.venue import Venue
 
 POLICY = Policy()
 ENTRY = order(status=OrderStatus.FILLED, filled=Decimal(10))

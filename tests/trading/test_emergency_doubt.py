@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tests.trading.made import NOW, RULES, SIGNAL, order, position
 from tests.trading.test_journal import ACCOUNT
 from workers.trading.book import Trade
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
+from workers.trading.decisions.rules import Rules
 from workers.trading.emergency import Report, close_account
 from workers.trading.journal import Journal
 from workers.trading.orders import Leg, Order, OrderStatus

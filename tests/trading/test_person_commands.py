@@ -127,7 +127,7 @@ async def test_who_has_no_name_may_close_all_the_same(
     assert document(await command("accounts", "close", str(world.account), "--yes", "--json"))
 
 
-async def test_limits_are_set_and_shown(world: World, command: Command) -> None:
+async def test_rules_are_set_and_shown(world: World, command: Command) -> None:
     account = str(world.account)
     made = document(
         await command(

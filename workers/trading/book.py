@@ -69,6 +69,17 @@ class Book:
         """All orders, by client order id."""
         return {order.client_order_id: order for trade in self for order in trade.orders.values()}
 
+    def symbols(self) -> dict[str, str]:
+        """The symbols of orders and positions, by client order id and the position's id."""
+        positions = [trade.position for trade in self if trade.position is not None]
+        orders = {one.client_order_id: one.symbol for one in self.orders.values()}
+        return orders | {str(one.id): one.symbol for one in positions}
+
+    def position_of(self, order: Order) -> Position | None:
+        """The position of an order's signal."""
+        trade = self._trades.get(order.signal_id)
+        return trade.position if trade is not None else None
+
     def live_orders(self) -> list[Order]:
         """The orders that may still fill."""
         return [order for trade in self for order in trade.orders.values() if order.is_live]

@@ -25,9 +25,9 @@ from workers.trading.decisions.closes import (
     shortages,
     strangers,
 )
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.reconciliation import VenueTrade
+from workers.trading.decisions.rules import Rules
 from workers.trading.hearing import Hearing
 from workers.trading.ledger import Facts
 from workers.trading.orders import Leg, Order, Position, PositionSide, entry_side

@@ -20,18 +20,14 @@ import structlog
 from ccxt.base.errors import BaseError
 
 from shared.clock import Clock, MarketClock
-from shared.errors import OrderDenied, Unavailable
+from shared.errors import OrderDenied
 from shared.market import Market
 from shared.work import Work
 from workers.trading.book import Book, Trade
 from workers.trading.comparison import Comparison
-from workers.trading.decisions.closes import VenueClose
+from workers.trading.decisions.absence import part_absent
 from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
-from workers.trading.decisions.external import VenueIncome
-from workers.trading.decisions.margin import VenuePosition
 from workers.trading.decisions.outcome import describe
-from workers.trading.decisions.pairs import without_lone_targets
-from workers.trading.decisions.risk import Terms, refuse, terms_of
 from workers.trading.emergency import facts_of
 from workers.trading.fees import Fees
 from workers.trading.hearing import Hearing
@@ -41,11 +37,12 @@ from workers.trading.lease import awake_seconds
 from workers.trading.ledger import Account, Facts, Ledger, State
 from workers.trading.orders import Leg, Order, OrderStatus, order_from_intent
 from workers.trading.oversight import Oversight
+from workers.trading.permit import Permit
 from workers.trading.policy import Policy
 from workers.trading.sending import Results, cancel, move, send
 from workers.trading.tending import Tending, id_of
-from workers.trading.traffic.traffic import Withheld
 from workers.trading.venues.venue import Venue
+from workers.trading.watch import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +81,6 @@ class Desk:
         monotonic: Callable[[], float] = awake_seconds,
     ) -> None:
         self.account = account
-        self._ask_terms = ask_terms
         self._monotonic = monotonic
         self._venue = venue
         self._ledger = ledger
@@ -97,18 +93,15 @@ class Desk:
         self._hearing = Hearing(venue, self._book, policy)
         self._comparison = Comparison(venue, self._book, policy, self._hearing)
         self._oversight = Oversight(account, venue, self._book)
+        self._watch = Watch(account, venue, self._book, self._oversight, policy, self._hear_of_account)
+        self._permit = Permit(
+            account, venue, self._book, self._keeper, market, clock, policy, counts, ask_terms, monotonic
+        )
         self._fees = Fees(venue, policy)
         self._tending = Tending(account, venue, self._book, market, policy, counts)
         self._resumes_at: datetime | None = None
-        self._terms: Terms | None = None
-        # When the database was asked for them.
-        self._terms_at = float("-inf")
         # A person wants something closed: the record is read again.
         self._is_stale = False
-        self._margin_at: datetime | None = None
-        self._funding_at: datetime | None = None
-        # From when on funding is asked for, by symbol.
-        self._funded: dict[str, datetime] = {}
 
     @property
     def is_blocked(self) -> bool:
@@ -165,10 +158,8 @@ class Desk:
     def set_terms(self, row: Mapping[str, Any], asked_at: float = float("-inf")) -> bool:
         """What the account's owner set meanwhile: its status, its settings; heard in the middle of a turn as
         well. `asked_at` is the moment of the question. Answers whether a turn would find something to do."""
-        self._terms_at = max(self._terms_at, asked_at)
         before = self.account.status
-        limits: dict[str, Any] = {"account": row.get("limits"), "traders": {}}
-        if not self._hear_terms({**row, **limits}, dict(row["settings"])):
+        if not self._permit.hear(row, asked_at):
             # Overtaken: what a later answer said of closing holds as well.
             return False
         closing = {UUID(signal) for signal in row.get("closing", ())}
@@ -253,7 +244,7 @@ class Desk:
         entries = [self._entry_of(signal) for signal in asked]
         results = Results()
         fresh = [entry for entry in entries if entry is not None]
-        await send(self._venue, self._book, fresh, results, self._refusal)
+        await send(self._venue, self._book, fresh, results, self._permit.refusal)
         await self._settle(results)
         return len(asked) + len(facts.denials)
 
@@ -272,48 +263,12 @@ class Desk:
         """Ask, now and then, how far futures are from liquidation, and what they paid as funding."""
         self._venue.refresh(self._clock.now())
         told, status = Facts(fills=await self._fees.look(self._clock.now())), self.account.status
-        told.marks = self._oversight.mark(self._market, self._terms, self._policy, self._clock.now())
+        told.marks = self._oversight.mark(self._market, self._permit.terms, self._policy, self._clock.now())
         if told:
             await self._record(told)
             if status != self.account.status:
                 return 1
-        # The paper exchange liquidates nobody, and knows no funding.
-        if self.account.market != "usdm" or self._venue.is_authoritative:
-            return 0
-        now, done, held = self._clock.now(), 0, set[str]()
-        for trade in self._book:
-            position = trade.position
-            if position is not None and position.is_open:
-                held.add(position.symbol)
-                self._funded.setdefault(position.symbol, position.opened_at)
-        if held and (self._margin_at is None or now >= self._margin_at):
-            self._margin_at = now + self._policy.margin_every
-            done += await self.hear_margin(*await self._venue.standing(sorted(held)))
-        if self._funded and (self._funding_at is None or now >= self._funding_at):
-            self._funding_at = now + self._policy.funding_every
-            for symbol, since in sorted(self._funded.items()):
-                paid = await self._venue.funding(symbol, since)
-                try:
-                    done += await self.hear_incomes(paid)
-                except Unavailable:
-                    # As soon as the database is back, and not in a quarter of an hour.
-                    self._funding_at = None
-                    raise
-            # What was closed since is asked for once more: it may have paid on its last day.
-            self._funded = dict.fromkeys(held, now - self._policy.overlap)
-        return done
-
-    async def hear_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> int:
-        """What the venue says of positions and margin: too near to liquidation is warned of, and reduced."""
-        return await self._hear_of_account(await self._oversight.judge_margin(positions, margin_balance))
-
-    async def hear_incomes(self, incomes: Iterable[VenueIncome]) -> int:
-        """Funding and whatever else changed the balance without a trade."""
-        return await self._hear_of_account(self._oversight.hear_incomes(incomes))
-
-    async def hear_closes(self, closes: Iterable[VenueClose]) -> int:
-        """What the venue closed with orders of its own, such as a liquidation."""
-        return await self._hear_of_account(self._oversight.hear_closes(closes))
+        return await self._watch.look(self._clock.now())
 
     async def _hear_of_account(self, facts: Facts) -> int:
         if not facts:
@@ -322,7 +277,7 @@ class Desk:
         intended = [self._book.find(id_of(intent)) for intent in facts.intents]
         fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
         results = Results()
-        await send(self._venue, self._book, fresh, results, self._refusal)
+        await send(self._venue, self._book, fresh, results, self._permit.refusal)
         await self._settle(results)
         return 1 + await self._tend()
 
@@ -367,62 +322,14 @@ class Desk:
         absent = [
             o for o in absent if o.leg is not Leg.ENTRY or self._market.price(o.venue_symbol) is not None
         ]
-        wanted = [order for order in absent if self._is_wanted(order)]
-        if self._venue.capabilities.oco is not None:
-            wanted = without_lone_targets(wanted)
-        for order in absent:
-            if order not in wanted:
-                gone = {"client_order_id": order.client_order_id, "code": "signal_stale"}
-                outcome = "denied" if order.leg is Leg.ENTRY else "canceled"
-                results.outcomes.append({**gone, "outcome": outcome, "message": "it never reached the venue"})
-        await send(self._venue, self._book, wanted, results, self._refusal)
+        pairs = self._venue.capabilities.oco is not None
+        wanted, over = part_absent(absent, self._book.position_of, pairs=pairs)
+        results.outcomes += over
+        await send(self._venue, self._book, wanted, results, self._permit.refusal)
         if found.fills:
             await self._record(Facts(fills=found.fills))
         await self._settle(results)
         return len(found.fills) + len(results.outcomes)
-
-    def _is_wanted(self, order: Order) -> bool:
-        """Whether an order that is proven absent is sent again, under the same id."""
-        trade = self._book.get(order.signal_id)
-        position = trade.position if trade is not None else None
-        if order.leg is Leg.ENTRY:
-            return True
-        # Attached legs cannot be sent without their entry: a stop of its own takes their place.
-        if order.attached or position is None or not position.is_open or position.amount < position.lot:
-            return False
-        if order.leg is Leg.STOP_LOSS:
-            return order.trigger_price == position.stop_loss
-        return (order.leg is Leg.EXIT) == (position.exit_reason is not None)
-
-    async def _refusal(self, order: Order) -> OrderDenied | None:
-        """Why an order that was intended must not be sent at this moment; it then ends as denied.
-
-        What owner and limits allow is never older here than the policy says. Raises Withheld for what may be
-        sent later, and Unavailable when nobody can say whether it still may.
-        """
-        if not self._keeper.may_send(order):
-            raise Withheld("somebody closes this account by its journal", code="journal_added_to")
-        if order.leg is not Leg.ENTRY:
-            return None
-        if self.journal_error is not None:
-            raise Withheld(f"the journal cannot be written: {self.journal_error}", code="journal_unwritten")
-        if self._ask_terms is not None and self._monotonic() > self._terms_at + self._policy.terms_seconds:
-            wanted = self._monotonic()
-            await self._ask_terms()
-            if self._terms_at < wanted:
-                raise Withheld(
-                    "somebody changes the account at this moment: what it allows is not known",
-                    code="terms_unknown",
-                )
-        terms = self._terms or Terms(self.account.status, self.account.permissions)
-        price = self._market.price(order.venue_symbol)
-        held, now = self._book.holdings(order.signal_id), self._clock.now()
-        nets = self.account.market == "usdm" and self._venue.nets
-        refusal = refuse(order, terms, held, price, now, nets=nets)
-        if refusal is not None:
-            log.warning("order_denied", client_order_id=order.client_order_id, code=refusal.code)
-            self._counts[refusal.code] += 1
-        return refusal
 
     # Entering
 
@@ -478,7 +385,7 @@ class Desk:
             results = Results()
             intended = [self._book.find(id_of(intent)) for intent in found.facts.intents]
             fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
-            await send(self._venue, self._book, fresh, results, self._refusal)
+            await send(self._venue, self._book, fresh, results, self._permit.refusal)
             await move(self._venue, found.moves, results)
             await cancel(self._venue, self._book, found.cancels, results)
             self._tending.hear_stiff(results.stiff)
@@ -521,7 +428,7 @@ class Desk:
 
     async def _record(self, facts: Facts, entering: Mapping[UUID, tuple[UUID, str]] = NOTHING) -> None:
         now = self._clock.now()
-        symbols = self._symbols_of(facts)
+        symbols = self._book.symbols() if facts.fills or facts.venue_closes else {}
         await self._fees.value(facts, symbols, now)
         asked_at = self._monotonic()
         state = await self._tell(facts, entering, now)
@@ -564,13 +471,6 @@ class Desk:
             # Whatever came of it: what is written next comes after it.
             await writing
 
-    def _symbols_of(self, facts: Facts) -> dict[str, str]:
-        if not (facts.fills or facts.venue_closes):
-            return {}
-        symbols = {one.client_order_id: one.symbol for one in self._book.orders.values()}
-        positions = [trade.position for trade in self._book if trade.position is not None]
-        return symbols | {str(one.id): one.symbol for one in positions}
-
     def _take_over(self, state: State, asked_at: float = float("-inf")) -> None:
         """Keep in mind what the database answered."""
         changed = self._book.update(state)
@@ -578,19 +478,7 @@ class Desk:
         if self.is_open:
             # Before anything of it is sent.
             self._keeper.note(changed)
-        if state.terms is not None:
-            self._terms_at = max(self._terms_at, asked_at)
-            self._hear_terms(state.terms, self.account.settings)
-
-    def _hear_terms(self, answer: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-        """Whether the answer is taken in: one that was overtaken says nothing."""
-        terms = terms_of(answer, settings, self._terms)
-        if terms is self._terms:
-            return False
-        self._terms = terms
-        self.account.status, self.account.permissions = terms.status, terms.permissions
-        self.account.settings = settings
-        return True
+        self._permit.take_over(state, asked_at)
 
     async def _tell_journal(self) -> None:
         """Tell the database what was closed without it, and begin the journal anew."""

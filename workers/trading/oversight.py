@@ -15,7 +15,6 @@ from uuid import UUID
 from shared.market import Market
 from shared.money import text
 from workers.trading.book import Book
-from workers.trading.decisions.closes import VenueClose, share_closes
 from workers.trading.decisions.external import VenueIncome, external_orders, income_facts
 from workers.trading.decisions.margin import Severity, VenuePosition, levels_of, reduce, watch
 from workers.trading.decisions.reconciliation import VenueOrder
@@ -83,10 +82,6 @@ class Oversight:
     def hear_incomes(self, incomes: Iterable[VenueIncome]) -> Facts:
         """Funding and whatever else changed the balance without a trade."""
         return Facts(incomes=income_facts(incomes, self._incomes))
-
-    def hear_closes(self, closes: Iterable[VenueClose]) -> Facts:
-        """What the venue closed with orders of its own."""
-        return Facts(venue_closes=share_closes(closes, self._open_positions()))
 
     def mark(
         self, market: Market, terms: Terms | None, policy: Policy, now: datetime

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from shared.errors import NotSent
 from tests.trading.made import NOW, RULES, order, position
 from tests.trading.world import World
-from workers.trading.decisions.closes import VenueClose, share_close
+from workers.trading.decisions.closes import VenueClose, share_close, share_closes
 from workers.trading.decisions.external import IncomeKind, VenueIncome, external_orders, income_facts
 from workers.trading.decisions.margin import VenuePosition
 from workers.trading.decisions.reconciliation import VenueOrder, VenueTrade
+from workers.trading.ledger import Facts
 from workers.trading.orders import Leg
 
 OURS = {one.client_order_id: one for one in (order(), order(Leg.STOP_LOSS))}
@@ -131,7 +132,9 @@ async def test_a_liquidation_ends_the_position_with_what_it_cost(world: World) -
     )
     desk = bridge._desks[world.account]
     for _ in range(2):
-        await desk.hear_closes([VenueClose(trade, liquidated=True)])
+        positions = [one.position for one in desk._book if one.position is not None]
+        closes = share_closes([VenueClose(trade, liquidated=True)], positions)
+        await desk._hear_of_account(Facts(venue_closes=closes))
     await world.settle(bridge)
     row = await world.position(signal)
     assert (row["status"], row["exit_reason"]) == ("closed", "liquidated")
@@ -146,8 +149,8 @@ async def test_funding_is_recorded_of_its_position(world: World) -> None:
     at = world.clock.now() + timedelta(seconds=1)
     paid = VenueIncome("f1", "funding", RULES.symbol, Decimal("-0.25"), "USDT", at)
     desk = bridge._desks[world.account]
-    assert await desk.hear_incomes([paid]) == 1
-    assert await desk.hear_incomes([paid]) == 0
+    assert await desk._watch.hear_incomes([paid]) == 1
+    assert await desk._watch.hear_incomes([paid]) == 0
     rows = await world.fetch("select * from public.account_incomes where account_id = %s", world.account)
     position = await world.position(signal)
     assert [(row["amount"], row["position_id"]) for row in rows] == [(Decimal("-0.25"), position["id"])]
@@ -168,9 +171,9 @@ async def test_what_the_database_did_not_take_is_told_again(world: World) -> Non
     near = VenuePosition(RULES.symbol, "long", Decimal(10), Decimal(100), Decimal(88), Decimal(0))
     away = True
     with pytest.raises(NotSent):
-        await desk.hear_incomes([paid])
+        await desk._watch.hear_incomes([paid])
     with pytest.raises(NotSent):
-        await desk.hear_margin([near], Decimal(10_000))
+        await desk._watch.hear_margin([near], Decimal(10_000))
     await world.exchange.create_order("BTC/USDT:USDT", "limit", "buy", 3, 50)
 
     async def wait() -> None:
@@ -182,8 +185,8 @@ async def test_what_the_database_did_not_take_is_told_again(world: World) -> Non
         await wait()
     away = False
     for _ in range(2):
-        await desk.hear_incomes([paid])
-        await desk.hear_margin([near], Decimal(10_000))
+        await desk._watch.hear_incomes([paid])
+        await desk._watch.hear_margin([near], Decimal(10_000))
     await wait()
     position = await world.position(signal)
     for query, found in (

@@ -129,7 +129,7 @@ async def test_a_position_near_its_liquidation_is_halved_then_closed(world: Worl
     signal = await world.hold(bridge)
     desk = bridge._desks[world.account]
     report = held("94")
-    await desk.hear_margin([report], Decimal(1000))
+    await desk._watch.hear_margin([report], Decimal(1000))
     world.still()
     await world.settle(bridge)
     row = await world.position(signal)
@@ -140,7 +140,7 @@ async def test_a_position_near_its_liquidation_is_halved_then_closed(world: Worl
     assert await world.unprotected() == []
     live = [o for o in (await world.orders(signal)).values() if o["is_live"]]
     assert {(o["leg"], o["amount"] - o["filled"]) for o in live} == {("stop_loss", 5), ("take_profit", 5)}
-    await desk.hear_margin([held("99")], Decimal(1000))
+    await desk._watch.hear_margin([held("99")], Decimal(1000))
     for _ in range(2):
         world.still()
         await world.settle(bridge)

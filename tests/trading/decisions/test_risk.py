@@ -71,7 +71,7 @@ def test_each_refusal_has_its_code(terms: Terms, price: str | None, later: int, 
         (Limits(max_symbol_notional=Decimal(1200)), None),
     ],
 )
-def test_limits_as_last_known_hold_for_account_and_trader(limits: Limits, expected: str | None) -> None:
+def test_rules_as_last_known_hold_for_account_and_trader(limits: Limits, expected: str | None) -> None:
     """The order is worth 1000; 200 are held in its symbol, 300 in another."""
     others = [held(200, "BTC/USDT:USDT"), held(300)]
     assert code(refuse(entry(), Terms("active", "trade", limits), others, Decimal(100), NOW)) == expected

@@ -110,7 +110,7 @@ async def test_what_closes_at_the_market_leaves_as_a_stop_does(
             yield
 
     venue: Any = Venue(type("Exchange", (), {"id": "test"})(), Capabilities(), Traffic())
-    venue._rules = {RULES.symbol: RULES}
+    venue._markets._rules = {RULES.symbol: RULES}
     monkeypatch.setattr("workers.trading.venues.venue.word_amount", lambda *_: 1.0)
     monkeypatch.setattr("workers.trading.venues.venue.word_order", lambda *_: {})
     with pytest.raises(RequestTimeout):
@@ -167,7 +167,7 @@ async def test_a_symbol_that_is_not_traded_any_more_hides_no_holdings() -> None:
         asked.append(symbols)
         return {}
 
-    venue.rules, venue._positions = rules, positions
+    venue._markets.rules, venue._assets._positions = rules, positions
     await venue.holdings(["GONE", RULES.symbol])
     assert asked == [[RULES.symbol]]
 

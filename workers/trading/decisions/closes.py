@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from shared.money import ZERO, add, divide, multiply, subtract, text
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.reconciliation import VenueTrade
+from workers.trading.decisions.rules import Rules
 from workers.trading.orders import Position, PositionSide
 
 # To a dozen digits: what is left of a fee goes with the last part.

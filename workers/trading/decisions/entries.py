@@ -16,7 +16,6 @@ from uuid import UUID
 from shared.errors import OrderDenied
 from shared.money import ONE, ZERO, divide, money, multiply, text
 from shared.work import Work
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.protection import (
     HUNDRED,
     DistanceType,
@@ -26,6 +25,7 @@ from workers.trading.decisions.protection import (
     target_price,
 )
 from workers.trading.decisions.risk import drifted, most_drift
+from workers.trading.decisions.rules import Rules
 from workers.trading.decisions.sizing import Sizing, SizingType, size
 from workers.trading.ledger import Account
 from workers.trading.orders import Kind, Leg, PositionSide, entry_side

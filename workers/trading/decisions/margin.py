@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from shared.money import ZERO, divide, money, multiply, subtract, text
-from workers.trading.decisions.limits import Rules
+from workers.trading.decisions.rules import Rules
 from workers.trading.orders import Position, PositionSide
 
 HUNDRED = Decimal(100)

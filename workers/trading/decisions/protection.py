@@ -20,8 +20,8 @@ from decimal import Decimal
 from typing import Literal
 
 from shared.money import ZERO, add, divide, multiply, subtract
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.pairs import partner_of
+from workers.trading.decisions.rules import Rules
 from workers.trading.orders import Kind, Leg, ManagedBy, Order, OrderStatus, Position, PositionSide
 from workers.trading.venues.capabilities import Capabilities
 

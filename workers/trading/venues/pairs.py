@@ -14,8 +14,8 @@ from ccxt.base.errors import BadResponse
 
 from shared.errors import OrderDenied
 from shared.money import text
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.reconciliation import VenueOrder
+from workers.trading.decisions.rules import Rules
 from workers.trading.orders import Order
 from workers.trading.venues.capabilities import Capabilities
 from workers.trading.venues.wording import read_order, word_amount

@@ -9,8 +9,8 @@ from typing import Any
 from shared.identity import from_ms
 from shared.money import ZERO, money, multiply
 from workers.trading.decisions.external import VenueIncome
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.margin import VenuePosition
+from workers.trading.decisions.rules import Rules
 
 
 def read_standing(answer: Mapping[str, Any], rules: Rules) -> VenuePosition | None:

@@ -15,8 +15,8 @@ from ccxt.base.errors import BadResponse, InvalidOrder
 from shared.errors import OrderDenied
 from shared.identity import from_ms
 from shared.money import ZERO, divide, money, multiply, text
-from workers.trading.decisions.limits import Rules
 from workers.trading.decisions.reconciliation import VenueOrder, VenueStatus, VenueTrade
+from workers.trading.decisions.rules import Rules
 from workers.trading.orders import Leg, Order, Side
 from workers.trading.venues.capabilities import Amend, Capabilities
 
@@ -101,6 +101,28 @@ def _word_trigger(order: Order, row: Capabilities, trigger: Any) -> dict[str, An
     if not row.stops:
         raise OrderDenied("no stop rests at this venue: the bridge watches the price", code="order_denied")
     return {"stopLossPrice" if order.kind == "stop" else "takeProfitPrice": trigger}
+
+
+def word_names(order: Order, row: Capabilities) -> dict[str, Any]:
+    """The venue's own id names an order best; ours does until the venue's is known, and where the venue's may
+    be that of what a stop became."""
+    renamed = row.triggers_anew and is_conditional(order)
+    if order.venue_order_id is not None and not renamed:
+        return {}
+    return {row.client_ids.asked_by: row.client_ids.sent(order.client_order_id)}
+
+
+def word_book(order: Order, row: Capabilities) -> dict[str, Any]:
+    """In which of its books the venue has to look for an order."""
+    return {"trigger": True} if is_conditional(order) and row.trigger_books else {}
+
+
+def word_cancel(order: Order, row: Capabilities) -> dict[str, Any]:
+    """Where the venue has to look for an order that it is to cancel."""
+    book = word_book(order, row)
+    if row.cancel_filter is None or not is_conditional(order):
+        return book
+    return {**book, "orderFilter": "StopOrder" if order.leg is Leg.ENTRY else row.cancel_filter}
 
 
 def word_amendment(order: Order, way: Amend, price: str) -> tuple[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shared.errors import OrderDenied
 from shared.money import is_multiple, text
 from tests.trading.made import RULES
-from workers.trading.decisions.limits import Rules, rules_of
+from workers.trading.decisions.rules import Rules, rules_of
 
 amounts = st.decimals(min_value="0.00001", max_value="100000", places=8, allow_nan=False)
 steps = st.sampled_from(["0.001", "0.1", "1", "10", "0.00001", "0.5"])

@@ -1,0 +1,133 @@
+"""What a venue says an account has: balances, positions with their margin, and what they were paid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from shared.errors import OrderDenied
+from shared.identity import floor_ms
+from shared.money import ONE, ZERO, add, money, multiply
+from workers.trading.decisions.external import VenueIncome
+from workers.trading.decisions.margin import VenuePosition
+from workers.trading.venues.capabilities import Capabilities
+from workers.trading.venues.fills import list_bills, list_fills
+from workers.trading.venues.markets import Markets
+from workers.trading.venues.standing import read_funding, read_standing
+from workers.trading.venues.wire import Wire
+from workers.trading.venues.wording import readable
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the venue says an account has: totals by currency, amounts by symbol and side."""
+
+    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    positions: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
+
+
+class Assets:
+    """Of one account."""
+
+    def __init__(self, wire: Wire, markets: Markets, capabilities: Capabilities) -> None:
+        self._wire = wire
+        self._markets = markets
+        self._row = capabilities
+
+    async def equity(self, currency: str) -> Decimal:
+        """What the account owns in a currency, bound or not."""
+        balance = await self._wire.read("fetch_balance")
+        with readable("fetch_balance"):
+            return money((balance.get(currency) or {}).get("total") or 0)
+
+    async def held(self, symbol: str, side: str) -> Decimal:
+        """How much the venue says is held of a symbol on a side."""
+        rules = await self._markets.rules(symbol)
+        if rules.spot:
+            return await self.equity(rules.base)
+        return (await self._positions([symbol])).get((symbol, side), ZERO)
+
+    async def holdings(self, symbols: list[str]) -> Holdings:
+        """What the account holds of these symbols: balances, when one is of spot, and positions."""
+        spot, derivatives = False, list[str]()
+        for symbol in symbols:
+            # One that is not traded any more keeps nobody from asking for the others.
+            with suppress(OrderDenied):
+                if (await self._markets.rules(symbol)).spot:
+                    spot = True
+                else:
+                    derivatives.append(symbol)
+        balances: dict[str, Decimal] = {}
+        if spot:
+            balance = await self._wire.read("fetch_balance")
+            with readable("fetch_balance"):
+                totals = balance.get("total") or {}
+                balances = {str(name): money(total) for name, total in totals.items() if total}
+        return Holdings(balances, await self._positions(derivatives) if derivatives else {})
+
+    async def standing(self, symbols: list[str]) -> tuple[list[VenuePosition], Decimal]:
+        """The positions in these symbols with their margin, and the margin balance behind all of them."""
+        found: list[VenuePosition] = []
+        for answer in await self._fetch_positions(symbols):
+            if answer["symbol"] in symbols:
+                rules = await self._markets.rules(answer["symbol"])
+                with readable("fetch_positions"):
+                    one = read_standing(answer, rules)
+                found += [] if one is None else [one]
+        quotes = {(await self._markets.rules(symbol)).quote for symbol in symbols}
+        balance = await self._wire.read("fetch_balance")
+        with readable("fetch_balance"):
+            totals = [money((balance.get(quote) or {}).get("total") or 0) for quote in sorted(quotes)]
+        return found, add(*totals)
+
+    async def funding(self, symbol: str, since: datetime) -> list[VenueIncome]:
+        """Payments of funding of a symbol since a time, where the venue tells of them."""
+        if not self._wire.exchange.has.get("fetchFundingHistory"):
+            return []
+        rules = await self._markets.rules(symbol)
+        rule = self._row.fundings
+        # OKX tells the bills of all symbols together, and ccxt leaves the others out afterwards.
+        of_all = rule.paging == "id"
+
+        async def ask(symbol: str, since: int | None, limit: int, params: dict[str, Any]) -> list[Any]:
+            # ccxt asks Bybit for its number under a wrong name.
+            sized = {**params, "limit": limit} if rule.paging == "cursor" else params
+            named = None if of_all else symbol
+            page: list[Any] = await self._wire.read("fetch_funding_history", named, since, limit, sized)
+            return page
+
+        start = floor_ms(since)
+        with readable("fetch_funding_history"):
+            if of_all:
+                raw = await list_bills(ask, rule.page, symbol, start)
+            else:
+                raw = await list_fills(ask, rule, symbol, start, self._wire.exchange.milliseconds())
+            incomes = [read_funding(one, rules) for one in raw if one.get("symbol") in (None, symbol)]
+        currencies = sorted({one.currency for one in incomes} - {rules.quote})
+        rates = {currency: await self._markets.rate(currency, rules.quote) for currency in currencies}
+        return [replace(one, rate=rates.get(one.currency, ONE)) for one in incomes]
+
+    async def _fetch_positions(self, symbols: list[str]) -> list[Any]:
+        # Bybit tells of one symbol, or of the first twenty positions of all: ccxt refuses a list of several.
+        groups = [[one] for one in symbols] if self._wire.exchange.id == "bybit" else [symbols]
+        answers: list[Any] = []
+        for group in groups:
+            answers += await self._wire.read("fetch_positions", group)
+        return answers
+
+    async def _positions(self, symbols: list[str]) -> dict[tuple[str, str], Decimal]:
+        answers = await self._fetch_positions(symbols)
+        held: dict[tuple[str, str], Decimal] = {}
+        for answer in answers:
+            if answer["symbol"] not in symbols or not answer["contracts"]:
+                continue
+            rules = await self._markets.rules(answer["symbol"])
+            with readable("fetch_positions"):
+                key = (str(answer["symbol"]), str(answer["side"]))
+                amount = multiply(money(answer["contracts"]), rules.contract_size)
+                held[key] = held.get(key, ZERO) + amount
+        return held

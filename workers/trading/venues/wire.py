@@ -1,0 +1,96 @@
+"""One account's wire to its venue: requests of ccxt in their turn, and what is known of how each ended.
+
+An answer that nobody can read, and an error of which only the transport is known, rise as failed operations:
+what they were about may have happened.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from ccxt.base.errors import BaseError, ExchangeError, ExchangeNotAvailable
+
+from workers.trading.decisions.outcome import describe, is_key_refused
+from workers.trading.traffic.traffic import Traffic, Turn
+from workers.trading.venues.wording import UNREADABLE, unreadable
+
+_SERVER_ERROR = 500
+
+
+@dataclass(slots=True)
+class _Answered:
+    """The HTTP status of the last answer within one request."""
+
+    status: int = 0
+
+
+_answered: ContextVar[_Answered | None] = ContextVar("answered", default=None)
+
+
+class Wire:
+    """Asks one ccxt exchange. Every exception of ccxt rises."""
+
+    def __init__(self, exchange: Any, traffic: Traffic) -> None:
+        self.exchange = exchange
+        self.traffic = traffic
+        # What the venue said when it refused the key, while it does: of questions (True), and of commands.
+        self._key_errors: dict[bool, str] = {}
+        self._session: aiohttp.ClientSession | None = getattr(exchange, "session", None)
+        if hasattr(exchange, "on_rest_response"):
+            exchange.on_rest_response = self._hear_answer
+
+    @property
+    def key_error(self) -> str | None:
+        """What the venue said when it refused the key, or a right of it, for the last question or command."""
+        return next(iter(self._key_errors.values()), None)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.exchange.close()
+        # A session that was handed to ccxt is not closed by it.
+        if self._session is not None and not self._session.closed:
+            await self._session.close()
+
+    async def read(self, name: str, *args: Any) -> Any:
+        """Ask something, by the name of ccxt's method."""
+        return await self.request("read", name, *args)
+
+    async def request(self, kind: Turn, name: str, *args: Any) -> Any:
+        """One request in its turn. What fails in a way that tells nothing of its outcome says so."""
+        answered = _Answered()
+        token = _answered.set(answered)
+        asks = kind == "read"
+        try:
+            async with self.traffic.turn(kind, name):
+                try:
+                    answer = await getattr(self.exchange, name)(*args)
+                except ExchangeError as error:
+                    # ccxt calls an answer that broke off, and codes of a server in trouble, refusals.
+                    if answered.status >= _SERVER_ERROR or isinstance(error.__cause__, aiohttp.ClientError):
+                        raise ExchangeNotAvailable(f"{answered.status or 'no'} answer: {error}") from error
+                    raise
+                except UNREADABLE as error:
+                    raise unreadable(name, error) from error
+        except BaseError as error:
+            if is_key_refused(error):
+                self._key_errors[asks] = describe(error)
+            raise
+        else:
+            # Markets are told to everybody.
+            if name != "load_markets":
+                self._key_errors.pop(asks, None)
+            return answer
+        finally:
+            _answered.reset(token)
+
+    def _hear_answer(
+        self, status: int, reason: str, url: str, method: str, headers: Any, body: str, *_: Any
+    ) -> str:
+        answered = _answered.get()
+        if answered is not None:
+            answered.status = status
+        self.traffic.hear(status, {str(name).lower(): str(value) for name, value in headers.items()})
+        return body.strip()
