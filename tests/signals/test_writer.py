@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ from tests.signals.ingest import FakeIngest
 from tests.waiting import until
 from workers.signals.dead_letters import DeadLetters
 from workers.signals.spool import Spool
-from workers.signals.writer import Writer, name_request
+from workers.signals.writer import AT_ONCE, BREAK_AFTER, PROBE_ROWS, Writer, name_request
 
 AT = datetime(2025, 5, 4, 12, tzinfo=UTC)
 
@@ -59,7 +60,8 @@ async def test_sends_in_batches_and_empties_the_spool(tmp_path: Path) -> None:
     assert await writer.drain() == 25
     assert [len(batch) for batch in ingest.batches] == [10, 10, 5]
     assert list(ingest.stored) == ids(*range(25))
-    assert writer.counts == Counter(inserted=25, duplicates=0, batches=3, pending=0)
+    counts = ("inserted", "duplicates", "batches", "batch_rows", "pending")
+    assert [writer.counts[name] for name in counts] == [25, 0, 3, 25, 0]
     assert len(told) == 3
     assert await writer.drain() == 0
     assert len(ingest.batches) == 3, "an empty spool makes no call"
@@ -144,9 +146,8 @@ async def test_a_batch_that_was_answered_is_not_sent_again_with_the_one_before_i
         ids(*range(10)), ids(*range(10, 20)), ids(*range(10)), ids(*range(20, 25))
     ]  # fmt: skip
     assert ingest.requests[2] == ingest.requests[0]
-    assert writer.counts == Counter(
-        inserted=14, duplicates=10, rejected=1, rejected_in_future=1, batches=3, pending=0
-    )
+    counts = ("inserted", "duplicates", "rejected", "rejected_in_future", "batches", "pending")
+    assert [writer.counts[name] for name in counts] == [14, 10, 1, 1, 3, 0]
     assert len((tmp_path / "dead-letters.jsonl").read_text().splitlines()) == 1
     spool.close()
 
@@ -260,6 +261,102 @@ async def test_a_broadcast_that_was_held_back_is_told(tmp_path: Path) -> None:
     await writer.drain()
     assert told == [True]
     spool.close()
+
+
+async def test_while_a_backlog_drains_a_new_row_waits_for_no_more_than_the_round_under_way(
+    tmp_path: Path,
+) -> None:
+    ingest = FakeIngest()
+    spool, writer = open_writer(tmp_path, ingest, most_rows=10)
+    spool.append(rows(*range(200)))
+    made: dict[str, int] = {}
+
+    async def call(name: str, params: Any, /) -> Any:
+        if len(ingest.batches) % 3 == 0 and len(made) < 8:
+            made[f"row {1000 + len(made)}"] = len(ingest.batches)
+            spool.append(rows(999 + len(made)))
+        return await ingest(name, params)
+
+    writer._call = call
+    async with running(writer):
+        await until(lambda: len(ingest.stored) == 208)
+        await until(lambda: spool.pending == 0)
+    place = {one: number for number, batch in enumerate(ingest.batches) for one in batch}
+    assert len(made) == 8
+    assert all(place[one] - began <= AT_ONCE for one, began in made.items())
+    backlog = [one for batch in ingest.batches for one in batch if one not in made]
+    assert backlog == ids(*range(200)), "the backlog goes out in its order"
+    spool.close()
+
+
+async def test_after_failures_a_few_rows_look_whether_the_database_is_back(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    spool, writer = open_writer(tmp_path, ingest)
+    spool.append(rows(*range(300)))
+    sizes: list[int] = []
+
+    async def call(name: str, params: Any, /) -> Any:
+        sizes.append(len(params["signals"]))
+        return await ingest(name, params)
+
+    writer._call = call
+    ingest.error = Unavailable("away")
+    async with running(writer):
+        await until(lambda: len(sizes) == BREAK_AFTER + 2)
+        assert writer.counts["breaker_open"] == 1
+        ingest.error = None
+        await until(lambda: len(ingest.stored) == 300)
+        await until(lambda: spool.pending == 0)
+    assert sizes[:BREAK_AFTER] == [300] * BREAK_AFTER
+    assert set(sizes[BREAK_AFTER:-1]) == {PROBE_ROWS}
+    assert sizes[-1] == 300 - PROBE_ROWS
+    assert (writer.counts["breaker_open"], writer.counts["breaker_opened"]) == (0, 1)
+    spool.close()
+
+
+async def test_a_row_that_was_refused_beside_an_answer_that_was_lost_is_one_letter(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    ingest.poison = lambda row: row["number"] == 0
+    spool, writer = open_writer(tmp_path, ingest)
+    spool.append(rows(*range(8)))
+
+    async def call(name: str, params: Any, /) -> Any:
+        if [row["number"] for row in params["signals"]] == [4, 5, 6, 7]:
+            ingest.lost = not ingest.stored.keys() & set(ids(4))
+        return await ingest(name, params)
+
+    writer._call = call
+    with pytest.raises(OutcomeUnknown):
+        await writer.send()
+    assert await writer.drain() == 4
+    assert len((tmp_path / "dead-letters.jsonl").read_text().splitlines()) == 1
+    assert (writer.counts["rejected"], writer.counts["duplicates"]) == (1, 4)
+    spool.close()
+
+
+def spoil(folder: Path, *places: bytes) -> None:
+    """Change a byte of the spool at each of these texts."""
+    (path,) = folder.glob("*.segment")
+    content = path.read_bytes()
+    for place in places:
+        assert place in content
+        content = content.replace(place, place[:-1] + b"X")
+    path.write_bytes(content)
+
+
+async def test_rows_that_go_bad_on_the_disk_are_counted_and_the_others_go_out(tmp_path: Path) -> None:
+    ingest = FakeIngest()
+    spool, writer = open_writer(tmp_path, ingest, most_rows=2)
+    spool.append(rows(*range(9)))
+    spoil(tmp_path, b'"number":4', b'"number":8')
+    await writer.drain()
+    assert list(ingest.stored) == ids(0, 1, 2, 3, 5, 6, 7)
+    assert (writer.counts["gone_bad"], spool.pending) == (2, 0)
+    spool.append(rows(10))
+    await writer.drain()
+    assert "row 10" in ingest.stored
+    spool.close()
+    assert "00000000000000000001.damaged" in os.listdir(tmp_path), "kept for whoever may look"
 
 
 # Whatever happens ------------------------------------------------------------------------------------------

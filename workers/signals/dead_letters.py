@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,8 @@ class DeadLetters:
         ]
         try:
             self._rotate()
-            with self.path.open("ab") as file:
-                file.write(b"\n".join(lines) + b"\n")
-                file.flush()
-                os.fdatasync(file.fileno())
+            with self.path.open("ab", buffering=0) as file:
+                _append(file, b"\n".join(lines) + b"\n")
         except OSError as error:
             raise SpoolError(f"{self.path} cannot be written: {error.strerror}") from error
         self.counts.update(one.code for one in letters)
@@ -60,3 +59,16 @@ class DeadLetters:
     def _rotate(self) -> None:
         if self.path.exists() and self.path.stat().st_size >= self._limit_bytes:
             self.path.replace(self.path.with_name("dead-letters.1.jsonl"))
+
+
+def _append(file: FileIO, text: bytes) -> None:
+    """All of it or none: a full disk leaves no half line that the next letter would be written behind."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        rest = memoryview(text)
+        while rest:
+            rest = rest[os.write(file.fileno(), rest) :]
+        os.fdatasync(file.fileno())
+    except OSError:
+        os.ftruncate(file.fileno(), size)
+        raise

@@ -2,6 +2,10 @@
 
 A row leaves the spool when the database has answered for it: inserted, a duplicate, or rejected and why.
 Sending a row twice is harmless, because its id is its identity; every doubt is answered by sending again.
+
+When no answer comes, the writer waits, longer each time and never as long as another machine. After
+BREAK_AFTER failures in a row its breaker opens: from then on a few rows a time look whether the database is
+back, and only when they were answered the full batches follow. A backlog drains beside new rows: see `lanes`.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import takewhile
+from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +26,7 @@ import structlog
 from shared.errors import DatabaseError, NotAllowed, NotFound, OutcomeUnknown, SigtrailError, Unavailable
 from shared.role import Call
 from workers.signals.dead_letters import DeadLetter, DeadLetters
+from workers.signals.lanes import Lanes
 from workers.signals.spool import Entry, Spool
 
 log = structlog.get_logger(__name__)
@@ -34,13 +39,19 @@ AT_ONCE = 2
 PACE_SECONDS = 0.1
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+# After so many failures in a row the breaker opens; so many rows then look whether the database is back.
+BREAK_AFTER = 3
+PROBE_ROWS = 20
 
 
 class Writer:
-    """Sends what is spooled, in the order in which it was spooled.
+    """Sends what is spooled, in the order in which it was spooled, new rows beside a backlog.
 
-    `counts` gets inserted, duplicates, rejected (also by code, as `rejected_<code>`), batches, retries and
-    pending. `now` is the clock's, for the record; pauses run on the wall's.
+    `counts` gets inserted, duplicates, rejected (also by code, as `rejected_<code>`), batches (answered
+    calls), batch_rows and batch_ms (their rows and milliseconds, summed), retries (rounds that failed),
+    pending, backlog (the part of pending that drains beside new rows), breaker_open (1 or 0), breaker_opened
+    (how often) and gone_bad (spooled rows that the disk lost). `now` is the clock's, for the record; pauses
+    run on the wall's.
     """
 
     def __init__(
@@ -60,6 +71,8 @@ class Writer:
         # The last error that no waiting heals; the writer keeps trying, whoever runs it may stop.
         self.failure: SigtrailError | None = None
         self._spool = spool
+        self._lanes = Lanes(spool)
+        self._failures = 0
         self._dead_letters = dead_letters
         self._call = call
         self._now = now
@@ -67,32 +80,19 @@ class Writer:
         self._on_stored = on_stored
         self._on_held_back = on_held_back
         self._more = asyncio.Event()
-        # By sequence: rows that were answered, behind others that were not and so still stand in the spool.
-        self._answered: set[int] = set()
 
     def notice(self) -> None:
         """There is more in the spool."""
         self._more.set()
 
     async def send(self) -> int:
-        """Send the oldest rows, as at most AT_ONCE batches together, and answer how many left the spool; 0
-        when it is empty.
+        """Send the next rows, as at most AT_ONCE batches together, and answer how many left the spool; 0 when
+        it is empty.
 
-        Raises `Unavailable` when no answer came: the rows stay, and sending them again is safe. A batch that
-        was answered beside one that was not is not sent again.
+        Raises `Unavailable` when no answer came: the rows stay, and sending them again is safe. What was
+        answered beside what was not is not sent again.
         """
-        entries = self._spool.peek(self._most_rows * AT_ONCE)
-        waiting = [entry for entry in entries if entry.sequence not in self._answered]
-        batches = [waiting[n : n + self._most_rows] for n in range(0, len(waiting), self._most_rows)]
-        ends = await asyncio.gather(*map(self._have_answered, batches), return_exceptions=True)
-        leaving = list(takewhile(lambda entry: entry.sequence in self._answered, entries))
-        self._spool.acknowledge(leaving)
-        self._answered.difference_update(entry.sequence for entry in leaving)
-        self.counts["pending"] = self._spool.pending
-        for end in ends:
-            if end is not None:
-                raise end
-        return len(leaving)
+        return await self._send(AT_ONCE, self._most_rows)
 
     async def drain(self) -> int:
         """Send until the spool is empty; errors as `send`."""
@@ -112,30 +112,47 @@ class Writer:
         self._more.set()
         while True:
             await self._more.wait()
-            if not self._spool.pending:
+            if not self._lanes.waiting:
                 self._more.clear()
                 continue
-            if self._spool.pending < self._most_rows and (early := next_at - loop.time()) > 0:
+            if self._lanes.waiting < self._most_rows and (early := next_at - loop.time()) > 0:
                 await asyncio.sleep(early)
             next_at = loop.time() + PACE_SECONDS
+            if self._lanes.fresh > AT_ONCE * self._most_rows:
+                self._lanes.part()
             try:
-                await self.send()
+                await (self._look() if self._is_broken else self.send())
             except SigtrailError as error:
-                self._note(error)
+                self._fail(error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                if pause > FIRST_PAUSE:
-                    log.info("writer_recovered", pending=self._spool.pending)
-                pause, self.failure = FIRST_PAUSE, None
+                self._recover()
+                pause = FIRST_PAUSE
 
-    async def _have_answered(self, entries: Sequence[Entry]) -> None:
-        await self._deliver(entries)
-        self._answered.update(entry.sequence for entry in entries)
+    async def _look(self) -> int:
+        """Whether the database is back: a few rows tell, and cost it little when it is not."""
+        return await self._send(1, PROBE_ROWS)
+
+    async def _send(self, batches: int, most_rows: int) -> int:
+        taken = self._lanes.take(batches, most_rows)
+        if not taken and self._lanes.waiting:
+            self.counts["gone_bad"] += (lost := self._lanes.restart())
+            log.error("spooled_rows_gone_bad", count=lost, folder=str(self._spool.folder))
+        ends = await asyncio.gather(*map(self._deliver, taken), return_exceptions=True)
+        try:
+            left = self._lanes.leave()
+        finally:
+            self.counts["pending"], self.counts["backlog"] = self._lanes.waiting, self._lanes.backlog
+        for end in ends:
+            if end is not None:
+                raise end
+        return left
 
     async def _deliver(self, entries: Sequence[Entry]) -> None:
         """Have these rows answered, together or, when the call as a whole is refused, in halves."""
         rows = [orjson.loads(entry.payload) for entry in entries]
+        began = perf_counter()
         try:
             answer = await self._call(
                 "ingest_signals", {"signals": rows, "request_id": str(name_request(self._run_id, rows))}
@@ -150,8 +167,11 @@ class Writer:
                 await self._deliver(entries[middle:])
                 return
             self._reject([DeadLetter(rows[0], error.code or "refused", str(error))])
-            return
-        self._settle(rows, answer)
+        else:
+            self._settle(rows, answer)
+            self.counts["batch_rows"] += len(rows)
+            self.counts["batch_ms"] += round((perf_counter() - began) * 1000)
+        self._lanes.settle(entries)
 
     def _settle(self, rows: Sequence[dict[str, Any]], answer: Any) -> None:
         try:
@@ -179,11 +199,27 @@ class Writer:
             example = next(one for one in letters if one.code == code)
             log.warning("signals_rejected", code=code, count=count, message=example.message)
 
-    def _note(self, error: SigtrailError) -> None:
+    @property
+    def _is_broken(self) -> bool:
+        return self._failures >= BREAK_AFTER
+
+    def _fail(self, error: SigtrailError) -> None:
         self.counts["retries"] += 1
+        self._failures += 1
         if not isinstance(error, Unavailable):
             self.failure = error
-        log.warning("writer_waits", error=str(error), pending=self._spool.pending)
+        if self._failures == BREAK_AFTER:
+            self.counts["breaker_open"] = 1
+            self.counts["breaker_opened"] += 1
+            log.error("breaker_opened", error=str(error), pending=self._lanes.waiting)
+        else:
+            log.warning("writer_waits", error=str(error), pending=self._lanes.waiting)
+
+    def _recover(self) -> None:
+        if self._failures:
+            log.info("writer_recovered", pending=self._lanes.waiting, failures=self._failures)
+        self._failures, self.failure = 0, None
+        self.counts["breaker_open"] = 0
 
 
 def name_request(run: UUID, rows: Sequence[dict[str, Any]]) -> UUID:
