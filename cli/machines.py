@@ -71,6 +71,7 @@ async def _run(roles: list[str], source: Source, region: str) -> None:
         state=machine_folder(settings, "-".join(sorted(roles))),
         paper=machine_folder(settings, "paper"),
         region=region,
+        observed=True,
     )
     await run_machine(machine)
     if machine.status.errors:

@@ -101,6 +101,7 @@ async def _main_job(source: Source, venue: str, seconds: float | None, *, quiet:
             watch=await _watched_users(),
             roles=_roles(settings),
             venue=None if fake is None else fake.courier,
+            observed=True,
         )
         closing.pop_all()
         notes.print(f"{feed.description}", soft_wrap=True)

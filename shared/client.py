@@ -68,12 +68,18 @@ class Circuit:
         self._pause = pause
         self._now = now
         self._failures = 0
+        self._failing_since: float | None = None
         self._look_at = 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether calls are being turned away."""
         return self._failures >= self._limit
+
+    @property
+    def away_seconds(self) -> float:
+        """For how long no call has been answered; 0 while they are."""
+        return 0.0 if self._failing_since is None else self._now() - self._failing_since
 
     def admit(self) -> None:
         """Let a call pass, or raise `NotSent`."""
@@ -86,10 +92,13 @@ class Circuit:
     def succeeded(self) -> None:
         """An answer came, whatever it says."""
         self._failures = 0
+        self._failing_since = None
 
     def failed(self) -> None:
         """No answer came."""
         self._failures += 1
+        if self._failing_since is None:
+            self._failing_since = self._now()
         if self._failures >= self._limit:
             self._look_at = self._now() + self._pause
 
@@ -105,6 +114,11 @@ class Connection:
         self.token = tokens
         self._http = http
         self._circuit = Circuit()
+
+    @property
+    def away_seconds(self) -> float:
+        """For how long the database has answered no call of this connection; 0 while it does."""
+        return self._circuit.away_seconds
 
     async def call(
         self,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Protocol
+
+from shared.metrics import Metric
 
 
 class Role(Protocol):
@@ -29,6 +31,13 @@ class Role(Protocol):
 
     async def stop(self) -> None:
         """Release what is held, so that another machine can take it at once. Nothing is lost."""
+
+
+class Measured(Role, Protocol):
+    """A role that tells Prometheus how it is."""
+
+    def measure(self) -> Iterable[Metric]:
+        """The families of this role as they stand now. Asks nobody, and takes no time."""
 
 
 class Call(Protocol):

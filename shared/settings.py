@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     # Signs the seals: base64 of 32 bytes. `sigtrail audit key` makes one.
     sigtrail_seal_key: SecretStr | None = None
 
+    # Where a machine is asked for /metrics and /healthz. Without a port the first that is free from 9464 on.
+    sigtrail_metrics_host: str = Field(default="127.0.0.1", min_length=1)
+    sigtrail_metrics_port: int | None = Field(default=None, ge=0, le=65535)
+
     # Where every venue's name leads to (`host:port`), and the PEM file that is trusted for it: a fake venue.
     sigtrail_venue_resolver: str | None = None
     sigtrail_venue_ca: Path | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -16,6 +17,7 @@ from shared.market import Candle, Market
 from shared.realtime import Arrival, Realtime
 from shared.role import Call, Role
 from shared.wakes import Wakes
+from workers.endpoint import Endpoint
 from workers.live import POLL_SECONDS, live
 from workers.recorder import Recorder
 from workers.replay import replay
@@ -55,6 +57,7 @@ class Machine:
         realtime: Realtime | None = None,
         recorder: Recorder | None = None,
         aside: Sequence[Role] = (),
+        endpoint: Endpoint | None = None,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self.status = status
@@ -69,6 +72,7 @@ class Machine:
         self._realtime = realtime
         self._recorder = recorder
         self._aside = tuple(aside)
+        self.endpoint = endpoint
         self._closers = tuple(closers)
         self._stopping = asyncio.Event()
         self._stepping = Stepping(status, self._stopping)
@@ -114,6 +118,9 @@ class Machine:
     # The beginning
 
     async def _start(self) -> None:
+        self.status.version = VERSION
+        if self.endpoint is not None:
+            await self.endpoint.start()
         names = [role.name for role in self._roles]
         body = {"machine_id": self.status.machine_id, "region": self._region, "roles": names}
         await self._insist(lambda: self._call("register_machine", {**body, "version": VERSION}))
@@ -206,6 +213,7 @@ class Machine:
     def _see(self, batch: list[Candle]) -> None:
         self.status.candles += len(batch)
         self.status.market_time = from_ms(batch[-1].close_ms)
+        self.status.heard_at = time.monotonic()
 
     def _hear(self, arrival: Arrival) -> None:
         if arrival.event == "work" and not self.status.replay:
@@ -232,6 +240,8 @@ class Machine:
         async with AsyncExitStack() as end:
             for close in self._closers:
                 end.push_async_callback(close)
+            if self.endpoint is not None:
+                end.push_async_callback(self.endpoint.stop)
             end.push_async_callback(self._feed.close)
             for subscription in (self._recorder, self._realtime):
                 if subscription is not None:

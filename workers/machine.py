@@ -25,7 +25,7 @@ from shared.errors import ConfigurationError
 from shared.identity import from_ms
 from shared.market import Candle, Market
 from shared.realtime import Realtime
-from shared.role import Role
+from shared.role import Measured, Role
 from shared.settings import CHECKOUT, Settings
 from shared.wakes import Wakes
 from workers.analysis.role import AnalysisRole
@@ -35,6 +35,7 @@ from workers.backlog import Backlog
 from workers.life import Machine
 from workers.live import POLL_SECONDS
 from workers.monitoring.role import MonitoringRole
+from workers.observation import observe
 from workers.recorder import Recorder
 from workers.signals.feeds.feed import Feed
 from workers.signals.feeds.recorded import RecordedFeed
@@ -88,14 +89,15 @@ async def build(
     watch: Sequence[str] = (),
     poll_seconds: float = POLL_SECONDS,
     venue: Callable[[Clock, Market, Wakes], Courier] | None = None,
+    observed: bool = False,
 ) -> Machine:
     """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm`.
 
     `state` is a folder of this machine's own (its name, its spool); `paper` keeps the paper accounts, which
     outlive a machine: any machine here may take one over. `watch` are the ids of users whose subscriptions
     are measured; `poll_seconds` is how long a lost message may cost. `venue` makes what takes the market's
-    candles to a venue that lives on them. The machine closes the feed. Raises ConfigurationError for an
-    unknown role.
+    candles to a venue that lives on them; `observed` opens its endpoint for /metrics and /healthz. The
+    machine closes the feed. Raises ConfigurationError for an unknown role.
     """
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
@@ -117,7 +119,7 @@ async def build(
         first = connections[DATABASE_ROLES[roles[0]]]
         wakes, status = Wakes(), Status(name, replaying)
         courier = None if venue is None else venue(clock, market, wakes)
-        makers: dict[str, Callable[[Connection], Role]] = {
+        makers: dict[str, Callable[[Connection], Measured]] = {
             "signals": lambda connection: SignalsRole(
                 market,
                 clock,
@@ -177,6 +179,7 @@ async def build(
             realtime=realtime,
             recorder=recorder,
             aside=aside,
+            endpoint=observe(settings, status, feed, made, realtime, connections) if observed else None,
             closers=[connection.close for connection in connections.values()],
         )
 

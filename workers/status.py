@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from shared.metrics import Histogram, histogram
 
 State = Literal["starting", "running", "draining", "stopped"]
 KEPT_ERRORS = 100
@@ -46,6 +49,7 @@ class Status:
     machine_id: str
     replay: bool
     state: State = "starting"
+    version: str = ""
     candles: int = 0
     market_time: datetime | None = None
     steps: Counter[str] = field(default_factory=Counter)
@@ -55,6 +59,18 @@ class Status:
     errors: list[str] = field(default_factory=list)
     error_count: int = 0
     latency: Latencies = field(default_factory=Latencies)
+    # Of the monotonic clock: when the machine was made, when a candle came last, and since when each role has
+    # been in the step that is under way.
+    made_at: float = field(default_factory=time.monotonic)
+    heard_at: float = field(default_factory=time.monotonic)
+    begun: dict[str, float] = field(default_factory=dict)
+    step_seconds: Histogram = field(
+        default_factory=lambda: histogram(
+            "sigtrail_step_seconds",
+            "A step of any role that did something.",
+            (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0),
+        )
+    )
     # How the venues stand that this machine trades at: breakers and clocks.
     venues: Callable[[], Mapping[str, Any]] = dict
     # Accounts that a person should look at: a desk that hangs, a journal that cannot be written.
@@ -66,6 +82,10 @@ class Status:
         text = f"{role}: {error or type(error).__name__}"
         if text not in self.errors and len(self.errors) < KEPT_ERRORS:
             self.errors.append(text)
+
+    def steps_under_way(self, now: float) -> dict[str, float]:
+        """For how many seconds each role has been in its step; 0 between steps."""
+        return {role: now - self.begun.get(role, now) for role in self.steps}
 
     def count(self, role: str, name: str) -> int:
         """One of a role's own counts, 0 when it has none by that name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import structlog
 
@@ -45,7 +46,7 @@ class Stepping:
         """
         self._status.steps[role.name] += 1
         try:
-            done = await role.step()
+            done = await self._timed(role)
         except FATAL:
             raise
         except Unavailable as error:
@@ -82,6 +83,16 @@ class Stepping:
                 raise failure
             if self._stopping.is_set():
                 raise Stopped(f"told to stop while {role.name} could not finish its step")
+
+    async def _timed(self, role: Role) -> int:
+        began = self._status.begun[role.name] = time.monotonic()
+        try:
+            done = await role.step()
+        finally:
+            del self._status.begun[role.name]
+        if done:
+            self._status.step_seconds.observe(time.monotonic() - began)
+        return done
 
     async def _pause(self, name: str) -> None:
         pause = self._pauses.get(name, self._first_pause)

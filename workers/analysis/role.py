@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +15,12 @@ from shared.clock import Clock
 from shared.errors import SigtrailError, Unavailable
 from shared.identity import from_ms, triggered_ms
 from shared.market import Market
+from shared.metrics import Metric
 from shared.role import Call
 from shared.wakes import Wakes
 from shared.work import Work, is_seen
 from workers.analysis.analyst import Analyst, NotEnoughHistory
+from workers.analysis.metrics import measure
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +83,10 @@ class AnalysisRole:
     async def stop(self) -> None:
         """Hand over what is still held; what cannot be handed over returns when its lease runs out."""
         await self._deliver()
+
+    def measure(self) -> Iterable[Metric]:
+        """What the role tells Prometheus."""
+        return measure(self.counts)
 
     async def _give_back(self, batch: list[Work], now: datetime) -> list[Work]:
         """Release what is not for this machine now; answers the rest.

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 
 import structlog
 
 from shared.errors import SigtrailError, Unavailable
+from shared.metrics import Metric
 from shared.settings import Settings
 from workers.archive.keys import SealKey
+from workers.archive.metrics import measure
 from workers.archive.rounds import work
 from workers.archive.store import Store, open_store
 
@@ -67,6 +70,10 @@ class ArchiveRole:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+
+    def measure(self) -> Iterable[Metric]:
+        """What the role tells Prometheus."""
+        return measure(self.counts)
 
     async def _run(self, store: Store) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,12 @@ from shared.clock import Clock
 from shared.errors import InputError, Unavailable
 from shared.identity import floor_ms
 from shared.market import Market
+from shared.metrics import Metric
 from shared.role import Call
 from shared.wakes import Wakes
 from shared.work import LEASE_SECONDS, Work, is_seen
 from workers.monitoring.decision import Bar, Decision, decide, time_out
+from workers.monitoring.metrics import measure
 from workers.monitoring.snapshot import next_look, take_snapshot
 from workers.monitoring.watch import Watch, Watches, open_watch
 
@@ -100,6 +102,10 @@ class MonitoringRole:
             await work.release(self._call, "monitoring", held[start : start + BATCH], self._clock.now())
         for watch in list(self._watches):
             self._watches.remove(watch.signal_id)
+
+    def measure(self) -> Iterable[Metric]:
+        """What the role tells Prometheus."""
+        return measure(self.counts, self.watching)
 
     def _hear(self, candle: Candle) -> None:
         # Only the feed's own interval: the longer candles that the market builds repeat the same prices.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,13 @@ from shared.candles import Candle
 from shared.clock import Clock
 from shared.errors import SigtrailError, Unavailable
 from shared.market import Market
+from shared.metrics import Metric
 from shared.models import Signal
 from shared.role import Call
 from shared.wakes import Wakes
 from workers.signals.dead_letters import DeadLetters
 from workers.signals.evaluator import Evaluator, Unfit
+from workers.signals.metrics import SpoolState, Timings, measure
 from workers.signals.spool import Spool, SpoolFull
 from workers.signals.traders import LoadTraders
 from workers.signals.writer import Writer
@@ -85,6 +87,7 @@ class SignalsRole:
         self._tasks: set[asyncio.Task[None]] = set()
         self._defect: BaseException | None = None
         self._flushing = False
+        self._timings = Timings()
 
     async def start(self) -> None:
         """Open the spool, read the traders, and begin to listen to the market.
@@ -148,6 +151,18 @@ class SignalsRole:
         """
         return self._fired.get(signal)
 
+    @property
+    def spool_state(self) -> SpoolState:
+        """How the spool stands now."""
+        spool = self._spool
+        if spool is None:
+            return SpoolState()
+        return SpoolState(spool.pending, spool.size, spool.limit_bytes, spool.age_seconds, spool.alarm)
+
+    def measure(self) -> Iterable[Metric]:
+        """What the role tells Prometheus."""
+        return measure(self.counts, self.spool_state, self._timings)
+
     def _open_writer(self, spool: Spool) -> Writer:
         if spool.damaged_bytes:
             log.warning("spool_damaged", folder=str(spool.folder), bytes=spool.damaged_bytes)
@@ -162,10 +177,13 @@ class SignalsRole:
             self.counts,
             on_stored=self._pass_on,
             on_held_back=self._flush_soon,
+            timings=self._timings,
         )
 
     def _hear(self, candle: Candle) -> None:
+        began = time.perf_counter()
         signals = self._evaluator.evaluate(candle)
+        self._timings.evaluation.observe(time.perf_counter() - began)
         self.counts["evaluated"] += 1
         if signals:
             moment = time.time()  # what a person experiences, never what a decision rests on

@@ -27,6 +27,7 @@ from shared.errors import DatabaseError, NotAllowed, NotFound, OutcomeUnknown, S
 from shared.role import Call
 from workers.signals.dead_letters import DeadLetter, DeadLetters
 from workers.signals.lanes import Lanes
+from workers.signals.metrics import Timings
 from workers.signals.spool import Entry, Spool
 
 log = structlog.get_logger(__name__)
@@ -65,8 +66,10 @@ class Writer:
         most_rows: int = MOST_ROWS,
         on_stored: Callable[[], None] | None = None,
         on_held_back: Callable[[], None] | None = None,
+        timings: Timings | None = None,
     ) -> None:
         self.counts = counts
+        self._timings = timings or Timings()
         self._run_id = uuid4()
         # The last error that no waiting heals; the writer keeps trying, whoever runs it may stop.
         self.failure: SigtrailError | None = None
@@ -169,8 +172,11 @@ class Writer:
             self._reject([DeadLetter(rows[0], error.code or "refused", str(error))])
         else:
             self._settle(rows, answer)
+            took = perf_counter() - began
+            self._timings.rows.observe(len(rows))
+            self._timings.batch.observe(took)
             self.counts["batch_rows"] += len(rows)
-            self.counts["batch_ms"] += round((perf_counter() - began) * 1000)
+            self.counts["batch_ms"] += round(took * 1000)
         self._lanes.settle(entries)
 
     def _settle(self, rows: Sequence[dict[str, Any]], answer: Any) -> None:

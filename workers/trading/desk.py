@@ -30,11 +30,13 @@ from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
 from workers.trading.decisions.outcome import describe
 from workers.trading.emergency import facts_of
 from workers.trading.fees import Fees
+from workers.trading.figures import Figures
 from workers.trading.hearing import Hearing
 from workers.trading.journal import Journal
 from workers.trading.keeper import Keeper
 from workers.trading.lease import awake_seconds
 from workers.trading.ledger import Account, Facts, Ledger, State
+from workers.trading.metrics import DeskState
 from workers.trading.orders import Leg, Order, OrderStatus, order_from_intent
 from workers.trading.oversight import Oversight
 from workers.trading.permit import Permit
@@ -51,16 +53,8 @@ ROUNDS = 8
 NOTHING: Mapping[UUID, tuple[UUID, str]] = {}
 # Refusals of an entry that the signal ends with; the other codes say that there is nothing to do.
 ENDINGS = frozenset(
-    {
-        "position_limit",
-        "notional_limit",
-        "symbol_limit",
-        "daily_loss_limit",
-        "drawdown_limit",
-        "order_rate_limit",
-        "trader_paused",
-        "account_inactive",
-    }
+    {"position_limit", "notional_limit", "symbol_limit", "daily_loss_limit", "drawdown_limit"}
+    | {"order_rate_limit", "trader_paused", "account_inactive"}
 )
 
 
@@ -88,6 +82,7 @@ class Desk:
         self._market = market
         self._policy = policy
         self._counts = counts
+        self.figures = Figures()
         self._book = Book()
         self._keeper = Keeper(account, journal, self._book, counts, monotonic)
         self._hearing = Hearing(venue, self._book, policy)
@@ -128,6 +123,11 @@ class Desk:
     def has_news(self) -> bool:
         """Whether a step would find something at the venue."""
         return self._hearing.has_news(self._clock.now())
+
+    @property
+    def state(self) -> DeskState:
+        """What its metrics need."""
+        return DeskState.of(self.account.venue, self._book, self._venue.stream, self.is_open, self.is_blocked)
 
     async def open(self) -> None:
         """Reconcile with the venue. Raises what ccxt raises when it cannot be reached; then try again."""
@@ -438,6 +438,7 @@ class Desk:
         self._book.note_fills(taken)
         self._fees.recorded(taken, symbols)
         self._oversight.recorded(facts)
+        self.figures.note(self.account.venue, self._book, taken, state)
         self._take_over(state, asked_at)
         self._keeper.note({one for one in entering if self._book.get(one) is None})
         self._count(facts)

@@ -140,6 +140,8 @@ class Position:
     # When its trader wants it closed at the latest.
     closes_at: datetime | None = None
     is_open: bool = True
+    # Won and lost so far, fees taken off, in quote currency.
+    realized: Decimal = Decimal(0)
 
     @property
     def exit_side(self) -> Side:
@@ -226,6 +228,7 @@ def position_from_json(row: Mapping[str, Any]) -> Position:
         exit_reason=row["exit_reason"],
         closes_at=_moment(row["closes_at"]),
         is_open=row["status"] == "open",
+        realized=money(row.get("realized_pnl", 0)),
     )
 
 

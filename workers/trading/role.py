@@ -19,6 +19,7 @@ from shared.candles import Candle
 from shared.clock import Clock, MarketClock
 from shared.errors import OrderDenied, Refused, SigtrailError, Unavailable
 from shared.market import Market
+from shared.metrics import Metric
 from shared.role import Call
 from shared.settings import Settings
 from shared.wakes import Wakes
@@ -27,10 +28,12 @@ from workers.trading.claims import Claims
 from workers.trading.closings import Closings
 from workers.trading.decisions.outcome import describe
 from workers.trading.desk import Desk
+from workers.trading.figures import Figures
 from workers.trading.journal import Journal
 from workers.trading.lease import awake_seconds, require_lease
 from workers.trading.leases import Leases
 from workers.trading.ledger import Account, Ledger, Renewal
+from workers.trading.metrics import measure
 from workers.trading.paper import PaperExchange
 from workers.trading.policy import Policy
 from workers.trading.traffic.gates import Gates
@@ -123,6 +126,7 @@ class TradingRole:
         )
         self._asking = asyncio.Lock()
         self.gates = Gates(limits)
+        self._figures = Figures()
         self._unsubscribe: Callable[[], None] | None = None
         self.counts: Counter[str] = Counter()
         self._claims = Claims(connection.call, clock, self._policy.claims, self.counts)
@@ -209,6 +213,12 @@ class TradingRole:
                 found[str(account_id)]["do"] = f"sigtrail accounts verify {account_id}"
         return dict(list(found.items())[:MOST_TROUBLES])
 
+    def measure(self) -> Iterable[Metric]:
+        """What the role tells Prometheus."""
+        desks = [desk.state for desk in self._desks.values()]
+        venues, use = self.gates.visible(), self.gates.use()
+        return measure(self.counts, self._figures, desks, self._market, venues, use)
+
     def _hear(self, candle: Candle) -> None:
         # The paper exchanges subscribed earlier: what this candle filled has happened by now.
         news = False
@@ -270,6 +280,7 @@ class TradingRole:
             ask_terms=self._ask_terms,
             monotonic=self._monotonic,
         )
+        desk.figures = self._figures
         self._desks[account.id] = desk
         return desk
 

@@ -204,3 +204,16 @@ async def test_an_account_that_is_seated_again_leaves_no_file_open(tmp_path: Pat
     assert [await seat() for _ in range(3)] == [first] * 3
     gates.close()
     assert open_files() < first
+
+
+async def test_the_use_of_limits_is_there_to_see(scene: Scene) -> None:
+    before = scene.gates.use()
+    assert set(before.values()) == {0.0}
+    for _ in range(3):
+        await scene.send()
+    use = scene.gates.use()
+    budgets = {(one.scope, one.window_ms): one for one in tariff_of("bybit").budgets}
+    assert {(scope, window) for _, scope, window in use} == budgets.keys()
+    assert all(0 < share <= 1 for share in use.values())
+    address = next(one for one in budgets.values() if one.scope == "address")
+    assert use["bybit", "address", address.window_ms] >= 3 / address.limit

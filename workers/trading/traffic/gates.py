@@ -104,6 +104,17 @@ class Gates:
         for limiter in self._limiters.values():
             limiter.close()
 
+    def use(self) -> dict[tuple[str, str, int], float]:
+        """What is used of the venues' limits, 0 to 1, by venue, scope (of accounts the highest) and window
+        in ms."""
+        found: dict[tuple[str, str, int], float] = {}
+        for name, limiter in self._limiters.items():
+            venue = name.partition("/")[0]
+            for (scope, window), share in limiter.use().items():
+                key = (venue, scope, window)
+                found[key] = max(found.get(key, 0.0), share)
+        return found
+
     def visible(self) -> dict[str, Any]:
         """How each venue stands: its breaker and its clock."""
         return {

@@ -17,7 +17,7 @@ import structlog
 
 from workers.trading.traffic.limiter_budgets import Scope, Tariff
 from workers.trading.traffic.limiter_file import LimiterFile, Tally, boot_name, machine_ms
-from workers.trading.traffic.limiter_windows import raise_to, spend, wait_for
+from workers.trading.traffic.limiter_windows import raise_to, spend, used, wait_for
 from workers.trading.traffic.traffic import Turn
 
 log = structlog.get_logger(__name__)
@@ -140,6 +140,21 @@ class Limiter:
             with self._files[scope].open(now) as tally:
                 if tally is not None and tally.strikes and tally.blocked_until <= now:
                     tally.strikes, tally.changed = 0, True
+
+    def use(self) -> dict[tuple[Scope, int], float]:
+        """What is used of each budget now, 0 to 1, by scope and window in ms; nothing of a file that another
+        process has just now."""
+        now = self._now_ms()
+        found: dict[tuple[Scope, int], float] = {}
+        for scope in _SCOPES:
+            with self._files[scope].open(now) as tally:
+                if tally is None:
+                    continue
+                for budget, usage in zip(self._budgets[scope], tally.usages, strict=True):
+                    share = used(budget, usage, now) / budget.limit
+                    key = (scope, budget.window_ms)
+                    found[key] = max(found.get(key, 0.0), share)
+        return found
 
     def close(self) -> None:
         """Close the files."""

@@ -96,6 +96,11 @@ class Stream:
         return self._connected
 
     @property
+    def is_connected(self) -> bool:
+        """Whether a connection stands, as far as is known without asking."""
+        return self._connected
+
+    @property
     def has_rung(self) -> bool:
         """Whether there is news that nobody has dealt with."""
         return bool(self._rung) or bool(self._taken)
