@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
@@ -29,6 +30,8 @@ class Trader(BaseModel):
     side: Side = "long"
     conditions: tuple[str, ...]
     status: str = "active"
+    # When it was last changed by anybody; None where nobody asks.
+    updated_at: datetime | None = None
 
 
 # What `Trader` needs of the table, as a select list.

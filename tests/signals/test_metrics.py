@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.signals.recordings import trader
-from tests.signals.test_role import Scene
+from tests.signals.scene import Scene
 from workers.signals.role import SignalsRole
 
 

@@ -12,51 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.clock import MarketClock
-from shared.errors import ConfigurationError, NotAllowed, NotSent, Unavailable
+from shared.errors import ConfigurationError, NotAllowed, Unavailable
 from shared.identity import from_ms
-from shared.market import Market
-from shared.models import Trader
-from shared.wakes import Wakes
-from tests.signals.ingest import FakeIngest
-from tests.signals.recordings import DAY, make, trader, trader_id
+from tests.signals.disk import Disk
+from tests.signals.recordings import DAY, trader, trader_id
+from tests.signals.scene import Scene
 from tests.waiting import until
 from workers.signals.evaluator import Unfit
-from workers.signals.role import TRADERS, SignalsRole
-from workers.signals.spool import SpoolFull
-
-
-class Scene:
-    """A role with everything around it, over a market that the test moves."""
-
-    def __init__(self, folder: Path, *traders: Trader, replay: bool = True) -> None:
-        self.ingest = FakeIngest()
-        self.market = Market()
-        self.clock = MarketClock(from_ms(DAY))
-        self.wakes = Wakes()
-        self.traders = list(traders)
-        self.unfit: list[Unfit] = []
-        self.loads = 0
-        self.away = 0
-        self.folder = folder
-        self.replay = replay
-        self.role = self.open()
-
-    def open(self) -> SignalsRole:
-        return SignalsRole(
-            self.market, self.clock, self.wakes, self.ingest, self.load, self.folder, replay=self.replay
-        )
-
-    async def load(self) -> tuple[list[Trader], list[Unfit]]:
-        self.loads += 1
-        if self.away:
-            self.away -= 1
-            raise NotSent("traders: the database is away")
-        return self.traders, self.unfit
-
-    def publish(self, minute: int, close: float, symbol: str = "BTCUSDT") -> None:
-        candle = make(minute, close, symbol)
-        self.clock.advance_ms(max(candle.close_ms, self.clock.millis()))
-        self.market.publish(candle)
+from workers.signals.role import TRADERS
+from workers.signals.spool import SpoolError, SpoolFull
 
 
 async def test_a_replay_records_a_signal_within_the_step_of_its_candle(tmp_path: Path) -> None:
@@ -224,6 +188,18 @@ async def test_live_traders_are_read_again_now_and_then_and_in_a_replay_only_whe
         await scene.role.stop()
 
 
+async def test_a_clock_that_is_put_back_delays_no_reload(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, replay=False)
+    scene.clock.advance(scene.clock.now() + timedelta(days=2))
+    await scene.role.start()
+    scene.clock = scene.role._clock = MarketClock(scene.clock.now() - timedelta(days=1))
+    await scene.role.step()
+    assert scene.loads == 2
+    await scene.role.step()
+    assert scene.loads == 2
+    await scene.role.stop()
+
+
 async def test_a_reload_that_finds_no_database_is_tried_again_and_the_traders_go_on(tmp_path: Path) -> None:
     scene = Scene(tmp_path, trader("close < 100"))
     await scene.role.start()
@@ -294,7 +270,7 @@ async def test_a_machine_that_may_not_write_is_stopped_by_its_step(tmp_path: Pat
     await scene.role.stop()
 
 
-async def test_a_full_spool_refuses_what_is_new_and_says_so(
+async def test_a_full_spool_refuses_what_is_new_and_makes_up_for_it_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
@@ -304,15 +280,62 @@ async def test_a_full_spool_refuses_what_is_new_and_says_so(
     await scene.role.start()
     scene.publish(0, 101)
     scene.publish(1, 99)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, capture_logs() as entries:
         patch.setattr("workers.signals.spool.Spool.append", refuse)
         assert await scene.role.step() == 0
     assert scene.role.counts["refused"] == 1
+    (told,) = [entry for entry in entries if entry["event"] == "signals_refused"]
     scene.publish(2, 101)
     scene.publish(3, 99)
-    assert await scene.role.step() == 1
+    assert await scene.role.step() == 1 + 2, "the one of now, and both from history"
+    await scene.role.stop()
+    assert len(scene.ingest.stored) == 2
+    assert told["ids"][0] in scene.ingest.stored
+    assert scene.role.counts["made"] == 3
+
+
+async def test_an_alarm_of_the_spool_is_told_when_it_begins_and_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk()
+    scene = Scene(tmp_path, trader("close < 100"), replay=False)
+    await scene.role.start()
+    with disk.mounted(), capture_logs() as entries:
+        disk.room = 10
+        scene.publish(0, 101)
+        scene.publish(1, 99)
+        for _ in range(3):
+            with pytest.raises(SpoolError, match="No space left"):
+                await scene.role.step()
+        disk.room = None
+        assert await scene.role.step() == 1
+    alarms = [entry for entry in entries if entry["event"].startswith("spool_alarm")]
+    assert [(entry["event"], entry.get("alarm")) for entry in alarms] == [
+        ("spool_alarm", "disk"), ("spool_alarm_over", None)
+    ]  # fmt: skip
     await scene.role.stop()
     assert len(scene.ingest.stored) == 1
+
+
+async def test_a_disk_that_refuses_for_long_costs_no_memory_and_no_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.signals.role.MOST_MADE", 2)
+    disk = Disk()
+    scene = Scene(tmp_path, trader("close < 100"), replay=False)
+    await scene.role.start()
+    with disk.mounted():
+        disk.room = 10
+        for minute in range(10):
+            scene.publish(minute, 101 if minute % 2 == 0 else 99)
+            if scene.role.counts["fired"] > scene.role.counts["refused"]:
+                with pytest.raises(SpoolError, match="No space left"):
+                    await scene.role.step()
+        assert scene.role.counts["refused"] == 3
+        disk.room = None
+        await scene.role.step()
+    await scene.role.stop()
+    assert len(scene.ingest.stored) == 5
 
 
 async def test_in_a_replay_a_full_spool_stops_time_and_refuses_nothing(

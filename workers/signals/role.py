@@ -5,6 +5,10 @@
 Candles are evaluated as the market publishes them. A step makes what fired durable; in a replay it also sends
 it and waits for the answer, so that market time stands still meanwhile. Live, a task of its own sends, and an
 absent database delays nobody.
+
+Live, it also notes how far it came. Candles that closed while it was away are evaluated at its start, from
+the history that the feed brought along; so are, once there is room, those whose signals a full spool refused.
+What lies further back than CATCH_UP is told and left. In a replay the recording itself is played again.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,13 +30,15 @@ from shared.clock import Clock
 from shared.errors import SigtrailError, Unavailable
 from shared.market import Market
 from shared.metrics import Metric
-from shared.models import Signal
+from shared.models import Signal, Trader
 from shared.role import Call
 from shared.wakes import Wakes
 from workers.signals.dead_letters import DeadLetters
 from workers.signals.evaluator import Evaluator, Unfit
+from workers.signals.marks import Marks
 from workers.signals.metrics import SpoolState, Timings, measure
-from workers.signals.spool import Spool, SpoolFull
+from workers.signals.missed import evaluate_missed, find_missed
+from workers.signals.spool import Spool, SpoolError, SpoolFull
 from workers.signals.traders import LoadTraders
 from workers.signals.writer import Writer
 
@@ -45,14 +51,22 @@ KEPT_FIRED = 100_000
 FLUSH_SECONDS = 0.1
 MOST_FLUSHES = 50
 DRAIN_SECONDS = 10.0
+# How far back from the newest close missed candles are made up for: the signal of an older one helps nobody.
+CATCH_UP = timedelta(hours=4)
+# So many signals wait in memory for a disk that refuses; more are made again from history when it is back.
+MOST_MADE = 50_000
+# A spool that was full is tried again below this part of its bound.
+ROOM_SHARE = 0.9
 
 
 class SignalsRole:
     """Evaluates every active trader at each candle close and records what fires.
 
     `market` has to be seeded with history before `start`. `call` reaches the database as signal_worker,
-    `load_traders` reads the active traders. `counts` has evaluated, fired, inserted, duplicates, rejected,
-    refused (the spool was full), pending, traders, unfit and more from the writer.
+    `load_traders` reads the active traders. `counts` has evaluated, fired, made (durable on the disk),
+    refused (not taken, since the spool was full or the disk refused for long), caught_up (fired at closes
+    that were missed), cut_off (closes too long ago for that), unmarked (marks that the disk did not take),
+    pending, spool_bytes, traders, unfit and more from the writer.
     """
 
     name = "signals"
@@ -79,10 +93,16 @@ class SignalsRole:
         self._replay = replay
         self._evaluator = Evaluator(market)
         self._made: list[Signal] = []
+        self._traders: list[Trader] = []
+        # The last close heard of each symbol, and whether something closed that was not evaluated durably.
+        self._heard: dict[str, int] = {}
+        self._is_behind = False
+        self._alarm = ""
         self._fired: OrderedDict[UUID, float] = OrderedDict()
-        self._reload_at: datetime | None = None
+        self._reloaded_at: datetime | None = None
         self._leave_market: Callable[[], None] | None = None
         self._spool: Spool | None = None
+        self._marks = Marks(spool_folder)
         self._writer: Writer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._defect: BaseException | None = None
@@ -99,6 +119,9 @@ class SignalsRole:
             self._writer = self._open_writer(self._spool)
         await self._reload()
         if self._leave_market is None:
+            if not self._replay:
+                self._marks.read()
+                await self._catch_up(self._spool)
             self._leave_market = self._market.subscribe(self._hear, aggregated=True)
             if not self._replay and self._writer is not None:
                 self._run(self._writer.run())
@@ -109,6 +132,8 @@ class SignalsRole:
             raise RuntimeError("the signals role takes steps after start and before stop")
         self._wakes.take(self.name)
         done = self._spool_made(self._spool, sync=not self._replay)
+        if self._is_behind and self._spool.size < ROOM_SHARE * self._spool.limit_bytes:
+            done += await self._catch_up(self._spool)
         self._writer.notice()
         try:
             if self._is_reload_due():
@@ -185,6 +210,8 @@ class SignalsRole:
         signals = self._evaluator.evaluate(candle)
         self._timings.evaluation.observe(time.perf_counter() - began)
         self.counts["evaluated"] += 1
+        self._heard[candle.symbol] = candle.close_ms
+        self._marks.closes.setdefault(candle.symbol, candle.open_ms)
         if signals:
             moment = time.time()  # what a person experiences, never what a decision rests on
             self._made += signals
@@ -195,28 +222,107 @@ class SignalsRole:
             self.counts["fired"] += len(signals)
             self._wakes.nudge(self.name)
 
+    def owe(self, since: Mapping[str, int]) -> None:
+        """Evaluate again what closed of these symbols after these closes (Unix milliseconds), as far as the
+        history goes: whoever was to do so may have died before it did. Live alone."""
+        self._marks.closes.update(since)
+        self._is_behind = True
+        self._wakes.nudge(self.name)
+
     def _spool_made(self, spool: Spool, *, sync: bool) -> int:
-        if not self._made:
-            return 0
+        """Make durable what fired, and note how far that is. Raises SpoolError when the disk refuses."""
         made = sorted(self._made, key=lambda one: one.id)
+        heard = dict(self._heard)
         try:
-            spool.append([orjson.dumps(signal.row()) for signal in made], sync=sync)
+            self._append(spool, made, sync=sync)
         except SpoolFull as error:
             if self._replay:
                 raise
-            # The stated policy: what was promised first is kept, and what is refused is named.
-            self.counts["refused"] += len(made)
-            log.exception("signals_refused", error=str(error), ids=[str(signal.id) for signal in made])
-            made = []
+            # The stated policy: what was promised first is kept. What is refused is named, and made again
+            # from history once there is room.
+            self._refuse(made, error)
+            return 0
+        except SpoolError as error:
+            if len(made) > MOST_MADE and not self._replay:
+                self._refuse(made, error)
+            raise
+        finally:
+            self._tell_alarm(spool)
         self._made.clear()
-        self.counts["pending"] = spool.pending
+        if not self._replay and not self._is_behind:
+            self._mark(heard)
         return len(made)
+
+    def _append(self, spool: Spool, made: Sequence[Signal], *, sync: bool) -> None:
+        if made:
+            spool.append([orjson.dumps(signal.row()) for signal in made], sync=sync)
+            self.counts["made"] += len(made)
+            self.counts["pending"] += len(made)
+
+    def _refuse(self, made: Sequence[Signal], error: SpoolError) -> None:
+        self.counts["refused"] += len(made)
+        log.error("signals_refused", error=str(error), ids=[str(signal.id) for signal in made])
+        self._made.clear()
+        self._is_behind = True
+
+    def _mark(self, closes: Mapping[str, int]) -> None:
+        try:
+            self._marks.set(closes)
+        except SpoolError as error:
+            # Older marks have the same candles evaluated again after a restart, which loses nothing.
+            self.counts["unmarked"] += 1
+            log.warning("marks_not_written", error=str(error))
+
+    def _tell_alarm(self, spool: Spool) -> None:
+        self.counts["spool_bytes"] = spool.size
+        if spool.alarm == self._alarm:
+            return
+        self._alarm = spool.alarm
+        if self._alarm:
+            state = {"pending": spool.pending, "bytes": spool.size, "limit_bytes": spool.limit_bytes}
+            log.error("spool_alarm", alarm=self._alarm, folder=str(spool.folder), **state)
+        else:
+            log.info("spool_alarm_over", folder=str(spool.folder), pending=spool.pending)
+
+    async def _catch_up(self, spool: Spool) -> int:
+        """Make up for the closes behind the marks, and answer how many signals that made.
+
+        What a full or broken disk does not take stays due, for a later step.
+        """
+        self._is_behind = True
+        latest = {one.symbol: one.close_ms for one in map(self._market.latest, self._market.symbols) if one}
+        since = {one: mark for one in latest if (mark := self._marks.since(one)) is not None}
+        missed = find_missed(self._market, since, round(CATCH_UP.total_seconds() * 1000))
+        done = 0
+        try:
+            async for candles, signals in evaluate_missed(self._market.kind, missed, self._traders):
+                self._append(spool, sorted(signals, key=lambda one: one.id), sync=True)
+                done += len(signals)
+                if signals:
+                    self._mark({candle.symbol: candle.close_ms for candle in candles})
+        except SpoolError as error:
+            log.warning("catch_up_postponed", error=str(error))
+            return done
+        finally:
+            self.counts["caught_up"] += done
+            self._tell_alarm(spool)
+        self._is_behind = False
+        self._mark(latest)
+        if missed.candles:
+            log.info("caught_up", candles=len(missed.candles), signals=done)
+        if missed.cut_off:
+            self.counts["cut_off"] += missed.cut_off
+            log.error("closes_too_long_ago", count=missed.cut_off, most_hours=CATCH_UP.total_seconds() / 3600)
+        return done
 
     def _is_reload_due(self) -> bool:
         if self._wakes.take(TRADERS):
             return True
         # A replay hears of changes by its wake alone: market time runs a thousand times faster than people.
-        return not self._replay and (self._reload_at is None or self._clock.now() >= self._reload_at)
+        # A clock that was put back counts as one that has come far.
+        return not self._replay and (
+            self._reloaded_at is None or abs(self._clock.now() - self._reloaded_at) >= RELOAD_EVERY
+        )
 
     async def _reload(self) -> None:
         try:
@@ -225,7 +331,8 @@ class SignalsRole:
             self._wakes.wake(TRADERS)
             raise
         known, self.unfit = self.unfit, unreadable + self._evaluator.assign(traders)
-        self._reload_at = self._clock.now() + RELOAD_EVERY
+        self._reloaded_at = self._clock.now()
+        self._traders = traders
         self.counts["traders"], self.counts["unfit"] = len(traders), len(self.unfit)
         self.counts["rules"] = self._evaluator.rules
         for one in self.unfit:

@@ -49,10 +49,9 @@ class Writer:
     """Sends what is spooled, in the order in which it was spooled, new rows beside a backlog.
 
     `counts` gets inserted, duplicates, rejected (also by code, as `rejected_<code>`), batches (answered
-    calls), batch_rows and batch_ms (their rows and milliseconds, summed), retries (rounds that failed),
-    pending, backlog (the part of pending that drains beside new rows), breaker_open (1 or 0), breaker_opened
-    (how often) and gone_bad (spooled rows that the disk lost). `now` is the clock's, for the record; pauses
-    run on the wall's.
+    calls), retries (rounds that failed), pending, backlog (the part of pending that drains beside new rows),
+    breaker_open (1 or 0), breaker_opened (how often) and gone_bad (spooled rows that the disk lost). `now` is
+    the clock's, for the record; pauses run on the wall's.
     """
 
     def __init__(
@@ -172,11 +171,8 @@ class Writer:
             self._reject([DeadLetter(rows[0], error.code or "refused", str(error))])
         else:
             self._settle(rows, answer)
-            took = perf_counter() - began
             self._timings.rows.observe(len(rows))
-            self._timings.batch.observe(took)
-            self.counts["batch_rows"] += len(rows)
-            self.counts["batch_ms"] += round(took * 1000)
+            self._timings.batch.observe(perf_counter() - began)
         self._lanes.settle(entries)
 
     def _settle(self, rows: Sequence[dict[str, Any]], answer: Any) -> None:
