@@ -42,6 +42,8 @@ IDEMPOTENT = frozenset(
         "release_work",
         "complete_analysis",
         "fail_analysis",
+        "begin_model_call",
+        "end_model_call",
         "record_monitoring",
         "expire_signals",
         "register_machine",

@@ -44,6 +44,21 @@ class Settings(BaseSettings):
     sigtrail_metrics_host: str = Field(default="127.0.0.1", min_length=1)
     sigtrail_metrics_port: int | None = Field(default=None, ge=0, le=65535)
 
+    # Who judges signals: `rules`, or `model`: a language model that is asked over OpenAI's interface.
+    # Texts here, so that a mistake stops analysts and no other command: see workers.analysis.choice.
+    sigtrail_analyst: str = "rules"
+    sigtrail_analyst_url: str | None = None
+    sigtrail_analyst_model: str | None = None
+    sigtrail_analyst_key: SecretStr | None = None
+    sigtrail_analyst_timeout: str = "20"
+    sigtrail_analyst_parallel: str = "8"
+    sigtrail_analyst_answer_tokens: str = "1000"
+    # What all analysts together may ask, and spend, on one UTC day; prices are for a million tokens.
+    sigtrail_analyst_daily_calls: str = "1000"
+    sigtrail_analyst_daily_cost: str | None = None
+    sigtrail_analyst_price_in: str = "0"
+    sigtrail_analyst_price_out: str = "0"
+
     # Where every venue's name leads to (`host:port`), and the PEM file that is trusted for it: a fake venue.
     sigtrail_venue_resolver: str | None = None
     sigtrail_venue_ca: Path | None = None

@@ -21,6 +21,8 @@ class FakeDatabase:
         self.refuse: dict[str, str] = {}
         self.lose: set[str] = set()
         self.away = 0
+        # Rows that are due and that no claim answers.
+        self.stuck = 0
         self._fence = 0
 
     def put(
@@ -41,6 +43,9 @@ class FakeDatabase:
         self.calls.append((name, dict(params)))
         if name == "claim_work":
             return self._claim(params)
+        if name == "work_waiting":
+            due = [row for row in self.queue[params["stage"]] if row["available_at"] <= params["at"]]
+            return {"due": len(due) + self.stuck}
         if name == "renew_work":
             lost = [one["signal_id"] for one in params["signals"] if one["signal_id"] in self.lose]
             return {"renewed": len(params["signals"]) - len(lost), "lost": lost}

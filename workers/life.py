@@ -205,6 +205,7 @@ class Machine:
         details["errors"] = self.status.error_count
         details["venues"] = dict(self.status.venues())
         details["desks"] = dict(self.status.desks())
+        details["analyst"] = dict(self.status.analyst())
         try:
             await self._call("machine_heartbeat", {"status": self.status.state, "details": details})
         except Unavailable as error:

@@ -28,8 +28,8 @@ from shared.realtime import Realtime
 from shared.role import Measured, Role
 from shared.settings import CHECKOUT, Settings
 from shared.wakes import Wakes
+from workers.analysis.model import choose
 from workers.analysis.role import AnalysisRole
-from workers.analysis.rules import RuleBasedAnalyst
 from workers.archive.role import ArchiveRole
 from workers.backlog import Backlog
 from workers.life import Machine
@@ -130,7 +130,7 @@ async def build(
                 replay=replaying,
             ),
             "analysis": lambda connection: AnalysisRole(
-                connection.call, clock, market, wakes, RuleBasedAnalyst()
+                connection.call, clock, market, wakes, choose(settings)(connection.call, clock)
             ),
             "monitoring": lambda connection: MonitoringRole(connection.call, clock, market, wakes),
             "trading": lambda connection: TradingRole(
@@ -151,6 +151,8 @@ async def build(
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
         for one in made:
             status.counts[one.name] = getattr(one, "counts", Counter())
+            if isinstance(one, AnalysisRole):
+                status.analyst = one.report
             if isinstance(one, TradingRole):
                 status.venues = one.gates.visible
                 status.desks = one.troubles

@@ -75,6 +75,8 @@ class Status:
     venues: Callable[[], Mapping[str, Any]] = dict
     # Accounts that a person should look at: a desk that hangs, a journal that cannot be written.
     desks: Callable[[], Mapping[str, Any]] = dict
+    # Who judges signals here, and what is wrong with whom it asks.
+    analyst: Callable[[], Mapping[str, Any]] = dict
 
     def note_error(self, role: str, error: BaseException) -> None:
         """Count an error and keep its text, once for each text."""
@@ -108,4 +110,5 @@ class Status:
             "trigger_to_subscriber_ms": self.latency.to_json(),
             "venues": dict(self.venues()),
             "desks": dict(self.desks()),
+            "analyst": dict(self.analyst()),
         }

@@ -11,7 +11,7 @@ create type public.signal_event_type as enum (
   -- life
   'signal_created', 'status_changed', 'signal_expired', 'lease_expired',
   -- analysis
-  'analysis_started', 'analysis_completed', 'analysis_failed',
+  'analysis_started', 'analysis_requested', 'analysis_answered', 'analysis_completed', 'analysis_failed',
   -- monitoring
   'monitoring_update', 'monitoring_action',
   -- trading
@@ -72,7 +72,12 @@ insert into public.outcome_codes (status, code, description) values
   ('rejected', 'volatility_too_low', 'The market moves too little to pay for the fees.'),
   ('rejected', 'reward_too_low', 'The reward does not justify the risk.'),
   ('rejected', 'plan_invalid', 'No valid plan could be made, for instance a stop on the wrong side.'),
+  ('rejected', 'plan_wrong_side', 'The plan was for the other side, or its stop or target lay on the wrong one.'),
+  ('rejected', 'plan_outside_limits', 'The plan risked more than the trader lets, or was far from the market.'),
+  ('rejected', 'answer_malformed', 'The model''s answer was not in the form that was asked for.'),
+  ('rejected', 'answer_refused', 'The model refused to judge the signal.'),
   ('rejected', 'analysis_limit', 'The trader''s analyses of that day were used up.'),
+  ('rejected', 'analysis_budget', 'What may be spent on a model in one day was used up.'),
   ('rejected', 'analysis_failed', 'The analysis failed and was not tried again.'),
   ('rejected', 'trader_inactive', 'The trader was paused or deleted before the analysis.'),
   ('expired', 'signal_stale', 'The signal was too old when its turn came.'),

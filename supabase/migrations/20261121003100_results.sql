@@ -132,18 +132,21 @@ as $$
 declare
   done uuid[];
   judged private.judged_item[] := private.judge_leases('analysis', results, 'results');
+  held uuid[] := private.done_items(judged);
 begin
   perform private.check_clock(at);
   judged := array(
     select row(j.index, j.signal_id, j.item, coalesce(j.code, case when p.problem is not null then 'bad_result' end),
       coalesce(j.message, p.problem))::private.judged_item
     from unnest(judged) j
+    left join public.signals s on s.id = j.signal_id and s.id between held[1] and held[cardinality(held)]
     cross join lateral (
       select case
         when private.decimal(j.item ->> 'confidence') is null
           or private.decimal(j.item ->> 'confidence') not between 0 and 1
           then 'confidence must be a decimal between 0 and 1'
-        when j.item ->> 'verdict' = 'approved' then private.plan_problem(j.item -> 'plan', at)
+        when j.item ->> 'verdict' = 'approved' then coalesce(private.plan_problem(j.item -> 'plan', at),
+          case when j.item #>> '{plan,side}' <> s.side::text then format('plan.side must be %s, as the signal''s', s.side) end)
         when j.item ->> 'verdict' = 'rejected' then private.outcome_problem(j.item ->> 'outcome_code', 'rejected')
         else 'verdict must be approved or rejected'
       end as problem

@@ -167,6 +167,8 @@ begin
     ('signal_watchers', private.remove_some('public.signal_watchers', 's.watched_until < now() - interval ''1 hour''')),
     ('usage_daily', private.remove_some('public.usage_daily', 's.day < private.utc_day(now()) - 400')),
     ('trader_usage_daily', private.remove_some('public.trader_usage_daily', 's.day < private.utc_day(now()) - 400')),
+    ('model_calls', private.remove_some('public.model_calls', 's.asked_at < now() - interval ''8 days''')),
+    ('model_spending', private.remove_some('private.model_spending', 's.day < private.utc_day(now()) - 400')),
     ('trader_tallies', private.remove_some('private.trader_tallies', 's.day < private.utc_day(now()) - 400')),
     ('symbol_tallies', private.remove_some('private.symbol_tallies', 's.day < private.utc_day(now()) - 400')),
     ('job_runs', private.remove_some('private.job_runs', format('now() - s.started_at >= %L', kept.runs_kept))),

@@ -16,8 +16,10 @@ from shared.errors import InputError, NotSent
 from shared.identity import from_ms, signal_id
 from shared.market import Market
 from shared.wakes import Wakes
+from shared.work import Work
 from tests.charts import draw
 from tests.fake_database import FakeDatabase
+from workers.analysis.analyst import AnalystAway, LeaseLost, Unanswerable
 from workers.analysis.readings import WINDOW
 from workers.analysis.role import STALE_CANDLES, AnalysisRole
 from workers.analysis.rules import RuleBasedAnalyst
@@ -180,15 +182,26 @@ class Moody:
     name = "moody"
     candles_needed = 1
     batch = 10
+    lease_seconds = 60
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_remote: bool = False) -> None:
         self.moods: dict[str, Exception] = {}
+        self.is_remote = is_remote
+        self.open = True
+        self.closed = False
 
-    async def analyse(
-        self, signal: Mapping[str, Any], trader: Mapping[str, Any], candles: Sequence[Candle]
-    ) -> Verdict:
-        if signal["id"] in self.moods:
-            raise self.moods[signal["id"]]
+    def is_open(self) -> bool:
+        return self.open
+
+    def report(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def analyse(self, one: Work, candles: Sequence[Candle]) -> Verdict:
+        if str(one.signal_id) in self.moods:
+            raise self.moods[str(one.signal_id)]
         return Verdict(False, D("0.1"), outcome_code="low_confidence")
 
 
@@ -247,3 +260,77 @@ async def test_a_refused_verdict_is_counted_and_not_repeated(desk: Desk) -> None
     assert (desk.role.counts["refused"], desk.role.counts["approved"]) == (1, 0)
     await desk.role.step()
     assert len(desk.database.named("complete_analysis")) == 1
+
+
+async def test_one_step_of_an_analyst_that_asks_others_is_one_batch() -> None:
+    """Between two batches a machine can be told to stop."""
+    desk = Desk(draw(3), Moody(is_remote=True))
+    for number in range(23):
+        desk.fire(number)
+    assert [await desk.role.step() for _ in range(4)] == [10, 10, 3, 0]
+
+
+async def test_while_nobody_can_be_asked_signals_stay_in_the_queue() -> None:
+    analyst = Moody()
+    desk = Desk(draw(3), analyst)
+    desk.fire()
+    analyst.open = False
+    assert await desk.role.step() == 0
+    assert desk.database.calls == []
+    analyst.open = True
+    assert await desk.role.step() == 1
+
+
+@pytest.mark.parametrize("candles", [STALE_CANDLES - 1, STALE_CANDLES])
+async def test_an_absent_analyst_is_asked_again_as_long_as_the_signal_is_worth_it(candles: int) -> None:
+    analyst = Moody()
+    desk = Desk(draw(3), analyst)
+    one = desk.fire()
+    desk.database.queue["analysis"][0]["signal"]["error_count"] = 9
+    analyst.moods[one] = AnalystAway("no answer")
+    desk.clock.advance(desk.after(candles))
+    await desk.role.step()
+    failed = desk.database.named("fail_analysis")[0]["results"][0]
+    later = desk.after(candles + 1).isoformat()
+    assert failed["retry_at"] == (later if candles < STALE_CANDLES else None)
+
+
+async def test_what_is_never_answered_fails_at_once_and_what_is_lost_is_left_alone() -> None:
+    analyst = Moody()
+    desk = Desk(draw(3), analyst)
+    refused, lost = desk.fire(1), desk.fire(2)
+    analyst.moods = {refused: Unanswerable("no such question"), lost: LeaseLost("somebody else's")}
+    await desk.role.step()
+    assert [item["signal_id"] for item in desk.database.named("fail_analysis")[0]["results"]] == [refused]
+    assert desk.database.named("fail_analysis")[0]["results"][0]["retry_at"] is None
+    assert desk.role.counts["lost"] == 1
+
+
+async def test_an_outage_in_the_midst_of_a_batch_loses_no_verdict_and_judges_nothing_twice() -> None:
+    analyst = Moody()
+    desk = Desk(draw(3), analyst)
+    fired = sorted(desk.fire(number) for number in range(3))
+    analyst.moods[fired[1]] = NotSent("the database went away")
+    with pytest.raises(NotSent):
+        await desk.role.step()
+    analyst.moods = {one: InputError("asked twice") for one in fired if one != fired[1]}
+    await desk.role.step()
+    told = [
+        item["signal_id"] for call in desk.database.named("complete_analysis") for item in call["results"]
+    ]
+    assert sorted(told) == fired
+    assert len(desk.database.named("claim_work")) == 2
+
+
+async def test_stopping_closes_what_the_analyst_opened() -> None:
+    analyst = Moody()
+    await Desk(draw(3), analyst).role.stop()
+    assert analyst.closed
+
+
+async def test_what_is_due_and_cannot_be_claimed_is_not_asked_for_for_ever() -> None:
+    desk = Desk(draw(3), Moody(is_remote=True))
+    desk.fire()
+    desk.database.stuck = 2
+    assert [await desk.role.step() for _ in range(2)] == [1, 0]
+    assert len(desk.database.named("work_waiting")) == 2

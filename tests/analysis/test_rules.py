@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.candles import Candle
+from shared.work import Work
 from tests.charts import draw
 from workers.analysis.analyst import NotEnoughHistory
 from workers.analysis.readings import WINDOW
@@ -96,9 +98,8 @@ def test_too_few_candles_are_no_verdict() -> None:
 async def test_older_candles_change_nothing() -> None:
     longer = draw(400, seed=9)
     analyst = RuleBasedAnalyst()
-    assert await analyst.analyse(LONG, TRADER, longer) == await analyst.analyse(
-        LONG, TRADER, longer[-WINDOW:]
-    )
+    work = Work(UUID(int=1), 1, 1, LONG, TRADER)
+    assert await analyst.analyse(work, longer) == await analyst.analyse(work, longer[-WINDOW:])
 
 
 @settings(max_examples=60, deadline=None)

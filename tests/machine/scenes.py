@@ -23,6 +23,7 @@ WRITTEN = (
     "signal_events",
     "signal_monitoring_snapshots",
     "signal_queue",
+    "model_calls",
     "signal_counts",
     "signal_orders",
     "signal_positions",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from shared.candles import Candle
+from shared.clock import Clock
 from shared.errors import SigtrailError
+from shared.role import Call
+from shared.work import Work
 from workers.analysis.verdict import Verdict
 
 
@@ -19,8 +22,20 @@ class NotEnoughHistory(SigtrailError):
         self.need = need
 
 
+class AnalystAway(SigtrailError):
+    """Whoever was asked gave no answer that can be used; the same question may be answered later."""
+
+
+class Unanswerable(SigtrailError):
+    """Whoever was asked will never answer this question."""
+
+
+class LeaseLost(SigtrailError):
+    """Somebody else has the signal by now: there is nothing to say about it."""
+
+
 class Analyst(Protocol):
-    """Judges one signal. The rule-based analyst is one; others may ask a model."""
+    """Judges one signal. The rule-based analyst is one; another asks a language model."""
 
     @property
     def name(self) -> str:
@@ -34,15 +49,41 @@ class Analyst(Protocol):
 
     @property
     def batch(self) -> int:
-        """How many signals it judges well within a lease (see `shared.work.LEASE_SECONDS`)."""
+        """How many signals it judges at once, well within `lease_seconds`."""
         ...
 
-    async def analyse(
-        self, signal: Mapping[str, Any], trader: Mapping[str, Any], candles: Sequence[Candle]
-    ) -> Verdict:
-        """The verdict on `signal`, a row of signals, by `candles` of its interval up to now, oldest first.
+    @property
+    def lease_seconds(self) -> int:
+        """How long a claim must last for a batch to be judged."""
+        ...
 
-        Raises NotEnoughHistory when they are too few; any other SigtrailError fails this signal's analysis
-        and no other's.
+    @property
+    def is_remote(self) -> bool:
+        """Whether it asks somebody else, which takes seconds: then one step of the role is one batch."""
+        ...
+
+    def is_open(self) -> bool:
+        """Whether it can be asked now; while it cannot, signals are left in the queue."""
+        ...
+
+    def report(self) -> dict[str, Any]:
+        """How it fares, for the machine's heartbeat: `trouble` says what a person has to look at."""
+        ...
+
+    async def analyse(self, one: Work, candles: Sequence[Candle]) -> Verdict:
+        """The verdict on a claimed signal, by `candles` of its interval up to now, oldest first.
+
+        Raises NotEnoughHistory when they are too few, AnalystAway when it may be asked again later,
+        Unanswerable when it may not, LeaseLost when somebody else has the signal, and Unavailable when the
+        database cannot be reached. Any other SigtrailError fails this
+        signal's analysis for now and no other's.
         """
         ...
+
+    async def close(self) -> None:
+        """Close what it opened."""
+        ...
+
+
+# Makes the analyst of a machine, which may write down in the database what it asks.
+Choice = Callable[[Call, Clock], Analyst]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from shared.metrics import Metric, counter
 
-ENDS = ("approved", "rejected", "failed", "expired", "deferred", "refused", "given_back")
+ENDS = ("approved", "rejected", "failed", "expired", "deferred", "refused", "given_back", "lost")
 
 
 def measure(counts: Mapping[str, int]) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from shared.metrics import Metric
 from shared.role import Call
 from shared.wakes import Wakes
 from shared.work import Work, is_seen
-from workers.analysis.analyst import Analyst, NotEnoughHistory
+from workers.analysis.analyst import Analyst, AnalystAway, LeaseLost, NotEnoughHistory, Unanswerable
 from workers.analysis.metrics import measure
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,8 @@ MOST_ATTEMPTS = 3
 class AnalysisRole:
     """Turns `new` signals into `rejected` ones or, with a plan, into `monitoring` ones.
 
-    `counts` holds what was done so far: claimed, approved, rejected, failed, deferred, expired, refused.
+    `counts` holds what was done so far: claimed, approved, rejected, failed, deferred, expired, refused,
+    lost.
     """
 
     name = "analysis"
@@ -53,28 +55,59 @@ class AnalysisRole:
         self.counts: Counter[str] = Counter()
         # When deferred signals come back, so that a replay asks the database exactly then.
         self._deferred_until: list[datetime] = []
+        # What is claimed and could not be judged, because the database went away in the midst of it.
+        self._unfinished: list[Work] = []
+
+    def report(self) -> dict[str, Any]:
+        """How the analyst fares, for the machine's heartbeat."""
+        return self._analyst.report()
 
     async def start(self) -> None:
         """Look for work at once: signals may have waited while no machine was there."""
         self._wakes.wake(self.name)
 
     async def step(self) -> int:
-        """Analyse everything that waits. Verdicts that could not be handed over are kept and go first."""
+        """Analyse what waits: all of it, or one batch where somebody else has to be asked, which takes time.
+        Verdicts that could not be handed over are kept and go first."""
         done = await self._deliver()
         now = self._clock.now()
+        if self._unfinished:
+            await self._finish(now)
+            done += await self._deliver()
+        # Signals that nobody can be asked about stay in the queue, where another machine finds them.
+        if not self._analyst.is_open():
+            return done
         if not self._wakes.take(self.name) and not self._take_deferred(now):
             return done
+        waiting = -1
         try:
             while True:
                 most = self._analyst.batch
-                batch = await work.claim(self._call, "analysis", now, most=most, after_fence=self._fence)
+                batch = await work.claim(
+                    self._call,
+                    "analysis",
+                    now,
+                    most=most,
+                    lease_seconds=self._analyst.lease_seconds,
+                    after_fence=self._fence,
+                )
                 self._fence = max([self._fence, *(one.fence for one in batch)])
                 self.counts["claimed"] += len(batch)
-                for one in await self._give_back(batch, now):
-                    await self._analyse(one, now)
-                done += await self._deliver()
+                self._unfinished = await self._give_back(batch, now)
+                await self._finish(now)
+                handed = await self._deliver()
+                done += handed
+                if self._analyst.is_remote:
+                    if handed:
+                        # Between two batches a machine can be told to stop.
+                        self._wakes.wake(self.name)
+                        return done
+                    before, waiting = waiting, 0 if batch else await self._count_due(now)
+                    # What nobody can claim, such as the row of a signal that is gone, is not waited for.
+                    if not batch and waiting in (0, before):
+                        return done
                 # A claim may answer fewer than it took: those over a trader's limit were rejected with it.
-                if len(batch) <= most // 2:
+                elif len(batch) <= most // 2:
                     return done
         except Unavailable:
             self._wakes.wake(self.name)
@@ -82,7 +115,15 @@ class AnalysisRole:
 
     async def stop(self) -> None:
         """Hand over what is still held; what cannot be handed over returns when its lease runs out."""
-        await self._deliver()
+        try:
+            await self._deliver()
+        finally:
+            await self._analyst.close()
+
+    async def _count_due(self, now: datetime) -> int:
+        """How many signals wait: in small batches a claim that answers none may have rejected all it took."""
+        waiting = await self._call("work_waiting", {"stage": "analysis", "at": now.isoformat()})
+        return int(waiting["due"])
 
     def measure(self) -> Iterable[Metric]:
         """What the role tells Prometheus."""
@@ -111,6 +152,19 @@ class AnalysisRole:
             self.counts["given_back"] += len(references)
         return kept
 
+    async def _finish(self, now: datetime) -> None:
+        """Judge what is claimed, all at once. What has no verdict when the database goes away is kept."""
+        claimed, self._unfinished = self._unfinished, []
+        judging = (self._analyse(one, now) for one in claimed)
+        ends = await asyncio.gather(*judging, return_exceptions=True)
+        errors = [end for end in ends if isinstance(end, BaseException)]
+        self._unfinished = [
+            one for one, end in zip(claimed, ends, strict=True) if isinstance(end, Unavailable)
+        ]
+        # A defect goes first: an absent database can be waited for.
+        for error in sorted(errors, key=lambda end: isinstance(end, Unavailable)):
+            raise error
+
     async def _analyse(self, one: Work, now: datetime) -> None:
         interval = str(one.signal["interval"])
         fired, length = triggered_ms(one.signal_id), interval_ms(interval)
@@ -124,7 +178,7 @@ class AnalysisRole:
         self._market.follow(interval)
         candles = self._market.history(str(one.signal["symbol"]), interval, self._analyst.candles_needed)
         try:
-            verdict = await self._analyst.analyse(one.signal, one.trader, candles)
+            verdict = await self._analyst.analyse(one, candles)
         except NotEnoughHistory as error:
             missing = (error.need - error.have) * length
             if self._clock.millis() + missing > latest:
@@ -135,17 +189,32 @@ class AnalysisRole:
             self._deferred_until.append(retry_at)
             self._results.fail(one, str(error), retry_at)
             self.counts["deferred"] += 1
+        except LeaseLost as error:
+            log.warning("analysis_lost", signal_id=str(one.signal_id), error=str(error))
+            self.counts["lost"] += 1
+        except Unavailable:
+            raise
         except SigtrailError as error:
             log.warning("analysis_failed", signal_id=str(one.signal_id), error=str(error))
-            again = int(one.signal.get("error_count") or 0) + 1 < MOST_ATTEMPTS
-            retry_at = now + timedelta(milliseconds=length)
-            if again:
-                self._deferred_until.append(retry_at)
-            self._results.fail(one, str(error), retry_at if again else None)
+            self._fail(one, error, now)
         else:
             item = verdict.to_json()
             item["result"] = {"analyst": self._analyst.name, **item["result"]}
             self._results.complete(one, item)
+
+    def _fail(self, one: Work, error: SigtrailError, now: datetime) -> None:
+        """No verdict for now: again with the next candle, or never."""
+        fired, length = triggered_ms(one.signal_id), interval_ms(str(one.signal["interval"]))
+        if isinstance(error, AnalystAway):
+            # Nothing is wrong with the signal: it is tried as long as it is worth anything.
+            again = self._clock.millis() + length <= fired + STALE_CANDLES * length
+        else:
+            failures = int(one.signal.get("error_count") or 0) + 1
+            again = failures < MOST_ATTEMPTS and not isinstance(error, Unanswerable)
+        retry_at = now + timedelta(milliseconds=length) if again else None
+        if retry_at is not None:
+            self._deferred_until.append(retry_at)
+        self._results.fail(one, str(error), retry_at)
 
     async def _deliver(self) -> int:
         """Hand over all results; answers how many. On Unavailable the rest is kept for the next step."""
@@ -219,7 +288,10 @@ class Results:
 
     def first(self, function: str, most: int) -> list[dict[str, Any]]:
         """The next items for this function, at most `most` of them."""
-        return self._waiting[function][:most]
+        waiting = self._waiting[function]
+        # Those that were judged at once ended in any order.
+        waiting.sort(key=lambda item: str(item["signal_id"]))
+        return waiting[:most]
 
     def drop(self, function: str, count: int) -> None:
         """Forget the first items: the database answered for them."""

@@ -12,6 +12,7 @@ from shared.candles import MINUTE_MS, Candle, exact, interval_ms
 from shared.errors import InputError
 from shared.identity import from_ms
 from shared.money import add, divide, money, multiply, subtract, text
+from shared.work import LEASE_SECONDS, Work
 from workers.analysis.analyst import NotEnoughHistory
 from workers.analysis.levels import Levels, find_tick, net_reward_to_risk, place, round_to
 from workers.analysis.readings import WINDOW, Readings, read
@@ -42,15 +43,26 @@ class RuleBasedAnalyst:
     name = "rules"
     candles_needed = WINDOW
     batch = 500
+    lease_seconds = LEASE_SECONDS
+    is_remote = False
 
     def __init__(self, rules: Rules | None = None) -> None:
         self._rules = rules or Rules()
 
-    async def analyse(
-        self, signal: Mapping[str, Any], trader: Mapping[str, Any], candles: Sequence[Candle]
-    ) -> Verdict:
+    def is_open(self) -> bool:
+        """Always: it asks nobody."""
+        return True
+
+    def report(self) -> dict[str, Any]:
         """See `Analyst`."""
-        return judge(signal, trader, candles, self._rules)
+        return {"name": self.name}
+
+    async def analyse(self, one: Work, candles: Sequence[Candle]) -> Verdict:
+        """See `Analyst`."""
+        return judge(one.signal, one.trader, candles, self._rules)
+
+    async def close(self) -> None:
+        """Nothing was opened."""
 
 
 def judge(
@@ -96,8 +108,8 @@ def judge(
         take_profit=levels.take_profit,
         reward_to_risk=reward,
         valid_until=from_ms(close_ms + rules.valid_candles * interval_ms(interval)),
-        size=_size(trader, levels.entry),
-        sizing=_sizing(trader),
+        size=known_size(trader, levels.entry),
+        sizing=wanted_sizing(trader),
     )
     return Verdict(True, confidence, plan=plan, result=seen)
 
@@ -134,7 +146,7 @@ def _confidence(toward: float, adx: float, calm: float, reward: Decimal) -> Deci
     return Decimal(repr(round(min(max(score, 0.0), 1.0), 4)))
 
 
-def _size(trader: Mapping[str, Any], entry: Decimal) -> Decimal | None:
+def known_size(trader: Mapping[str, Any], entry: Decimal) -> Decimal | None:
     """The amount for a fixed value in quote currency; any other sizing needs the account's equity."""
     if trader.get("position_size_type") != "fixed" or trader.get("position_size_value") is None:
         return None
@@ -143,6 +155,7 @@ def _size(trader: Mapping[str, Any], entry: Decimal) -> Decimal | None:
     return amount if amount > 0 else None
 
 
-def _sizing(trader: Mapping[str, Any]) -> dict[str, str] | None:
+def wanted_sizing(trader: Mapping[str, Any]) -> dict[str, str] | None:
+    """The trader's wish, for people who read the plan."""
     kind, value = trader.get("position_size_type"), trader.get("position_size_value")
     return None if kind is None or value is None else {"type": str(kind), "value": str(value)}

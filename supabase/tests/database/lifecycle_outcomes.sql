@@ -23,7 +23,7 @@ select results_eq(
   $$ values (true, 'signal_stale') $$, 'the end has its time');
 select results_eq(
   'select status::text, count(*)::integer from public.outcome_codes group by status order by 1',
-  $$ values ('closed', 11), ('expired', 26), ('rejected', 9) $$, 'the list of reasons is whole');
+  $$ values ('closed', 11), ('expired', 26), ('rejected', 14) $$, 'the list of reasons is whole');
 
 select * from finish();
 rollback;
