@@ -1,6 +1,9 @@
-"""The names of the lifecycle are the same in SQL and in Python."""
+"""The names of the lifecycle are the same in SQL, in Python and, by way of the vectors, in TypeScript."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 from shared.lifecycle import ENDINGS, TRANSITIONS, EventType, OutcomeCode, PipelineLocation, SignalStatus
 from tests.database.stage import Stage, one
@@ -26,6 +29,11 @@ def test_the_law_is_the_same(stage: Stage) -> None:
 def test_each_reason_ends_the_same_way(stage: Stage) -> None:
     rows = stage.operator.execute("select code, status from public.outcome_codes").fetchall()
     assert {OutcomeCode(code): SignalStatus(status) for code, status in rows} == ENDINGS
+
+
+def test_the_vectors_have_the_same_reasons() -> None:
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "lifecycle.json").read_text())
+    assert vectors["outcomes"] == ENDINGS
 
 
 def test_final_statuses_are_those_that_reasons_end_in() -> None:

@@ -1,18 +1,9 @@
 // The filters of signals as query parameters, checked before anything is asked of the database, whose names they get.
 
 import { z } from "zod";
+import { OUTCOME_CODES, STATUSES } from "./lifecycle.ts";
 import { type Fault, Refusal } from "./refusal.ts";
 
-const STATUSES = [
-  "new",
-  "analyzing",
-  "rejected",
-  "monitoring",
-  "ready",
-  "in_position",
-  "closed",
-  "expired",
-] as const;
 const MOST_VALUES = 1000;
 
 const atMost = (letters: number) =>
@@ -44,7 +35,7 @@ export const filters = {
   trader: separated(z.guid("must be the id of a trader")),
   symbol: separated(atMost(60)),
   status: separated(z.enum(STATUSES, `must be one of ${STATUSES.join(", ")}`)),
-  outcome: separated(atMost(60)),
+  outcome: separated(z.enum(OUTCOME_CODES, "must be codes of outcome_codes, such as take_profit")),
   source: separated(z.enum(["local", "cloud"], "must be local or cloud")),
   machine: separated(atMost(100)),
   side: separated(z.enum(["long", "short"], "must be long or short")),

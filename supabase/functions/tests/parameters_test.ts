@@ -19,6 +19,8 @@ Deno.test("filters get the names and shapes of the database", () => {
     sides: ["long"],
     sources: ["cloud"],
   });
+  same(asked("outcome=take_profit,analysis_budget"), { outcomes: ["take_profit", "analysis_budget"] });
+  throws(() => read("outcome=because"), /outcome must be codes of outcome_codes/);
   same(asked("tag=a,b&tag=c&all_tags=d&min_confidence=0.6&max_confidence=1.0&search=rsi%20below"), {
     any_tags: ["a,b", "c"],
     all_tags: ["d"],

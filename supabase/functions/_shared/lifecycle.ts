@@ -1,0 +1,76 @@
+// The law of a signal's life as the functions need it: its statuses, and the reasons that end it. SQL (outcome_codes) and
+// Python (shared/lifecycle.py) have the same list; tests hold all three to tests/vectors/lifecycle.json.
+
+export const STATUSES = [
+  "new",
+  "analyzing",
+  "rejected",
+  "monitoring",
+  "ready",
+  "in_position",
+  "closed",
+  "expired",
+] as const;
+
+/** Why a signal ended, by the status that it ended in. */
+export const OUTCOMES = {
+  rejected: [
+    "low_confidence",
+    "against_trend",
+    "volatility_too_high",
+    "volatility_too_low",
+    "reward_too_low",
+    "plan_invalid",
+    "plan_wrong_side",
+    "plan_outside_limits",
+    "answer_malformed",
+    "answer_refused",
+    "analysis_limit",
+    "analysis_budget",
+    "analysis_failed",
+    "trader_inactive",
+  ],
+  expired: [
+    "signal_stale",
+    "monitoring_timeout",
+    "price_drifted",
+    "setup_invalidated",
+    "position_limit",
+    "notional_limit",
+    "symbol_limit",
+    "daily_loss_limit",
+    "drawdown_limit",
+    "order_rate_limit",
+    "size_invalid",
+    "below_min_notional",
+    "below_min_amount",
+    "above_max_amount",
+    "above_max_notional",
+    "price_out_of_band",
+    "post_only_crossed",
+    "entry_unsupported",
+    "insufficient_balance",
+    "no_account",
+    "account_inactive",
+    "symbol_not_tradable",
+    "order_rejected",
+    "order_denied",
+    "entry_unfilled",
+    "trader_paused",
+  ],
+  closed: [
+    "take_profit",
+    "stop_loss",
+    "trailing_stop",
+    "time_exit",
+    "manual_close",
+    "emergency_close",
+    "protection_failed",
+    "margin_reduced",
+    "liquidated",
+    "dust",
+    "venue_closed",
+  ],
+} as const;
+
+export const OUTCOME_CODES = Object.values(OUTCOMES).flat();
