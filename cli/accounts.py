@@ -90,6 +90,30 @@ def set_status(
         notes.print(f"account {account} is {now} now", soft_wrap=True)
 
 
+@app.command("differences")
+def list_differences(
+    account: Annotated[str | None, typer.Argument(help="Only of this account (its id).")] = None,
+    days: Annotated[int, typer.Option(min=1, help="Today and so many days before, less one.")] = 7,
+    all_rows: Annotated[bool, typer.Option("--all", help="Also days on which nothing is apart.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show by day and currency where an account's wallet at the venue changed by more or less than the record
+    says."""
+    columns = {
+        "day": "DAY",
+        "name": "ACCOUNT",
+        "currency": "CURRENCY",
+        "venue_change": "AT THE VENUE",
+        "recorded_change": "RECORDED",
+        "difference": "APART",
+        "since": "SINCE",
+        "account_id": "ID",
+    }
+    bounds = {"account": account, "days": days, "every": all_rows}
+    empty = "nothing is apart: what venues say is in the wallets is what the record says"
+    list_rows("account_differences", columns, json=json, empty=empty, **bounds)
+
+
 @app.command("close")
 def close_account(
     account: Annotated[str, typer.Argument(help="The account's id.")],

@@ -19,6 +19,8 @@ ADVICE = {
     "venues": "a venue does not answer, or the machine's clock is wrong: nothing new is opened there",
     "desks": "an account hangs, its key is refused, its venue is not reached, or its journal cannot be"
     " written: `sigtrail accounts verify ID` asks the venue; look at the disk",
+    "ledgers": "a wallet changed by more or less than the record says: a deposit, a withdrawal or trades by"
+    " hand explain it, else fills are missing: `sigtrail accounts differences`",
     "broadcasts": "messages wait to be sent: does a machine run that flushes them? `sigtrail machines list`",
     "transactions": "a transaction is open for too long: it holds back vacuum and seals; find and end it",
     "seals": "events wait for their seal: does a machine run the role archive, with SIGTRAIL_SEAL_KEY set?",

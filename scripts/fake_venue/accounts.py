@@ -16,7 +16,8 @@ Permission = Literal["read", "trade", "withdraw"]
 
 @dataclass(slots=True)
 class Income:
-    """Money that moved on a futures account: funding, realized profit, commission, a liquidation's fee."""
+    """Money that moved on an account: funding, realized profit, commission, a liquidation's fee, a transfer
+    (of no symbol)."""
 
     id: int
     kind: str

@@ -242,6 +242,13 @@ class FakeVenue:
         one = self.exchanges[account.exchange]
         return one.close_position(account, symbol, why, None if price is None else Decimal(price))
 
+    def transfer(self, key: str, market: Market, coin: str, amount: str) -> None:
+        """Money comes to an account, or leaves it where the amount is below zero."""
+        account, moved = self.account(key), Decimal(amount)
+        balances = self.engine(key, market).ledger.balances
+        balances[coin] = balances.get(coin, Decimal(0)) + moved
+        account.earn("TRANSFER", "", coin, moved, self.exchanges[account.exchange].now_ms())
+
     def pay_fees_in(self, key: str, market: Market, coin: str | None) -> None:
         """Fees are taken in this coin (BNB), at its last price in the quote currency; None: as usual."""
         self.engine(key, market).fee_coin = coin

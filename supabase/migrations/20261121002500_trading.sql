@@ -306,7 +306,7 @@ $$;
 --                 holding_seconds?, expires_at?}], with a `code` and a `message` for an order that our own checks denied
 --   denials     [{signal_id, code, message?}]
 --   venue_closes     [{position_id, venue_order_id, reason: liquidated|venue_closed, fill: as in fills}]
---   incomes          [{venue_income_id, kind: funding|insurance|rebate|other, symbol?, amount, currency, amount_quote,
+--   incomes          [{venue_income_id, kind: funding|insurance|rebate|transfer|other, symbol?, amount, currency, amount_quote,
 --                      occurred_at}]
 --   external_orders  [{venue_order_id, client_order_id?, symbol, side?, amount, filled?, status}]
 --   notices          [{event_type: margin_warning|margin_reduction|journal_told, why, event_data?, occurred_at?}]

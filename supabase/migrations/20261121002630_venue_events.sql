@@ -12,14 +12,16 @@ create table public.account_incomes (
   symbol text,
   -- The only open position of that symbol then; null when there were several, or none.
   position_id uuid references public.positions (id),
-  -- What it did to the balance, in `currency`; what it was worth in quote currency counts as won or lost.
+  -- What it did to the balance, in `currency`; what it was worth in quote currency counts as won or lost: a transfer
+  -- nothing.
   amount numeric not null,
   currency text not null,
   amount_quote numeric not null,
   occurred_at timestamptz not null,
   created_at timestamptz not null default now(),
   unique (account_id, kind, venue_income_id),
-  constraint "an income is funding, insurance, a rebate or another" check (kind in ('funding', 'insurance', 'rebate', 'other')),
+  constraint "an income is funding, insurance, a rebate, a transfer or another"
+    check (kind in ('funding', 'insurance', 'rebate', 'transfer', 'other')),
   constraint "an income is finite" check (amount > '-infinity' and amount < 'infinity'
     and amount_quote > '-infinity' and amount_quote < 'infinity')
 );
@@ -76,7 +78,8 @@ begin
        where p.account_id = account.id and p.normalised_symbol = i.item ->> 'symbol'
          and p.opened_at <= private.moment(i.item ->> 'occurred_at')
          and coalesce(p.closed_at, 'infinity') >= private.moment(i.item ->> 'occurred_at')),
-      private.decimal(i.item ->> 'amount'), i.item ->> 'currency', private.decimal(i.item ->> 'amount_quote'),
+      private.decimal(i.item ->> 'amount'), i.item ->> 'currency',
+      case i.item ->> 'kind' when 'transfer' then 0 else private.decimal(i.item ->> 'amount_quote') end,
       private.moment(i.item ->> 'occurred_at')
     from jsonb_array_elements(incomes) with ordinality i (item, index)
     where private.is_income(i.item)
@@ -106,7 +109,7 @@ language plpgsql stable
 set search_path = ''
 as $$
 begin
-  return coalesce(item ->> 'venue_income_id' <> '' and item ->> 'kind' in ('funding', 'insurance', 'rebate', 'other')
+  return coalesce(item ->> 'venue_income_id' <> '' and item ->> 'kind' in ('funding', 'insurance', 'rebate', 'transfer', 'other')
     and item ->> 'currency' <> '' and private.decimal(item ->> 'amount') is not null
     and private.decimal(item ->> 'amount_quote') is not null and private.moment(item ->> 'occurred_at') is not null, false);
 end;

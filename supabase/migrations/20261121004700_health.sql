@@ -267,6 +267,22 @@ as $$
   where m.status <> 'stopped' and m.last_heartbeat_at >= now() - interval '1 minute';
 $$;
 
+-- Where a venue's ledger and the record are apart, today or yesterday, and two looks have seen it.
+create function private.check_ledgers() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'ledgers', count(*) = 0,
+    coalesce(jsonb_agg(jsonb_build_object('account_id', d.account_id, 'day', d.day, 'currency', d.currency,
+      'difference', trim_scale(d.difference)::text, 'since', d.since) order by d.day, d.account_id, d.currency), '[]'),
+    'what is in these wallets changed by more or less than fills and incomes of the record say: deposits, withdrawals and '
+      'trades by hand explain it; else compare the fills of that day with the venue''s'
+  )
+  from public.account_differences d
+  where d.since < d.looked_at and d.day >= private.utc_day(now()) - 1;
+$$;
+
 create function private.check_broadcasts() returns jsonb
 language sql stable
 set search_path = ''
@@ -313,8 +329,8 @@ as $$
   from unnest(array[
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
     private.check_queue(), private.check_machines(), private.check_positions(), private.check_orders(),
-    private.check_venues(), private.check_desks(), private.check_broadcasts(), private.check_transactions(), private.check_orphans(),
-    private.check_seals()
+    private.check_venues(), private.check_desks(), private.check_ledgers(), private.check_broadcasts(),
+    private.check_transactions(), private.check_orphans(), private.check_seals()
   ]) c;
 $$;
 

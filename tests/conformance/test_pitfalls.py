@@ -191,6 +191,8 @@ PAINS: dict[str, list[str]] = {
     ],
     "profit differs from the venue's": [
         "trading/test_profit.py::test_recorded_profit_is_exactly_what_the_fills_moved",
+        "conformance/test_differences.py::test_what_was_traded_and_paid_is_what_the_wallet_says",
+        "conformance/test_differences.py::test_what_nothing_explains_is_told_at_the_second_look",
     ],
     "two bots on one account": [
         "trading/leases/test_two_bridges.py::test_accounts_move_and_no_order_is_doubled",

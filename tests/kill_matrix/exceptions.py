@@ -14,6 +14,7 @@ _PAPER = (
 _OTHER_VENUE = "a venue that no fake venue plays is asked like that"
 _RETRY = "a second failure of the kind that is on a path, and the same await of the same function follows it"
 _LOOK = "what was looked at is looked at again with the next step: nothing is ordered or told there"
+_RECKONED = "what is in the wallet is looked at and told again with the next look: nothing is ordered by it"
 _PRICED = "a fee whose price was not to be had at its fill is priced later: nothing is ordered by it"
 _REPLAY = "a replay takes its turns like that, and trades on paper"
 _QUEUE = "gives a claim back or ends a signal, before anything of it is intended"
@@ -32,6 +33,10 @@ UNREACHED: dict[str, str] = {
     "venues.fills:_list_window:[123]": "a further page: more fills than a case has",
     "venues.fills:list_bills:0": _OTHER_VENUE,
     "venues.assets:Assets.funding:[13]": _OTHER_VENUE,
+    "reckoning:*": _RECKONED,
+    "ledger:Ledger.tell_wallet:*": _RECKONED,
+    "venues.assets:Assets.wallet:*": _RECKONED,
+    "venues.assets:Assets.transfers*": _RECKONED,
     "venues.search:Search._ask_listings:*": _OTHER_VENUE,
     "claims:Claims._give_back_early:0": _QUEUE,
     "claims:Claims.expire:0": _QUEUE,

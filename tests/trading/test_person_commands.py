@@ -52,6 +52,25 @@ def document(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+async def test_what_a_wallet_and_the_record_differ_by_is_shown(world: World, command: Command) -> None:
+    one = str(world.account)
+    assert document(await command("accounts", "differences", one, "--json")) == []
+    await world.sql.execute(
+        """
+        insert into public.account_differences (account_id, user_id, day, currency, venue_from, venue_to,
+          recorded_from, recorded_to, rounding, since, looked_at)
+        select %(account)s, %(user)s, private.utc_day(now()) - ago, c, 10, venue, 2, -3, 0, now(), now()
+        from (values (0, 'USDT', 4), (0, 'BNB', 5), (7, 'USDT', 9)) as told (ago, c, venue)
+        """,
+        {"account": world.account, "user": world.user},
+    )
+    [row] = document(await command("accounts", "differences", "--json", one))
+    shown = {name: row[name] for name in ("currency", "venue_change", "recorded_change", "difference")}
+    assert shown == {"currency": "USDT", "venue_change": "-6", "recorded_change": "-5", "difference": "-1"}
+    every = document(await command("accounts", "differences", one, "--json", "--all", "--days", "8"))
+    assert [one["difference"] for one in every] == ["0", "-1", "4"]
+
+
 async def test_a_position_is_closed_for_a_reason(world: World, command: Command) -> None:
     bridge = await world.start()
     signal = await world.make_ready()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from workers.trading.decisions.risk import Holding, holding_of
@@ -79,6 +80,14 @@ class Book:
         """The position of an order's signal."""
         trade = self._trades.get(order.signal_id)
         return trade.position if trade is not None else None
+
+    def latest(self, last_execution_at: datetime | None) -> datetime | None:
+        """When something happened last, of what is here or in the account's last execution."""
+        moments = [last_execution_at]
+        for trade in self._trades.values():
+            moments += [order.sent_at for order in trade.orders.values()]
+            moments.append(trade.position.opened_at if trade.position is not None else None)
+        return max((moment for moment in moments if moment is not None), default=None)
 
     def live_orders(self) -> list[Order]:
         """The orders that may still fill."""

@@ -41,6 +41,7 @@ from workers.trading.orders import Leg, Order, OrderStatus, order_from_intent
 from workers.trading.oversight import Oversight
 from workers.trading.permit import Permit
 from workers.trading.policy import Policy
+from workers.trading.reckoning import Reckoning
 from workers.trading.sending import Results, cancel, move, send
 from workers.trading.tending import Tending, id_of
 from workers.trading.venues.venue import Venue
@@ -89,6 +90,7 @@ class Desk:
         self._comparison = Comparison(venue, self._book, policy, self._hearing)
         self._oversight = Oversight(account, venue, self._book)
         self._watch = Watch(account, venue, self._book, self._oversight, policy, self._hear_of_account)
+        self._reckoning = Reckoning(account, venue, ledger, self._book, policy, self._watch.hear_incomes)
         self._permit = Permit(
             account, venue, self._book, self._keeper, market, clock, policy, counts, ask_terms, monotonic
         )
@@ -138,7 +140,10 @@ class Desk:
         self._take_over(state, asked_at)
         self._fees.begin(state.open_fees)
         now = self._clock.now()
-        self._resumes_at = self._find_resumption(state.last_execution_at)
+        # Until then prices and deadlines are the past's: a replay that is taken up again begins with candles
+        # that were seen before. On the wall's clock nothing is ever put off.
+        is_replay = isinstance(self._clock, MarketClock)
+        self._resumes_at = self._book.latest(state.last_execution_at) if is_replay else None
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
         # What a person closed comes first: without it, it would pass for a close of the venue's own.
@@ -248,19 +253,8 @@ class Desk:
         await self._settle(results)
         return len(asked) + len(facts.denials)
 
-    def _find_resumption(self, last_execution_at: datetime | None) -> datetime | None:
-        """Until when prices and deadlines are the past's: a replay that is taken up again begins with candles
-        that were seen before. On the wall's clock nothing is ever put off."""
-        if not isinstance(self._clock, MarketClock):
-            return None
-        moments = [last_execution_at]
-        for trade in self._book:
-            moments += [order.sent_at for order in trade.orders.values()]
-            moments.append(trade.position.opened_at if trade.position is not None else None)
-        return max((moment for moment in moments if moment is not None), default=None)
-
     async def _watch_account(self) -> int:
-        """Ask, now and then, how far futures are from liquidation, and what they paid as funding."""
+        """Ask, now and then, what is about the account as a whole."""
         self._venue.refresh(self._clock.now())
         told, status = Facts(fills=await self._fees.look(self._clock.now())), self.account.status
         told.marks = self._oversight.mark(self._market, self._permit.terms, self._policy, self._clock.now())
@@ -268,7 +262,11 @@ class Desk:
             await self._record(told)
             if status != self.account.status:
                 return 1
-        return await self._watch.look(self._clock.now())
+        if self._reckoning.is_due(self._clock.now()):
+            # What funding changed is explained by the record.
+            self._watch.hurry()
+        done = await self._watch.look(self._clock.now())
+        return done + await self._reckoning.look(self._clock.now())
 
     async def _hear_of_account(self, facts: Facts) -> int:
         if not facts:

@@ -145,6 +145,14 @@ class Ledger:
         async with self._line.turn(urgent=facts.protects):
             return _state(await self._call("record_trading", told))
 
+    async def tell_wallet(
+        self, account: Account, balances: Iterable[Mapping[str, str]], at: datetime
+    ) -> bool:
+        """Tell what is in the wallet: currency, amount and rounding. Whether the record agrees."""
+        told = {**account.reference, "balances": list(balances), "at": at.isoformat()}
+        async with self._line.turn(urgent=False):
+            return bool((await self._call("tell_wallet", told))["settled"])
+
 
 def _account(row: Mapping[str, Any]) -> Account:
     return Account(

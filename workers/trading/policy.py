@@ -32,6 +32,12 @@ class Policy:
     # How often futures are looked at for nearness to liquidation, and for what was paid as funding.
     margin_every: timedelta = timedelta(seconds=30)
     funding_every: timedelta = timedelta(minutes=15)
+    # How often the venue's ledger is held against the record; and again, when a look finds them apart: a fill
+    # that was under way is there by then.
+    reckon_every: timedelta = timedelta(minutes=15)
+    reckon_again: timedelta = timedelta(minutes=1)
+    # From how far back transfers are asked for after a start. What came before the first look is no matter.
+    transfers_since: timedelta = timedelta(days=7)
     # How often the record is told the prices of what is held, where losses are limited.
     mark_every: timedelta = timedelta(seconds=30)
     # What a venue records late is asked for again.

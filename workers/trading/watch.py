@@ -68,6 +68,10 @@ class Watch:
             self._funded = dict.fromkeys(held, now - self._policy.overlap)
         return done
 
+    def hurry(self) -> None:
+        """Funding is asked for with the next look."""
+        self._funding_at = None
+
     async def hear_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> int:
         """What the venue says of positions and margin: too near to liquidation is warned of, and reduced."""
         return await self._hear(await self._oversight.judge_margin(positions, margin_balance))

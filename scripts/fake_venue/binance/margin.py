@@ -141,12 +141,12 @@ def wallet(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
 
 
 def income(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
-    """GET /fapi/v1/income: funding, realized profit, commission and liquidation fees."""
+    """GET /fapi/v1/income: funding, realized profit, commission, liquidation fees and transfers."""
     kind, symbol = call.params.get("incomeType"), call.params.get("symbol")
     start, end = int(call.params.get("startTime", 0)), int(call.params.get("endTime", 2**62))
     found = [
         {
-            "symbol": wire.tape.listings[one.symbol].rule.id,
+            "symbol": _id_of(wire, one.symbol),
             "incomeType": one.kind,
             "income": plain(one.amount),
             "asset": one.asset,
@@ -157,10 +157,15 @@ def income(wire: Binance, account: Account, call: Call) -> list[dict[str, Any]]:
         }
         for one in account.incomes
         if kind in (None, one.kind)
-        and symbol in (None, wire.tape.listings[one.symbol].rule.id)
+        and symbol in (None, _id_of(wire, one.symbol))
         and start <= one.at_ms <= end
     ]
     return found[: min(int(call.params.get("limit", 100)), 1000)]
+
+
+def _id_of(wire: Binance, symbol: str) -> str:
+    """Binance's name of a symbol; empty for money that moved for none."""
+    return wire.tape.listings[symbol].rule.id if symbol else ""
 
 
 def leverage_of(account: Account, book: Book, symbol: str) -> int:

@@ -14,6 +14,8 @@ from scripts.fake_venue.numbers import plain
 from workers.trading.paper.engine import Changes
 from workers.trading.paper.order import ZERO, Position, Request, Trigger
 
+_DAY_MS = 86_400_000
+
 if TYPE_CHECKING:
     from scripts.fake_venue.bybit.wire import Bybit
 
@@ -213,6 +215,39 @@ def switch_mode(wire: Bybit, account: Account, call: Call) -> dict[str, Any]:
         raise VenueError(110024, "You have an existing position, so the position mode cannot be switched.")
     ledger.netting = netting
     return {}
+
+
+def transfers(wire: Bybit, account: Account, call: Call) -> dict[str, Any]:
+    """GET /v5/account/transaction-log, of the transfers alone: of the last day unless both ends are named."""
+    kind = call.need("type")
+    if kind not in ("TRANSFER_IN", "TRANSFER_OUT"):
+        raise VenueError(10001, f"this log is kept of transfers, not of {kind}")
+    now = wire.now_ms()
+    start = int(call.params.get("startTime", now - _DAY_MS))
+    end = int(call.params.get("endTime", start + _DAY_MS))
+    found = [
+        {
+            "id": f"{one.id}_{one.asset}_{kind}",
+            "symbol": "",
+            "category": "",
+            "side": "None",
+            "transactionTime": str(one.at_ms),
+            "type": kind,
+            "qty": "0",
+            "currency": one.asset,
+            "cashFlow": "0",
+            "fee": "0",
+            "change": plain(one.amount),
+            "cashBalance": "0",
+            "orderId": "",
+            "tradeId": "",
+        }
+        for one in account.incomes
+        if one.kind == "TRANSFER"
+        and (one.amount > ZERO) == (kind == "TRANSFER_IN")
+        and start <= one.at_ms <= end
+    ]
+    return {"list": found[: min(int(call.params.get("limit", 20)), 50)], "nextPageCursor": ""}
 
 
 def wallet(wire: Bybit, account: Account, call: Call) -> dict[str, Any]:

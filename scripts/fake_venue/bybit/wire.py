@@ -42,6 +42,7 @@ PRIVATE: dict[str, Handler] = {
     "POST /v5/position/set-leverage": positions.set_leverage,
     "POST /v5/position/switch-mode": positions.switch_mode,
     "GET /v5/account/wallet-balance": positions.wallet,
+    "GET /v5/account/transaction-log": positions.transfers,
     "GET /v5/account/info": positions.account_info,
     "GET /v5/user/query-api": positions.key_info,
     "GET /v5/asset/coin/query-info": lambda wire, account, call: {"rows": wire.coin_rows()},
@@ -114,8 +115,10 @@ class Bybit(Exchange):
         """Funding as executions tell it: the fee is positive where it was paid."""
         rows = []
         for one in account.incomes:
+            if one.kind != "FUNDING_FEE":
+                continue
             rule = self.tape.listings[one.symbol].rule
-            if one.kind != "FUNDING_FEE" or call.params.get("symbol") not in (None, rule.id):
+            if call.params.get("symbol") not in (None, rule.id):
                 continue
             rows.append(
                 {

@@ -52,6 +52,12 @@ def test_a_row_claims_of_orders_only_what_ccxt_claims(venue: str, market: str, r
 
 
 @every_row
+def test_transfers_are_asked_for_where_there_is_a_ledger(venue: str, market: str, row: Capabilities) -> None:
+    has, _ = features(venue, market)
+    assert not row.transfers or (has["fetchLedger"] and row.wallet is not None)
+
+
+@every_row
 def test_a_stop_that_opens_is_asked_for_as_ccxt_demands(venue: str, market: str, row: Capabilities) -> None:
     _, told = features(venue, market)
     create = told["createOrder"]

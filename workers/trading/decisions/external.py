@@ -16,7 +16,7 @@ from shared.money import multiply, text
 from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.orders import Order
 
-IncomeKind = Literal["funding", "insurance", "rebate", "other"]
+IncomeKind = Literal["funding", "insurance", "rebate", "transfer", "other"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,25 @@ from typing import Any
 
 from shared.errors import OrderDenied
 from shared.identity import floor_ms
-from shared.money import ONE, ZERO, add, money, multiply
+from shared.money import ONE, ZERO, add, money, multiply, subtract
 from workers.trading.decisions.external import VenueIncome
 from workers.trading.decisions.margin import VenuePosition
 from workers.trading.venues.capabilities import Capabilities
 from workers.trading.venues.fills import list_bills, list_fills
 from workers.trading.venues.markets import Markets
-from workers.trading.venues.standing import read_funding, read_standing
+from workers.trading.venues.standing import (
+    Balance,
+    read_cost,
+    read_funding,
+    read_standing,
+    read_transfer,
+    read_wallet,
+)
 from workers.trading.venues.wire import Wire
 from workers.trading.venues.wording import readable
+
+# Bybit's log tells so many entries at most.
+_BILLS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,51 @@ class Assets:
         currencies = sorted({one.currency for one in incomes} - {rules.quote})
         rates = {currency: await self._markets.rate(currency, rules.quote) for currency in currencies}
         return [replace(one, rate=rates.get(one.currency, ONE)) for one in incomes]
+
+    async def wallet(self, symbols: list[str]) -> list[Balance]:
+        """What is in the wallet, less what the positions in these symbols cost: every fill changes it by what
+        it paid, whether it opens or closes."""
+        costs: list[Balance] = []
+        for answer in await self._fetch_positions(symbols) if symbols else ():
+            if answer["symbol"] in symbols:
+                rules = await self._markets.rules(answer["symbol"])
+                with readable("fetch_positions"):
+                    cost = read_cost(answer, rules)
+                costs += [] if cost is None else [cost]
+        balance = await self._wire.read("fetch_balance")
+        with readable("fetch_balance"):
+            found = read_wallet(balance, self._row.wallet or "total")
+        return [
+            Balance(
+                currency,
+                subtract(
+                    found.get(currency, ZERO), add(*(one.amount for one in costs if one.currency == currency))
+                ),
+                add(*(one.rounding for one in costs if one.currency == currency)),
+            )
+            for currency in sorted({*found, *(one.currency for one in costs)})
+        ]
+
+    async def transfers(self, since: datetime) -> list[VenueIncome]:
+        """Money that came to the account or left it since a time, where the venue tells of it."""
+        rule = replace(self._row.fundings, page=min(self._row.fundings.page, _BILLS))
+        now = self._wire.exchange.milliseconds()
+        found: list[VenueIncome] = []
+        for kind in self._row.transfers:
+
+            async def ask(
+                _: str, since: int | None, limit: int, params: dict[str, Any], kind: Mapping[str, Any] = kind
+            ) -> list[Any]:
+                asked = {**params, **kind}
+                if rule.paging == "cursor":
+                    # Bybit tells of one day unless an end is named, for which ccxt has no word here.
+                    asked["endTime"] = asked.pop("until", now)
+                page: list[Any] = await self._wire.read("fetch_ledger", None, since, limit, asked)
+                return page
+
+            with readable("fetch_ledger"):
+                found += [read_transfer(one) for one in await list_fills(ask, rule, "", floor_ms(since), now)]
+        return found
 
     async def _fetch_positions(self, symbols: list[str]) -> list[Any]:
         # Bybit tells of one symbol, or of the first twenty positions of all: ccxt refuses a list of several.

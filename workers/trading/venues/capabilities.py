@@ -114,6 +114,12 @@ class Capabilities:
     fills: Fills = field(default_factory=Fills)
     # The same of payments of funding.
     fundings: Fills = field(default_factory=lambda: Fills(page=100, paging="time"))
+    # Where ccxt's answer tells what is in the wallet, without what open positions stand to win: as the total,
+    # or in Binance's own words for futures. None: nobody verified it, and the wallet is not held against the
+    # record.
+    wallet: Literal["total", "assets"] | None = None
+    # What to ask `fetchLedger` for to be told of every transfer to or from the account.
+    transfers: tuple[Mapping[str, Any], ...] = ()
     # The venue's words for fills of its own making, where they are told only to whoever asks for that kind.
     close_kinds: tuple[str, ...] = ()
     # ccxt's methods that together tell every event of the account.
@@ -140,6 +146,8 @@ _BYBIT = Capabilities(
     lookup="filter",
     client_ids=ClientIds(pattern=r"[A-Za-z0-9_-]{1,36}", asked_by="orderLinkId"),
     fills=Fills(page=100, paging="cursor", window=_WEEK),
+    wallet="total",
+    transfers=({"type": "TRANSFER_IN"}, {"type": "TRANSFER_OUT"}),
     streams=("watch_orders", "watch_my_trades"),
     # These name the account as unified; without them ccxt asks for rights that a trading key need not have.
     options={"enableUnifiedMargin": False, "enableUnifiedAccount": True, "unifiedMarginStatus": 6},
@@ -199,6 +207,7 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
     ("binance", "spot"): replace(
         _BINANCE,
         **_SPOT,
+        wallet="total",
         oco=Pairs("private_post_orderlist_oco", "private_delete_orderlist", "STOP_LOSS", "TAKE_PROFIT"),
     ),
     ("binanceusdm", "usdm"): replace(
@@ -208,6 +217,8 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
         hedges=True,
         fills=Fills(page=1000, numbered_by_symbol=True, window=_WEEK),
         fundings=Fills(page=1000, paging="time"),
+        wallet="assets",
+        transfers=({"incomeType": "TRANSFER"},),
     ),
     ("bybit", "spot"): replace(_BYBIT, **_SPOT, stop_entry="trigger", cancel_filter="tpslOrder"),
     ("bybit", "usdm"): replace(

@@ -32,6 +32,7 @@ from workers.trading.venues.markets import Markets
 from workers.trading.venues.pairs import read_pair, word_pair, word_pair_cancel
 from workers.trading.venues.reading import Reading
 from workers.trading.venues.search import Search
+from workers.trading.venues.standing import Balance
 from workers.trading.venues.stream import Stream
 from workers.trading.venues.wire import Wire
 from workers.trading.venues.wording import (
@@ -168,6 +169,14 @@ class Venue:
     def standing(self, symbols: list[str]) -> Later[tuple[list[VenuePosition], Decimal]]:
         """The positions in these symbols with their margin, and the margin balance behind all of them."""
         return self._assets.standing(symbols)
+
+    def wallet(self, symbols: list[str]) -> Later[list[Balance]]:
+        """What is in the wallet, less what the positions in these symbols cost: see Assets.wallet."""
+        return self._assets.wallet(symbols)
+
+    def transfers(self, since: datetime) -> Later[list[VenueIncome]]:
+        """Money that came to the account or left it since a time, where the venue tells of it."""
+        return self._assets.transfers(since)
 
     def funding(self, symbol: str, since: datetime) -> Later[list[VenueIncome]]:
         """Payments of funding of a symbol since a time, where the venue tells of them."""
