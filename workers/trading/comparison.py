@@ -8,6 +8,7 @@ set times, since a stream may be silent.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 
@@ -32,6 +33,7 @@ from workers.trading.hearing import Hearing
 from workers.trading.ledger import Facts
 from workers.trading.orders import Leg, Order, Position, PositionSide, entry_side
 from workers.trading.policy import Policy
+from workers.trading.rhythm import Rhythm
 from workers.trading.venues.stream import NOTHING
 from workers.trading.venues.venue import Venue
 
@@ -49,8 +51,8 @@ class Comparison:
         self._policy = policy
         self._hearing = hearing
         self._looked_at: datetime | None = None
-        # When everything was looked at last, not only what rang.
-        self._looked_all_at: datetime | None = None
+        # Of looking at everything, not only at what rang.
+        self._rhythm = Rhythm()
         self._under_way: tuple[datetime, bool] | None = None
         # When the venue last held all that the record says, by symbol: what closed it came later.
         self._whole_at: dict[str, datetime] = {}
@@ -68,15 +70,21 @@ class Comparison:
 
     async def look(self, now: datetime) -> Facts:
         """Ask for holdings and open orders, and compare. Raises what ccxt raises."""
-        whole, news = self._is_all_due(now), self._hearing.rung
+        news, questions = self._hearing.rung, self._open_questions(now)
+        is_urgent = bool(news or questions)
+        # What rang comes before what is only due.
+        is_late = self._rhythm.is_late(now, self._policy.look_every)
+        whole = self._is_all_due(now) and (is_late or not is_urgent)
         self._under_way = (now, whole)
         every = self._symbols()
         self._forget(every)
-        due = every if whole or news.symbols is None else every & (news.symbols | self._open_questions(now))
+        about = news.about
+        due = every if whole or about is None else every & (about | questions)
         facts = Facts()
-        missing = await self._compare_holdings(due, now, facts)
-        # Of what is missing without a reason, the protection is as it was: it may be nothing but late.
-        await self._compare_orders(due - missing, now, facts)
+        with nullcontext() if is_urgent else self._rhythm.turn(now, self._policy.look_every):
+            missing = await self._compare_holdings(due, now, facts)
+            # Of what is missing without a reason, the protection is as it was: it may be nothing but late.
+            await self._compare_orders(due - missing, now, facts)
         return facts
 
     def looked(self) -> None:
@@ -86,11 +94,11 @@ class Comparison:
         self._looked_at, whole = self._under_way
         self._under_way = None
         if whole:
-            self._looked_all_at = self._looked_at
+            self._rhythm.asked(self._looked_at)
         self._hearing.rung = NOTHING
 
     def _is_all_due(self, now: datetime) -> bool:
-        return self._looked_all_at is None or now >= self._looked_all_at + self._policy.look_every
+        return self._rhythm.is_due(now, self._policy.look_every)
 
     def _open_questions(self, now: datetime) -> frozenset[str]:
         """Symbols of which something is missing, and that are looked at again before the next time is due."""

@@ -44,6 +44,7 @@ from workers.trading.policy import Policy
 from workers.trading.reckoning import Reckoning
 from workers.trading.sending import Results, cancel, move, send
 from workers.trading.tending import Tending, id_of
+from workers.trading.traffic.traffic import PUT_OFF, Withheld, asking
 from workers.trading.venues.venue import Venue
 from workers.trading.watch import Watch
 
@@ -209,6 +210,8 @@ class Desk:
         try:
             return await part()
         except (BaseError, OrderDenied) as error:
+            if isinstance(error, Withheld) and error.code == PUT_OFF:
+                return None
             self._counts["venue_errors"] += 1
             log.warning("venue_failed", account_id=str(self.account.id), error=describe(error))
             return None
@@ -339,7 +342,8 @@ class Desk:
         except OrderDenied as denied:
             return Refusal(denied.code, str(denied))
         if rules.quote not in equity:
-            equity[rules.quote] = await self._venue.equity(rules.quote)
+            with asking("order"):
+                equity[rules.quote] = await self._venue.equity(rules.quote)
         return decide_entry(
             work,
             Conditions(

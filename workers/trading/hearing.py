@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +21,13 @@ from shared.money import ZERO, add, money
 from workers.trading.book import Book
 from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.reconciliation import Findings, VenueOrder, VenueTrade, reconcile
+from workers.trading.glance import Glance
 from workers.trading.orders import Order
 from workers.trading.policy import Policy
+from workers.trading.rhythm import Rhythm
 from workers.trading.venues.lookup import find_anywhere
 from workers.trading.venues.stream import NOTHING, News
+from workers.trading.venues.told import Told, is_known, orders_by_venue_id
 from workers.trading.venues.venue import Venue
 from workers.trading.venues.wording import is_conditional
 
@@ -43,7 +48,8 @@ class Hearing:
         self._since: datetime | None = None
         self._activity: int | None = None
         self._swept_activity: int | None = None
-        self._asked_at: datetime | None = None
+        self._rhythm = Rhythm()
+        self._glance = Glance(venue, book, policy)
         self._swept_at: datetime | None = None
         self._next: tuple[int | None, datetime] | None = None
         self._newest: int | None = None
@@ -55,6 +61,8 @@ class Hearing:
         self._strange: Counter[str] = Counter()
         # What rang, and nobody has compared holdings and open orders for.
         self.rung: News = NOTHING
+        # What was told of orders that rest, by the venue's id, and was found to be known.
+        self._told: dict[str, Told] = {}
         # Every order that the last sweep was answered, also those of others, by symbol.
         self.swept: dict[str, list[VenueOrder]] = {}
         # Of orders that are live, by client order id: when to ask for those in doubt; those of which we know
@@ -68,11 +76,12 @@ class Hearing:
         starts = [order.sent_at for order in self._book.live_orders() if order.sent_at is not None]
         earliest = min([*starts, since or now, now])
         self._since = earliest - self._policy.overlap
-        self._asked_at = self._swept_at = None
+        self._rhythm.forget()
+        self._swept_at = None
 
     def has_news(self, now: datetime) -> bool:
         """Whether the venue has to be asked now; without a network wait."""
-        if self._asked_at is None:
+        if self._rhythm.asked_at is None:
             return True
         activity = self._venue.activity
         if activity is not None:
@@ -88,7 +97,7 @@ class Hearing:
         """Ask the venue for what is new, and compare. Raises what ccxt raises."""
         activity, stream = self._venue.activity, self._venue.stream
         # Taken before asking: what rings meanwhile rings again.
-        news = NOTHING if stream is None else stream.take()
+        news = NOTHING if stream is None else self._sift(stream.take())
         self.rung = self.rung | news
         if news.catch_up:
             self._settle_at = now + self._policy.settle
@@ -96,10 +105,11 @@ class Hearing:
         orders = self._book.orders
         live = [order for order in self._book.live_orders() if order.managed_by == "venue"]
         symbols = {order.symbol for order in live}
-        polled = sweep or self._asked_at is None or self._is_poll_due(now)
-        if news.symbols is not None and not polled:
-            symbols &= news.symbols
-        trades = await self._new_trades(symbols)
+        # What rang comes before what is only due.
+        polled = sweep or (self._is_poll_due(now) and (not news or self._rhythm.is_late(now, self._every)))
+        is_routine = polled and not news and self._stream_rings
+        with self._rhythm.turn(now, self._every) if is_routine else nullcontext():
+            trades = await self._new_trades(await self._doubted(symbols, news, now, polled=polled))
         seen: list[VenueOrder] = []
         if sweep:
             seen += await self._sweep(symbols)
@@ -136,6 +146,8 @@ class Hearing:
         """What `listen` found is in the record: go on from there."""
         if self._venue.stream is not None:
             self._venue.stream.done()
+            # What is in the record by now leaves nothing to compare.
+            self.rung = self._sift(self.rung)
         if self._next is None:
             return
         self._activity, now = self._next
@@ -143,7 +155,8 @@ class Hearing:
         self._cursor = self._newest
         if self._is_sweep_due(now):
             self._swept_at, self._swept_activity = now, self._activity
-        self._asked_at = now
+        self._rhythm.asked(now)
+        self._glance.heard()
         if not self._deaf:
             self._since = now - self._policy.overlap
 
@@ -192,11 +205,43 @@ class Hearing:
         return self._swept_at is None or now >= self._swept_at + self._policy.sweep_every
 
     def _is_poll_due(self, now: datetime) -> bool:
-        stream, asked_at = self._venue.stream, self._asked_at
+        asked_at = self._rhythm.asked_at
         if asked_at is None or (self._settle_at is not None and asked_at < self._settle_at <= now):
             return True
-        rings = stream is not None and stream.is_healthy
-        return now >= asked_at + (self._policy.poll_streaming if rings else self._policy.poll_every)
+        return self._rhythm.is_due(now, self._every)
+
+    @property
+    def _stream_rings(self) -> bool:
+        return self._venue.stream is not None and self._venue.stream.is_healthy
+
+    @property
+    def _every(self) -> timedelta:
+        return self._policy.poll_streaming if self._stream_rings else self._policy.poll_every
+
+    def _sift(self, news: News) -> News:
+        """What of the news is not in the record."""
+        if not news.told or self._venue.capabilities.contracts:
+            return news
+        orders = orders_by_venue_id(self._book.orders.values())
+        left: list[Told] = []
+        for told in news.told:
+            order = orders.get(told.venue_order_id)
+            recorded = () if order is None else self._book.recorded.get(order.client_order_id, ())
+            if not is_known(told, order, recorded, self._told.get(told.venue_order_id)):
+                left.append(told)
+            elif told.status == "open":
+                self._told[told.venue_order_id] = told
+        self._told = {name: told for name, told in self._told.items() if name in orders}
+        return replace(news, told=tuple(left))
+
+    async def _doubted(self, symbols: set[str], news: News, now: datetime, *, polled: bool) -> set[str]:
+        """Of these symbols those whose fills have to be asked for."""
+        rung = symbols if news.about is None else symbols & news.about
+        if not polled and news.about is not None:
+            return rung
+        if self._is_sweep_due(now) or not self._venue.capabilities.glances:
+            return symbols
+        return await self._glance.differing(symbols) | (set() if news.about is None else rung)
 
     def _is_late(self, found: Findings, now: datetime) -> bool:
         """Whether some of these fills should have been told of by now."""

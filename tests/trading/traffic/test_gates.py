@@ -14,7 +14,7 @@ from workers.trading.lease import Lease
 from workers.trading.traffic.gates import Gates, Way
 from workers.trading.traffic.limiter import Limiter, Wait
 from workers.trading.traffic.limiter_budgets import tariff_of
-from workers.trading.traffic.traffic import Turn, Withheld
+from workers.trading.traffic.traffic import PUT_OFF, Turn, Withheld, asking
 from workers.trading.traffic.venue_clock import Offset
 
 
@@ -109,7 +109,7 @@ async def test_where_the_disk_takes_nothing_the_accounts_of_a_process_still_shar
     blocked.write_text("")
     scene = Scene(blocked)
     weights = tariff_of("bybit").budgets[0]
-    for number in range(weights.limit - weights.reserve):
+    for number in range(weights.room("read")):
         await scene.send("read", "fetch_time", way=number % 2)
     for way in range(2):
         with pytest.raises(Wait, match="rate_limited"):
@@ -164,6 +164,22 @@ async def test_a_ban_ends_patience_at_once(scene: Scene) -> None:
     kinds: tuple[Turn, ...] = ("order", "stop", "read")
     for kind in kinds:
         assert await scene.refusal(kind, way=1) == "rate_limited"
+    assert scene.time.slept == []
+
+
+async def test_a_routine_question_holds_nobody_up_and_is_put_off(scene: Scene) -> None:
+    with asking("routine"):
+        while scene.limiter(0)._tariff.budgets[0].room("routine") > len(scene.sent):
+            await scene.send("read", "fetch_time")
+        assert await scene.refusal("read", "fetch_time", way=1) == PUT_OFF
+        # What is no question counts as itself.
+        await scene.send("order")
+    assert scene.time.slept == []
+    # What something asks for that happened still leaves, and what an entry waits for has a share of its own.
+    while scene.limiter(0)._tariff.budgets[0].room("read") > len(scene.sent):
+        await scene.send("read", "fetch_time")
+    with asking("order"):
+        await scene.send("read", "fetch_balance", way=1)
     assert scene.time.slept == []
 
 

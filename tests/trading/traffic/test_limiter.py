@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import deque
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,23 +25,24 @@ from workers.trading.traffic import limiter_file
 from workers.trading.traffic.limiter import Limiter, Wait, read_seconds
 from workers.trading.traffic.limiter_budgets import TARIFFS, Budget, Tariff, tariff_of
 from workers.trading.traffic.limiter_windows import Usage, carry_over, fits_at, spend, used
+from workers.trading.traffic.traffic import Turn
 
 BOOT = bytes(16)
 TARIFF = Tariff(
     budgets=(
-        Budget("address", "weight", 40, 1000, 12),
+        Budget("address", "weight", 40, 1000, 12, 6),
         Budget("account", "orders", 10, 500, 4),
         Budget("account", "orders", 30, 2000, 9),
     ),
     weight=2,
     weights={"create_order": 1, "cancel_order": 1, "fetch_balance": 5},
 )
-Kind = Literal["order", "cancel", "stop", "read"]
-NAMES: dict[Kind, str] = {
+NAMES: dict[Turn, str] = {
     "order": "create_order",
     "stop": "create_order",
     "cancel": "cancel_order",
     "read": "fetch_balance",
+    "routine": "fetch_balance",
 }
 
 
@@ -77,7 +78,7 @@ attempts = st.lists(
         st.integers(0, 120),  # how long after the one before
         st.integers(0, 2),  # which process
         st.sampled_from(["one", "two"]),  # whose account
-        st.sampled_from(["order", "cancel", "stop", "read"]),
+        st.sampled_from(["order", "cancel", "stop", "read", "routine"]),
     ),
     min_size=1,
     max_size=150,
@@ -86,7 +87,7 @@ attempts = st.lists(
 
 @settings(max_examples=60)
 @given(attempts)
-def test_no_window_holds_more_than_the_limit(steps: list[tuple[int, int, str, Kind]]) -> None:
+def test_no_window_holds_more_than_the_limit(steps: list[tuple[int, int, str, Turn]]) -> None:
     now = Now()
     left: dict[tuple[str, str], list[tuple[int, int]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +102,7 @@ def test_no_window_holds_more_than_the_limit(steps: list[tuple[int, int, str, Ki
                 opened[number, account].take(kind, NAMES[kind])
             except Wait:
                 continue
-            costs = TARIFF.costs(NAMES[kind], kind != "read")
+            costs = TARIFF.costs(NAMES[kind], NAMES[kind] != "fetch_balance")
             left.setdefault(("address", "all"), []).append((now.at, costs["weight"]))
             left.setdefault(("account", account), []).append((now.at, costs["orders"]))
         for limiter in opened.values():
@@ -115,7 +116,7 @@ def test_no_window_holds_more_than_the_limit(steps: list[tuple[int, int, str, Ki
 @settings(max_examples=60)
 @given(attempts, st.sampled_from(["cancel", "stop"]))
 def test_the_reserve_is_there_for_cancels_and_stops(
-    steps: list[tuple[int, int, str, Kind]], kind: Kind
+    steps: list[tuple[int, int, str, Turn]], kind: Turn
 ) -> None:
     """Whatever entries and questions came before: as many cancels and stops leave at once as are reserved."""
     now = Now()
@@ -123,7 +124,7 @@ def test_the_reserve_is_there_for_cancels_and_stops(
         first, second = process(Path(folder), "one", now), process(Path(folder), "one", now)
         for pause, number, _, wanted in steps:
             now.at += pause // 10
-            usual: Kind = "order" if wanted in ("order", "stop") else "read"
+            usual: Turn = "order" if wanted in ("order", "stop") else "read"
             try:
                 (first if number else second).take(usual, NAMES[usual])
             except Wait:
@@ -135,20 +136,46 @@ def test_the_reserve_is_there_for_cancels_and_stops(
         second.close()
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 400), st.integers(1, 6)), max_size=60), st.integers(1, 6), st.booleans()
-)
-def test_what_waits_as_long_as_it_was_told_fits(
-    spent: list[tuple[int, int]], cost: int, protects: bool
+@settings(max_examples=60)
+@given(attempts)
+def test_questions_leave_entries_their_share_and_routine_leaves_the_others_theirs(
+    steps: list[tuple[int, int, str, Turn]],
 ) -> None:
-    budget, usage, now = Budget("account", "orders", 30, 1000, 9), Usage(), 5_000_000
+    """However many questions came before: what opens leaves at once, and so does what a fill asks for."""
+    now = Now()
+    with tempfile.TemporaryDirectory() as folder:
+        limiter = process(Path(folder), "one", now)
+        asked = True
+        for pause, _, _, wanted in steps:
+            now.at += pause // 10
+            usual: Turn = "read" if wanted == "read" else "routine"
+            try:
+                limiter.take(usual, NAMES[usual])
+            except Wait:
+                continue
+            asked = asked and usual == "routine"
+        if asked:
+            limiter.take("read", NAMES["read"])
+        # Six are kept for them of the address, and of the account they take all but its reserve.
+        for _ in range(6):
+            limiter.take("order", NAMES["order"])
+        limiter.close()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(1, 6)), max_size=60),
+    st.integers(1, 6),
+    st.sampled_from(list(NAMES)),
+)
+def test_what_waits_as_long_as_it_was_told_fits(spent: list[tuple[int, int]], cost: int, kind: Turn) -> None:
+    budget, usage, now = Budget("address", "weight", 30, 1000, 9, 5), Usage(), 5_000_000
     for pause, one in spent:
         now += pause
         if used(budget, usage, now) + one <= budget.limit:
             spend(budget, usage, one, now)
-    moment = fits_at(budget, usage, cost, protects, now)
+    moment = fits_at(budget, usage, cost, kind, now)
     assert moment >= now
-    room = budget.limit if protects else budget.limit - budget.reserve
+    room = budget.room(kind)
     assert used(budget, usage, moment) + cost <= room
     if moment > now:
         assert used(budget, usage, now) + cost > room
@@ -156,7 +183,7 @@ def test_what_waits_as_long_as_it_was_told_fits(
 
 def test_a_cost_that_never_fits_is_an_error() -> None:
     with pytest.raises(ValueError, match="never fits"):
-        fits_at(Budget("account", "orders", 10, 1000, 4), Usage(), 7, False, 0)
+        fits_at(Budget("account", "orders", 10, 1000, 4), Usage(), 7, "order", 0)
 
 
 @pytest.mark.parametrize("venue", [*TARIFFS, "some-other"])
@@ -165,7 +192,8 @@ def test_every_tariff_lets_every_request_through(venue: str) -> None:
     for name in [*tariff.weights, "anything"]:
         for budget in tariff.budgets:
             cost = tariff.costs(name, True)[budget.unit]
-            assert fits_at(budget, Usage(), cost, False, 0) == 0
+            for kind in NAMES:
+                assert fits_at(budget, Usage(), cost, kind, 0) == 0
 
 
 def test_a_refusal_is_heard_by_every_process(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
     request ─▶ lease ─▶ clock ─▶ breaker ─▶ limiter (waits its turn) ─▶ lease once more ─▶ venue
 
 Stops and cancels take risk away: they pass the breaker and a wrong clock, and have a reserve at the
-limiter. The lease holds for every command.
+limiter. The lease holds for every command. A routine question that has to wait is put off instead.
 """
 
 from __future__ import annotations
@@ -25,11 +25,18 @@ from workers.trading.traffic.breaker import Breaker
 from workers.trading.traffic.limiter import Limiter, Wait, address_file
 from workers.trading.traffic.limiter_budgets import tariff_of
 from workers.trading.traffic.limiter_file import LimiterFile, machine_ms
-from workers.trading.traffic.traffic import Turn, Withheld
+from workers.trading.traffic.traffic import PUT_OFF, Turn, Withheld, counts_as
 from workers.trading.traffic.venue_clock import VenueClock
 
 # How long a request waits for its turn before it is given back to whoever decides anew.
-PATIENCE_SECONDS: Mapping[Turn, float] = {"order": 1.0, "read": 5.0, "stop": 5.0, "cancel": 5.0}
+# A routine question holds up nothing that its account has to do: it comes again soon.
+PATIENCE_SECONDS: Mapping[Turn, float] = {
+    "order": 1.0,
+    "read": 5.0,
+    "stop": 5.0,
+    "cancel": 5.0,
+    "routine": 0.05,
+}
 
 # Failures in a row until a venue is left alone.
 FAILURES, NEVER = 5, 1_000_000_000
@@ -162,7 +169,7 @@ class Way:
             )
         if not protects:
             self._refuse_while_open()
-        await self._wait_for_turn(kind, name)
+        await self._wait_for_turn(counts_as(kind), name)
         if kind != "read":
             # The wait may have been long, and the process may have slept in it.
             self.lease.check()
@@ -216,7 +223,7 @@ class Way:
                 if self._monotonic() + seconds > deadline:
                     raise Withheld(
                         f"{self._venue} takes no more requests for {seconds:.1f} s ({wait.reason})",
-                        code="rate_limited",
+                        code=PUT_OFF if kind == "routine" else "rate_limited",
                     ) from None
             else:
                 return

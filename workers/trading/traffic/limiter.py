@@ -1,7 +1,8 @@
 """Whether a request may leave now: one count per address and one per account, shared by a machine's
 processes.
 
-Cancels and stops have a reserve that entries and questions never use up. A venue that refused for too much
+Cancels and stops have a reserve that entries and questions never use up, and entries a share that questions
+leave to them. A venue that refused for too much
 traffic is left alone until it said it may be asked again, or for a while drawn at random.
 """
 
@@ -98,7 +99,7 @@ class Limiter:
                     self._budgets[scope],
                     tallies[scope].usages,
                     [costs[budget.unit] for budget in self._budgets[scope]],
-                    protects,
+                    kind,
                     now,
                 )
                 for scope in _SCOPES

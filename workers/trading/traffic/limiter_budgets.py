@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from workers.trading.traffic.traffic import Turn
+
 # Whose budget it is: of the address that requests come from, or of the account that they are signed for.
 Scope = Literal["address", "account"]
 # What is counted: the weight of every request, or orders.
@@ -19,17 +21,29 @@ Unit = Literal["weight", "orders"]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most `limit` of a unit within any `window_ms`; `reserve` of it is for cancels and stops alone."""
+    """At most `limit` of a unit within any `window_ms`; `reserve` of it is for cancels and stops alone, and
+    `entries` of the rest for orders, which never wait behind questions."""
 
     scope: Scope
     unit: Unit
     limit: int
     window_ms: int
     reserve: int
+    entries: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.reserve < self.limit or self.window_ms < 1:
+        lasts = self.window_ms >= 1 and self.entries >= 0
+        if not (0 < self.reserve < self.limit and self.reserve + self.entries < self.limit and lasts):
             raise ValueError(f"a reserve lies within its limit, and a window lasts: {self}")
+
+    def room(self, turn: Turn) -> int:
+        """Up to how much may be used for a request of this kind to leave."""
+        if turn in ("stop", "cancel"):
+            return self.limit
+        if turn == "order":
+            return self.limit - self.reserve
+        asked = self.limit - self.reserve - self.entries
+        return asked if turn == "read" else max(1, asked * 3 // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,7 @@ SECOND, MINUTE, DAY = 1_000, 60_000, 86_400_000
 
 _BINANCE = Tariff(
     budgets=(
-        Budget("address", "weight", 5400, MINUTE, 600),
+        Budget("address", "weight", 5400, MINUTE, 600, 400),
         Budget("account", "orders", 90, 10 * SECOND, 30),
         Budget("account", "orders", 180_000, DAY, 20_000),
     ),
@@ -79,7 +93,7 @@ _BINANCE = Tariff(
 )
 _BINANCE_USDM = Tariff(
     budgets=(
-        Budget("address", "weight", 2100, MINUTE, 300),
+        Budget("address", "weight", 2100, MINUTE, 300, 200),
         Budget("account", "orders", 270, 10 * SECOND, 60),
         Budget("account", "orders", 1080, MINUTE, 200),
     ),
@@ -100,7 +114,7 @@ _BINANCE_USDM = Tariff(
 )
 _BYBIT = Tariff(
     budgets=(
-        Budget("address", "weight", 540, 5 * SECOND, 100),
+        Budget("address", "weight", 540, 5 * SECOND, 100, 60),
         # Ten a second and endpoint; stops, cancels and entries are different endpoints for some accounts
         # only.
         Budget("account", "orders", 9, SECOND, 3),
@@ -108,14 +122,14 @@ _BYBIT = Tariff(
 )
 _OKX = Tariff(
     budgets=(
-        Budget("address", "weight", 36, 2 * SECOND, 8),
+        Budget("address", "weight", 36, 2 * SECOND, 8, 4),
         Budget("account", "orders", 54, 2 * SECOND, 14),
     ),
 )
 # Venues that nobody has looked at are treated as the strictest of those that somebody has.
 _OTHER = Tariff(
     budgets=(
-        Budget("address", "weight", 10, SECOND, 3),
+        Budget("address", "weight", 10, SECOND, 3, 2),
         Budget("account", "orders", 5, SECOND, 2),
     ),
 )

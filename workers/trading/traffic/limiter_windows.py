@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from workers.trading.traffic.limiter_budgets import Budget
+from workers.trading.traffic.traffic import Turn
 
 SLOTS = 50
 
@@ -61,13 +62,12 @@ def spend(budget: Budget, usage: Usage, cost: int, now_ms: int) -> None:
         usage.slots[slot] = usage.slots.get(slot, 0) + cost
 
 
-def fits_at(budget: Budget, usage: Usage, cost: int, protects: bool, now_ms: int) -> int:
+def fits_at(budget: Budget, usage: Usage, cost: int, turn: Turn, now_ms: int) -> int:
     """The moment (ms) from which on a request of this cost fits, if nobody else uses anything: now, or later.
 
-    Whoever `protects` (a stop, a cancel) may use the reserve too. Raises ValueError for a cost that never
-    fits.
+    How much may be used depends on whose `turn` it is. Raises ValueError for a cost that never fits.
     """
-    room = budget.limit if protects else budget.limit - budget.reserve
+    room = budget.room(turn)
     if cost > room:
         raise ValueError(f"a request that costs {cost} never fits into {room}")
     total = used(budget, usage, now_ms)
@@ -82,11 +82,11 @@ def fits_at(budget: Budget, usage: Usage, cost: int, protects: bool, now_ms: int
 
 
 def wait_for(
-    budgets: Sequence[Budget], usages: Sequence[Usage], costs: Sequence[int], protects: bool, now_ms: int
+    budgets: Sequence[Budget], usages: Sequence[Usage], costs: Sequence[int], turn: Turn, now_ms: int
 ) -> int:
     """How long (ms) until a request fits into all of its budgets; 0 when it may leave now."""
     moments = (
-        fits_at(budget, usage, cost, protects, now_ms)
+        fits_at(budget, usage, cost, turn, now_ms)
         for budget, usage, cost in zip(budgets, usages, costs, strict=True)
         if cost
     )

@@ -6,16 +6,40 @@ behind it. Without one of them every request leaves at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Literal, Protocol
 
 from ccxt.base.errors import OperationFailed
 
 # An `order` opens something or takes a profit, a `stop` protects what is open or closes it at the market, a
-# `cancel` takes an order back, a `read` only asks. Stops and cancels have a reserve that the
-# others never use up.
-Turn = Literal["order", "cancel", "stop", "read"]
+# `cancel` takes an order back, a `read` only asks, because of something that happened, and a `routine`
+# question is asked again and again although nothing did. Each leaves something of a venue's budget to those
+# before it, in this order: stops and cancels, orders, reads, routine.
+Turn = Literal["order", "cancel", "stop", "read", "routine"]
+
+# The code of a routine question that was not asked because others come first.
+PUT_OFF = "put_off"
+
+# What the questions of this task count as.
+_asking: ContextVar[Turn] = ContextVar("asking", default="read")
+
+
+@contextmanager
+def asking(turn: Turn) -> Iterator[None]:
+    """Questions within the block count as `turn`: what an entry has to know as an `order`, so that it never
+    waits behind other questions, and what may be asked later as `routine`."""
+    mark = _asking.set(turn)
+    try:
+        yield
+    finally:
+        _asking.reset(mark)
+
+
+def counts_as(kind: Turn) -> Turn:
+    """How a request stands in the line: a question as whoever asks said."""
+    return _asking.get() if kind == "read" else kind
 
 
 class Withheld(OperationFailed):  # type: ignore[misc]

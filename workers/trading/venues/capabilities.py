@@ -120,6 +120,9 @@ class Capabilities:
     wallet: Literal["total", "assets"] | None = None
     # What to ask `fetchLedger` for to be told of every transfer to or from the account.
     transfers: tuple[Mapping[str, Any], ...] = ()
+    # One question tells all holdings, and costs no more than that for the fills of one symbol: fills are then
+    # asked for where holdings are not as recorded.
+    glances: bool = False
     # The venue's words for fills of its own making, where they are told only to whoever asks for that kind.
     close_kinds: tuple[str, ...] = ()
     # ccxt's methods that together tell every event of the account.
@@ -134,6 +137,7 @@ _WEEK = timedelta(days=7)
 _BINANCE = Capabilities(
     # Ids are unique among open orders only: asking comes before sending again, always.
     fills=Fills(page=1000, numbered_by_symbol=True),
+    glances=True,
     streams=("watch_orders",),
     bulk_cancel=True,
     options={"fetchCurrencies": False, "fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False},

@@ -1,8 +1,8 @@
 """The private stream of one account: it rings when something happened at the venue, and is never believed.
 
-What it tells is asked for over REST, so an event that is doubled, late, out of order or made up changes
-nothing, and one that was lost costs only the time until the next poll. Everything here exists to keep the
-bell from falling silent without anybody noticing:
+What it tells is asked for over REST, unless it is what the record has, so an event that is doubled, late, out
+of order or made up changes nothing, and one that was lost costs only the time until the next poll. Everything
+here exists to keep the bell from falling silent without anybody noticing:
 
 - ccxt's receive loop ends for good at an exception in a handler: every handler is wrapped.
 - A watch wakes only who waits at that moment: the pump waits again at once, and does nothing else. One that
@@ -25,6 +25,7 @@ import structlog
 from ccxt.base.errors import BaseError, NetworkError
 
 from workers.trading.decisions.outcome import describe
+from workers.trading.venues.told import Told, read_told
 from workers.trading.venues.wording import UNREADABLE
 
 log = structlog.get_logger(__name__)
@@ -38,18 +39,25 @@ _ENDINGS = frozenset({"eventStreamTerminated", "listenKeyExpired"})
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What rang. `symbols` is None when it may have been any; `catch_up` asks for all that a gap may hide."""
+    """What rang. `symbols` is None when it may have been any; `catch_up` asks for all that a gap may hide;
+    `told` is what was said of single orders and fills."""
 
     symbols: frozenset[str] | None = frozenset()
     catch_up: bool = False
+    told: tuple[Told, ...] = ()
+
+    @property
+    def about(self) -> frozenset[str] | None:
+        """Every symbol that it is about; None: it may be any."""
+        return None if self.symbols is None else self.symbols | {one.symbol for one in self.told}
 
     def __bool__(self) -> bool:
-        return self.catch_up or self.symbols is None or bool(self.symbols)
+        return self.catch_up or self.symbols is None or bool(self.symbols or self.told)
 
     def __or__(self, other: News) -> News:
         both = self.symbols is not None and other.symbols is not None
         symbols = (self.symbols or frozenset()) | (other.symbols or frozenset()) if both else None
-        return News(symbols, self.catch_up or other.catch_up)
+        return News(symbols, self.catch_up or other.catch_up, self.told + other.told)
 
 
 NOTHING = News()
@@ -192,7 +200,8 @@ class Stream:
                 await self._pause(failures)
                 continue
             failures = 0
-            self._ring(News(symbols=_symbols_in(told)))
+            read = read_told(told)
+            self._ring(News(symbols=_symbols_in(told)) if read is None else News(told=tuple(read)))
 
     def _hear(self, client: Any, message: Any) -> None:
         try:
