@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.analyst import check_analyst
 from cli.output import print_json, show
 from cli.project import ask, operator, run
+from shared.settings import load
 
 # What a person does about a check that is not well. For those that are not here the database has advice.
 ADVICE = {
@@ -21,6 +23,8 @@ ADVICE = {
     " written: `sigtrail accounts verify ID` asks the venue; look at the disk",
     "ledgers": "a wallet changed by more or less than the record says: a deposit, a withdrawal or trades by"
     " hand explain it, else fills are missing: `sigtrail accounts differences`",
+    "analysts": "a machine cannot ask its model, and signals wait or are rejected: the key, the model, the"
+    " address and the day's budget are in SIGTRAIL_ANALYST_*, see docs/analysts.md",
     "broadcasts": "messages wait to be sent: does a machine run that flushes them? `sigtrail machines list`",
     "transactions": "a transaction is open for too long: it holds back vacuum and seals; find and end it",
     "seals": "events wait for their seal: does a machine run the role archive, with SIGTRAIL_SEAL_KEY set?",
@@ -35,7 +39,13 @@ def doctor(
 
     async def read() -> dict[str, Any]:
         async with operator() as client:
-            return dict(await ask("doctor", client.rpc("doctor").execute))
+            health = dict(await ask("doctor", client.rpc("doctor").execute))
+        # What machines told of their analysts is in there; this is what the settings here would come to.
+        here = await check_analyst(load())
+        if here is not None:
+            health["checks"] = [*health["checks"], here]
+            health["ok"] = health["ok"] and here["ok"]
+        return health
 
     health = run(read())
     checks: list[dict[str, Any]] = health["checks"]

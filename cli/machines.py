@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.analyst import OPTION_HELP, with_analyst
 from cli.candles import Source, open_live
 from cli.output import print_rows
 from cli.project import database, run
@@ -51,16 +52,19 @@ def run_roles(
         str | None, typer.Option(help="Only these; those of the active traders without it.")
     ] = None,
     region: Annotated[str, typer.Option(help="Where this machine stands.")] = "local",
+    analyst: Annotated[str | None, typer.Option(help=OPTION_HELP)] = None,
     readable: Annotated[bool, typer.Option("--readable", help="A log for people, not JSON lines.")] = False,
 ) -> None:
     """Run one machine on live candles until it is stopped; several may run, with the same or other roles."""
     setup(json=not readable, stream=sys.stderr)
     chosen = [one.strip() for one in roles.split(",") if one.strip()]
-    run(_run(chosen, Source(venue=venue, symbols=symbols, simulate=False), region))
+    run(_run(chosen, Source(venue=venue, symbols=symbols, simulate=False), region, analyst))
 
 
-async def _run(roles: list[str], source: Source, region: str) -> None:
+async def _run(roles: list[str], source: Source, region: str, analyst: str | None) -> None:
     settings = load()
+    if "analysis" in roles:
+        settings = with_analyst(settings, analyst)
     opened = await open_live(source)
     machine = await build(
         settings,

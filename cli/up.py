@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from cli.analyst import OPTION_HELP, greet_analyst, with_analyst
 from cli.candles import Opened, Source, open_feed
 from cli.demo import ensure_demo
 from cli.output import notes, print_json
@@ -59,6 +60,7 @@ def up(
             " that speaks the real one's wire on TLS, with imagined money."
         ),
     ] = PAPER,
+    analyst: Annotated[str | None, typer.Option(help=OPTION_HELP)] = None,
     source: Annotated[
         str, typer.Option("--feed", help="Where live candles come from, as ccxt names it.")
     ] = "binance",
@@ -68,7 +70,7 @@ def up(
     """Run a machine with every role, and show what happens. Ctrl-C stops it; nothing is lost."""
     check_venue(venue)
     feed = Source(candles=candles, until=until, speed=speed, symbols=symbols, venue=source, simulate=simulate)
-    summary = run(_main_job(feed, venue, seconds, quiet=json))
+    summary = run(_main_job(feed, venue, analyst, seconds, quiet=json))
     if json:
         print_json(summary)
     else:
@@ -77,8 +79,11 @@ def up(
         raise typer.Exit(1)
 
 
-async def _main_job(source: Source, venue: str, seconds: float | None, *, quiet: bool) -> dict[str, Any]:
-    settings = load()
+async def _main_job(
+    source: Source, venue: str, analyst: str | None, seconds: float | None, *, quiet: bool
+) -> dict[str, Any]:
+    settings = with_analyst(load(), analyst)
+    await greet_analyst(settings)
     opened = await open_feed(source, notes)
     feed = opened.feed
     async with AsyncExitStack() as running, AsyncExitStack() as closing:

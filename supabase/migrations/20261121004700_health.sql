@@ -283,6 +283,25 @@ as $$
   where d.since < d.looked_at and d.day >= private.utc_day(now()) - 1;
 $$;
 
+-- What the analysts told of the models that they ask with their last heartbeats, and what that came to today.
+create function private.check_analysts() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'analysts', count(*) filter (where a.told ? 'trouble') = 0,
+    private.model_spending_today() || jsonb_build_object('asking', coalesce(
+      jsonb_agg(a.told || jsonb_build_object('machine_id', a.machine_id) order by a.told ? 'trouble' desc, a.machine_id), '[]')),
+    'these machines cannot ask their model: look at the key, the model, the address and the budget in SIGTRAIL_ANALYST_*'
+  )
+  from (
+    select m.machine_id, m.details -> 'analyst' as told
+    from public.cloud_machines m
+    where m.status <> 'stopped' and m.last_heartbeat_at >= now() - interval '1 minute'
+      and jsonb_typeof(m.details -> 'analyst') = 'object' and m.details -> 'analyst' ? 'model'
+  ) a;
+$$;
+
 create function private.check_broadcasts() returns jsonb
 language sql stable
 set search_path = ''
@@ -329,8 +348,8 @@ as $$
   from unnest(array[
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
     private.check_queue(), private.check_machines(), private.check_positions(), private.check_orders(),
-    private.check_venues(), private.check_desks(), private.check_ledgers(), private.check_broadcasts(),
-    private.check_transactions(), private.check_orphans(), private.check_seals()
+    private.check_venues(), private.check_desks(), private.check_ledgers(), private.check_analysts(),
+    private.check_broadcasts(), private.check_transactions(), private.check_orphans(), private.check_seals()
   ]) c;
 $$;
 

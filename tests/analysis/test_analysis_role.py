@@ -15,6 +15,7 @@ from shared.clock import MarketClock
 from shared.errors import InputError, NotSent
 from shared.identity import from_ms, signal_id
 from shared.market import Market
+from shared.metrics import Metric
 from shared.wakes import Wakes
 from shared.work import Work
 from tests.charts import draw
@@ -195,6 +196,9 @@ class Moody:
 
     def report(self) -> dict[str, Any]:
         return {"name": self.name}
+
+    def measure(self) -> Sequence[Metric]:
+        return ()
 
     async def close(self) -> None:
         self.closed = True

@@ -467,3 +467,18 @@ async def test_the_log_names_the_server_and_never_the_key(
         await desk.judge()
     assert [one["event"] for one in logs] == ["model_does_not_answer"]
     assert KEY[:8] not in repr(logs) + "".join(capsys.readouterr())
+
+
+async def test_calls_tokens_cost_and_latency_are_measured(desk: Desk, server: ModelServer) -> None:
+    server.play(fails(500), says(approve()))
+    await desk.judge()
+    samples = {
+        (one.name, *one.labels.values()): one.value
+        for family in desk.analyst.measure()
+        for one in family.samples
+    }
+    assert samples["sigtrail_model_calls_total", "answered"] == 1
+    assert samples["sigtrail_model_calls_total", "failed"] == 1
+    assert samples["sigtrail_model_tokens_total", "prompt"] == 1200
+    assert samples["sigtrail_model_cost_total",] == pytest.approx(0.000825)
+    assert samples["sigtrail_model_seconds_count",] == 2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from shared.candles import Candle
 from shared.clock import Clock
 from shared.errors import SigtrailError
+from shared.metrics import Metric
 from shared.role import Call
 from shared.work import Work
 from workers.analysis.verdict import Verdict
@@ -68,6 +69,10 @@ class Analyst(Protocol):
 
     def report(self) -> dict[str, Any]:
         """How it fares, for the machine's heartbeat: `trouble` says what a person has to look at."""
+        ...
+
+    def measure(self) -> Iterable[Metric]:
+        """What it tells Prometheus beside the role's own counts."""
         ...
 
     async def analyse(self, one: Work, candles: Sequence[Candle]) -> Verdict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,6 +22,7 @@ import structlog
 from shared.candles import Candle
 from shared.clock import Clock
 from shared.errors import InputError, Unavailable
+from shared.metrics import Metric
 from shared.money import text
 from shared.redaction import redact_all
 from shared.role import Call
@@ -31,6 +32,7 @@ from workers.analysis.analyst import AnalystAway, Choice, LeaseLost, NotEnoughHi
 from workers.analysis.answer import Limits, judge_answer, plain, read_answer
 from workers.analysis.choice import ModelSettings, read_choice
 from workers.analysis.completions import AskFailed, Completion, Completions, Misconfigured, QuestionRefused
+from workers.analysis.metrics import Spending
 from workers.analysis.prompt import make_request
 from workers.analysis.readings import WINDOW, Readings, read
 from workers.analysis.rules import RuleBasedAnalyst, Rules
@@ -90,6 +92,7 @@ class ModelAnalyst:
         self._failures = 0
         self._closed_until = 0.0
         self._trouble: str | None = None
+        self._spending = Spending()
 
     def is_open(self) -> bool:
         """False for a while after the server refused the key, wanted to be left alone, or kept failing."""
@@ -99,6 +102,10 @@ class ModelAnalyst:
         """See `Analyst`: whom it asks, and what is wrong with that."""
         told = {"name": self.name, "model": self._settings.model, "host": self._settings.host}
         return told if self._trouble is None else {**told, "trouble": self._trouble}
+
+    def measure(self) -> Iterable[Metric]:
+        """See `Analyst`."""
+        return self._spending.measure()
 
     async def close(self) -> None:
         """Close the sockets."""
@@ -143,6 +150,7 @@ class ModelAnalyst:
             if begun["decision"] == "lost":
                 raise LeaseLost(f"signal {one.signal_id} is somebody else's by now")
             if begun["decision"] == "over_budget":
+                self._trouble = "what may be asked or spent today is used up: see SIGTRAIL_ANALYST_DAILY_*"
                 return None
             if begun["decision"] == "answered":
                 return begun
@@ -200,6 +208,7 @@ class ModelAnalyst:
             result = {"answer": completion.to_json(), **self._count(completion, at_most)}
         result["latency_ms"] = int((self._monotonic() - began) * 1000)
         self._note(failure)
+        self._spending.note(result)
         return failure, redact_all(result)
 
     def _count(self, completion: Completion, at_most: Decimal) -> dict[str, Any]:

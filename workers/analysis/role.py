@@ -127,7 +127,7 @@ class AnalysisRole:
 
     def measure(self) -> Iterable[Metric]:
         """What the role tells Prometheus."""
-        return measure(self.counts)
+        return (*measure(self.counts), *self._analyst.measure())
 
     async def _give_back(self, batch: list[Work], now: datetime) -> list[Work]:
         """Release what is not for this machine now; answers the rest.

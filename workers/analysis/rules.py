@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from math import log, sqrt, tanh
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from shared.candles import MINUTE_MS, Candle, exact, interval_ms
 from shared.errors import InputError
 from shared.identity import from_ms
+from shared.metrics import Metric
 from shared.money import add, divide, money, multiply, subtract, text
 from shared.work import LEASE_SECONDS, Work
 from workers.analysis.analyst import NotEnoughHistory
@@ -56,6 +57,10 @@ class RuleBasedAnalyst:
     def report(self) -> dict[str, Any]:
         """See `Analyst`."""
         return {"name": self.name}
+
+    def measure(self) -> Iterable[Metric]:
+        """See `Analyst`: the role's own counts say everything."""
+        return ()
 
     async def analyse(self, one: Work, candles: Sequence[Candle]) -> Verdict:
         """See `Analyst`."""

@@ -1,7 +1,7 @@
 -- The doctor finds what is wrong and says what to do; only operators ask.
 begin;
 \ir stage.psql
-select plan(25);
+select plan(28);
 
 create function pg_temp.check_of(wanted text) returns jsonb language sql as $$
   select c from jsonb_array_elements(pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'checks') c
@@ -56,6 +56,17 @@ select is(pg_temp.check_of('desks') - 'advice', '{"name": "desks", "ok": false, 
     "unopened": "no answer", "do": "sigtrail accounts verify 4"}]}',
   'what hangs, cannot be written, is refused or cannot be opened is named, with what to do');
 update public.cloud_machines set details = '{}', last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-bridge';
+
+-- Analysts.
+select is(pg_temp.check_of('analysts'), '{"name": "analysts", "ok": true, "found": {"calls": 0, "cost": "0", "asking": []}}',
+  'where rules judge, nobody is asked');
+update public.cloud_machines set status = 'running', last_heartbeat_at = now(),
+  details = '{"analyst": {"name": "model", "model": "m", "host": "h"}}' where machine_id = 'stage-analyst';
+select is(pg_temp.check_of('analysts') -> 'ok', 'true', 'a model that answers is well');
+update public.cloud_machines set details = jsonb_set(details, '{analyst,trouble}', '"h refuses the key"') where machine_id = 'stage-analyst';
+select is(pg_temp.check_of('analysts') - 'advice', '{"name": "analysts", "ok": false, "found": {"calls": 0, "cost": "0", "asking": [
+  {"name": "model", "model": "m", "host": "h", "trouble": "h refuses the key", "machine_id": "stage-analyst"}]}}',
+  'one that refuses the key is named, with the machine that says so');
 
 -- Jobs.
 create function pg_temp.jobs(what text) returns jsonb language sql as $$ select pg_temp.check_of('jobs') #> array['found', what] $$;
