@@ -86,21 +86,19 @@ async def _read(folder: Path, since_ms: int, until_ms: int) -> list[Candle]:
 def _evaluate(
     market: Market, evaluator: Evaluator, candles: Sequence[Candle], end_ms: int
 ) -> Iterator[list[Signal]]:
-    made: list[Signal] = []
-    leave = market.subscribe(lambda candle: made.extend(evaluator.evaluate(candle)), aggregated=True)
+    leave = market.subscribe(evaluator.hear, aggregated=True)
     close_ms = 0
     for candle in candles:
         # As live: what one close fired is recorded before the next, in a transaction of its own.
-        if candle.close_ms != close_ms and made:
+        if candle.close_ms != close_ms and (made := evaluator.evaluate()):
             yield sorted(made, key=lambda one: one.id)
-            made.clear()
         close_ms = candle.close_ms
         # What closes at midnight belongs to the next day.
         if close_ms >= end_ms:
             break
         market.publish(candle)
     leave()
-    if made:
+    if made := evaluator.evaluate():
         yield sorted(made, key=lambda one: one.id)
 
 

@@ -245,6 +245,7 @@ async def test_the_database_stopped_for_thirty_seconds_under_load_loses_nothing(
             async for batch in batches:
                 for candle in batch:
                     rig.market.publish(candle)
+                rig.role._evaluate()
                 fired.update(one.id for one in rig.role._made)
                 try:
                     await rig.role.step()

@@ -328,6 +328,7 @@ async def test_a_disk_that_refuses_for_long_costs_no_memory_and_no_signal(
         disk.room = 10
         for minute in range(10):
             scene.publish(minute, 101 if minute % 2 == 0 else 99)
+            scene.role._evaluate()
             if scene.role.counts["fired"] > scene.role.counts["refused"]:
                 with pytest.raises(SpoolError, match="No space left"):
                     await scene.role.step()

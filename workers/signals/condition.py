@@ -1,20 +1,22 @@
-"""The tree of a parsed condition, and how it becomes a code object.
+"""The tree of a parsed condition, and what it says of the numbers of one moment.
 
-Everything a condition can say is one of these nodes; what the parser cannot turn into them does not exist.
-The source that is compiled is written from these nodes alone, so that no text of the user's is ever executed.
+Everything a condition can say is one of these nodes; what the parser cannot turn into them does not exist,
+and no text of a user's is ever executed. A number that is not known (too little history, a division by zero)
+makes the comparison that reads it neither true nor false: `not` of it does not hold either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import CodeType
+from operator import eq, ge, gt, le, lt, ne
 
 from shared.errors import InputError
 from workers.signals.indicators import Term
 
-Values = list[float]
-Test = Callable[[Values], bool]
+# Answers the number that a term is at the moment in question, NaN when it is not known.
+Look = Callable[[Term], float]
 
 
 class ConditionError(InputError):
@@ -62,12 +64,21 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Cross:
-    """`left` is on the other side of `right` than one candle ago: above it now with `upward`, else below."""
+    """`left` is on the other side of `right` than one candle ago: above it now with `upward`, else below.
+
+    Where they read several intervals, the candle is one of the shortest.
+    """
 
     left: Numeric
     right: Numeric
     upward: bool
     text: str
+
+    @property
+    def before(self) -> tuple[Numeric, Numeric]:
+        """Both sides as they were one candle ago."""
+        beside = frozenset(term.interval for side in (self.left, self.right) for term in read_terms(side))
+        return move_before(self.left, beside), move_before(self.right, beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +108,6 @@ class Condition:
     root: Truth
     terms: tuple[Term, ...]
 
-    def compile(self, slots: Mapping[Term, int]) -> Test:
-        """The test as a function of the values, where `slots` says which value each term is."""
-        return compile_test(self.root, slots)
-
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -110,17 +117,68 @@ class Match:
     values: dict[str, float]
 
 
-def compile_matches(root: Truth, slots: Mapping[Term, int]) -> Callable[[Values], list[Match]]:
-    """What tells, once `root` is true, which parts made it so: each comparison that held, none of an
+# Tells, once a condition is true, which parts made it so, from the numbers of its terms in their order.
+Tell = Callable[[Sequence[float]], list[Match]]
+
+
+def prepare_matches(condition: Condition) -> Tell:
+    """What tells which parts made a condition true, once it is: each comparison that held, none of an
     alternative that did not."""
-    if isinstance(root, Every):
-        parts = [compile_matches(operand, slots) for operand in root.operands]
-        return lambda values: [match for part in parts for match in part(values)]
-    if isinstance(root, Some):
-        ways = [(compile_test(one, slots), compile_matches(one, slots)) for one in root.operands]
-        return lambda values: [match for test, way in ways if _holds(test, values) for match in way(values)]
-    text, named = root.text, [(term.text, slots[term]) for term in read_terms(root)]
-    return lambda values: [Match(text, {name: values[slot] for name, slot in named})]
+    return _prepare(condition.root, {term: place for place, term in enumerate(condition.terms)})
+
+
+def _prepare(node: Truth, places: Mapping[Term, int]) -> Tell:
+    if isinstance(node, Every):
+        parts = [_prepare(operand, places) for operand in node.operands]
+        return lambda numbers: [match for part in parts for match in part(numbers)]
+    if isinstance(node, Some):
+        ways = [(operand, _prepare(operand, places)) for operand in node.operands]
+        return lambda numbers: [
+            match
+            for operand, way in ways
+            if holds(operand, lambda term: numbers[places[term]])
+            for match in way(numbers)
+        ]
+    text, named = node.text, [(term.text, places[term]) for term in read_terms(node)]
+    return lambda numbers: [Match(text, {name: numbers[place] for name, place in named})]
+
+
+def holds(node: Truth, look: Look) -> bool | None:
+    """Whether a condition holds for these numbers; None where they leave it open."""
+    match node:
+        case Comparison(operands, operators):
+            sides = [calculate(operand, look) for operand in operands]
+            pairs = zip(operators, sides, sides[1:], strict=False)
+            return _all([_compare(operator, left, right) for operator, left, right in pairs])
+        case Cross(left, right, upward):
+            now, then = (">", "<=") if upward else ("<", ">=")
+            is_there = _compare(now, calculate(left, look), calculate(right, look))
+            left, right = node.before
+            return _all([is_there, _compare(then, calculate(left, look), calculate(right, look))])
+        case Negation(operand):
+            held = holds(operand, look)
+            return None if held is None else not held
+        case Every(operands):
+            return _all([holds(operand, look) for operand in operands])
+        case Some(operands):
+            found = [holds(operand, look) for operand in operands]
+            return True if True in found else None if None in found else False
+
+
+def calculate(node: Numeric, look: Look) -> float:
+    """The number that a node says; NaN when it is not known or divides by zero."""
+    match node:
+        case Number(value):
+            return value
+        case Read(term):
+            return look(term)
+        case Negative(operand):
+            return -calculate(operand, look)
+        case Arithmetic(operator, left, right):
+            one, other = calculate(left, look), calculate(right, look)
+            if operator == "/":
+                return one / other if other else math.nan
+            return one + other if operator == "+" else one - other if operator == "-" else one * other
 
 
 def read_terms(node: Truth | Numeric) -> tuple[Term, ...]:
@@ -131,9 +189,6 @@ def read_terms(node: Truth | Numeric) -> tuple[Term, ...]:
         one = waiting.pop()
         if isinstance(one, Read):
             found[one.term] = None
-        elif isinstance(one, Cross):
-            # Popped in reverse: what is appended last is read first.
-            waiting += [move_back(one.right, 1), move_back(one.left, 1), one.right, one.left]
         else:
             waiting += reversed(_children(one))
     return tuple(found)
@@ -141,29 +196,37 @@ def read_terms(node: Truth | Numeric) -> tuple[Term, ...]:
 
 def move_back(node: Numeric, by: int) -> Numeric:
     """The same number as it was `by` candles before."""
+    return _move(node, lambda term: term.earlier(by))
+
+
+def move_before(node: Numeric, beside: frozenset[str | None]) -> Numeric:
+    """The same number as it was one candle before, among numbers of these intervals."""
+    return _move(node, lambda term: term.before(beside))
+
+
+def _move(node: Numeric, move: Callable[[Term], Term]) -> Numeric:
     match node:
         case Number():
             return node
         case Read(term):
-            return Read(term.earlier(by))
+            return Read(move(term))
         case Negative(operand):
-            return Negative(move_back(operand, by))
+            return Negative(_move(operand, move))
         case Arithmetic(operator, left, right):
-            return Arithmetic(operator, move_back(left, by), move_back(right, by))
+            return Arithmetic(operator, _move(left, move), _move(right, move))
 
 
-def compile_test(node: Truth, slots: Mapping[Term, int]) -> Test:
-    """One boolean node as a function of the values."""
-    code = _compile(f"lambda v: {_write(node, slots)}")
-    test: Test = eval(code, {"__builtins__": {}})  # noqa: S307 - written by _write from checked nodes only
-    return test
+_COMPARE = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 
 
-def _holds(test: Test, values: Values) -> bool:
-    try:
-        return test(values)
-    except ZeroDivisionError:
-        return False
+def _compare(operator: str, left: float, right: float) -> bool | None:
+    if math.isnan(left) or math.isnan(right):
+        return None
+    return bool(_COMPARE[operator](left, right))
+
+
+def _all(found: list[bool | None]) -> bool | None:
+    return False if False in found else None if None in found else True
 
 
 def _children(node: Truth | Numeric) -> tuple[Truth | Numeric, ...]:
@@ -172,38 +235,9 @@ def _children(node: Truth | Numeric) -> tuple[Truth | Numeric, ...]:
             return operands
         case Negation(operand) | Negative(operand):
             return (operand,)
-        case Arithmetic(_, left, right) | Cross(left, right):
+        case Cross(left, right):
+            return (left, right, *node.before)
+        case Arithmetic(_, left, right):
             return left, right
         case _:
             return ()
-
-
-def _write(node: Truth | Numeric, slots: Mapping[Term, int]) -> str:
-    match node:
-        case Number(value):
-            return repr(float(value))
-        case Read(term):
-            return f"v[{slots[term]:d}]"
-        case Negative(operand):
-            return f"(-{_write(operand, slots)})"
-        case Arithmetic(operator, left, right):
-            return f"({_write(left, slots)} {operator} {_write(right, slots)})"
-        case Comparison(operands, operators):
-            words = [_write(operands[0], slots)]
-            for operator, operand in zip(operators, operands[1:], strict=True):
-                words += [operator, _write(operand, slots)]
-            return f"({' '.join(words)})"
-        case Cross(left, right, upward):
-            now, before = (">", "<=") if upward else ("<", ">=")
-            earlier = f"{_write(move_back(left, 1), slots)} {before} {_write(move_back(right, 1), slots)}"
-            return f"({_write(left, slots)} {now} {_write(right, slots)} and {earlier})"
-        case Negation(operand):
-            return f"(not {_write(operand, slots)})"
-        case Every(operands):
-            return f"({' and '.join(_write(operand, slots) for operand in operands)})"
-        case Some(operands):
-            return f"({' or '.join(_write(operand, slots) for operand in operands)})"
-
-
-def _compile(source: str) -> CodeType:
-    return compile(source, "<condition>", "eval")

@@ -18,7 +18,7 @@ class Timings:
     evaluation: Histogram = field(
         default_factory=lambda: histogram(
             "sigtrail_evaluation_seconds",
-            "One candle against every condition of its symbol and interval.",
+            "The candles of a close that came together against every condition of their symbols.",
             (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
         )
     )

@@ -69,13 +69,11 @@ async def evaluate_missed(
     past.seed(missed.known)
     evaluator = Evaluator(past)
     evaluator.assign(chosen)
-    fired: list[Signal] = []
-    past.subscribe(lambda candle: fired.extend(evaluator.evaluate(candle)), aggregated=True)
+    past.subscribe(evaluator.hear, aggregated=True)
     for _, together in by_close(missed.candles):
         for candle in together:
             past.publish(candle)
-        yield together, [one for one in fired if _is_due(one, changed)]
-        fired.clear()
+        yield together, [one for one in evaluator.evaluate() if _is_due(one, changed)]
         await asyncio.sleep(0)
 
 

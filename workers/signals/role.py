@@ -2,9 +2,9 @@
 
     market ─▶ evaluator ─▶ spool (disk) ─▶ writer ─▶ rpc ingest_signals
 
-Candles are evaluated as the market publishes them. A step makes what fired durable; in a replay it also sends
-it and waits for the answer, so that market time stands still meanwhile. Live, a task of its own sends, and an
-absent database delays nobody.
+A step evaluates the candles that the market published since the last one, those of a close together, and
+makes what fired durable; in a replay it also sends it and waits for the answer, so that market time stands
+still meanwhile. Live, a task of its own sends, and an absent database delays nobody.
 
 Live, it also notes how far it came. Candles that closed while it was away are evaluated at its start, from
 the history that the feed brought along; so are, once there is room, those whose signals a full spool refused.
@@ -206,12 +206,18 @@ class SignalsRole:
         )
 
     def _hear(self, candle: Candle) -> None:
-        began = time.perf_counter()
-        signals = self._evaluator.evaluate(candle)
-        self._timings.evaluation.observe(time.perf_counter() - began)
+        self._evaluator.hear(candle)
         self.counts["evaluated"] += 1
         self._heard[candle.symbol] = candle.close_ms
         self._marks.closes.setdefault(candle.symbol, candle.open_ms)
+        self._wakes.nudge(self.name)
+
+    def _evaluate(self) -> None:
+        """Evaluate what was heard: all candles of a close together, as far as they are there."""
+        began, waiting = time.perf_counter(), self._evaluator.waiting
+        signals = self._evaluator.evaluate()
+        if waiting:
+            self._timings.evaluation.observe(time.perf_counter() - began)
         if signals:
             moment = time.time()  # what a person experiences, never what a decision rests on
             self._made += signals
@@ -220,7 +226,6 @@ class SignalsRole:
             while len(self._fired) > KEPT_FIRED:
                 self._fired.popitem(last=False)
             self.counts["fired"] += len(signals)
-            self._wakes.nudge(self.name)
 
     def owe(self, since: Mapping[str, int]) -> None:
         """Evaluate again what closed of these symbols after these closes (Unix milliseconds), as far as the
@@ -230,7 +235,11 @@ class SignalsRole:
         self._wakes.nudge(self.name)
 
     def _spool_made(self, spool: Spool, *, sync: bool) -> int:
-        """Make durable what fired, and note how far that is. Raises SpoolError when the disk refuses."""
+        """Evaluate what was heard, make durable what fired, and note how far that is.
+
+        Raises SpoolError when the disk refuses.
+        """
+        self._evaluate()
         made = sorted(self._made, key=lambda one: one.id)
         heard = dict(self._heard)
         try:

@@ -1,166 +1,202 @@
-"""The numbers of one symbol and interval, brought up to date once a candle for all traders together.
+"""The indicators of one symbol and interval, brought up to date once a candle for all traders together.
 
-Every condition reads from one list of values. `Slots` says which place in it a term has, the same in every
-series, so that a condition is compiled once for all of them.
+A stream handle of TA-Lib computes each. It opens on the closed candles that the market remembers, as if it
+had been there all along, and goes on from candle to candle; its numbers are those of TA-Lib's batch
+functions, bit by bit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import talib
 from talib import stream
 
 from shared.candles import Candle
-from workers.signals.indicators import FIELDS, Reading, Term, field
+from workers.signals.indicators import FIELDS, PLACES, Output, Reading
 
 NAN = math.nan
 Numbers = np.ndarray[Any, Any]
-# TA-Lib's handles have a type each, with `update` and `value` in common.
+# TA-Lib's handles have a type each, with `update` in common: one number for each input, one or several back.
 Handle = Any
+Update = Callable[..., Any]
+# How many candles pass before a reading is tried again that had enough of them and still no number.
+RETRY = 32
 
 
-class Slots(Mapping[Term, int]):
-    """Where each term lies in the values of a series: fields first, then each new term in the next place."""
+class _Ago:
+    """A handle that answers how many candles ago a place was, instead of the place."""
 
-    def __init__(self) -> None:
-        self._places: dict[Term, int] = {field(name): place for place, name in enumerate(FIELDS)}
+    def __init__(self, handle: Handle, length: int) -> None:
+        self._update = handle.update
+        self._last = length - 1
 
-    def __getitem__(self, term: Term) -> int:
-        return self._places[term]
+    def update(self, *inputs: float) -> float | tuple[float, ...]:
+        self._last += 1
+        found = self._update(*inputs)
+        if isinstance(found, tuple):
+            return tuple(float(self._last - one) for one in found)
+        return float(self._last - found)
 
-    def __iter__(self) -> Iterator[Term]:
-        return iter(self._places)
 
-    def __len__(self) -> int:
-        return len(self._places)
+class History:
+    """The closed candles of a symbol and interval as arrays, and what indicators make of them."""
 
-    def place(self, term: Term) -> int:
-        """The place of a term, given out when it is new, and with it that of every candle in between."""
-        if term.offset and term not in self._places:
-            self.place(term.earlier(-1))
-        return self._places.setdefault(term, len(self._places))
+    def __init__(self, candles: Sequence[Candle]) -> None:
+        rows = [(one.open, one.high, one.low, one.close, one.volume) for one in candles]
+        table = np.array(rows, dtype=np.float64).reshape(-1, len(FIELDS))
+        self.length = len(rows)
+        self.fields = {name: np.ascontiguousarray(table[:, place]) for place, name in enumerate(FIELDS)}
+        self._whole: dict[Reading, tuple[Numbers, ...]] = {}
+
+    def read(self, source: str | Output) -> Numbers:
+        """A number over all candles, NaN where it is not known: by TA-Lib's batch functions."""
+        if isinstance(source, str):
+            return self.fields[source]
+        reading = source.reading
+        if reading not in self._whole:
+            self._whole[reading] = self._compute(reading)
+        return self._whole[reading][source.place]
+
+    def open(self, reading: Reading) -> tuple[Handle, tuple[float, ...]] | None:
+        """A handle at the latest candle and its numbers there; None where these candles do not suffice."""
+        first, inputs = self._prepare(reading)
+        if self.length - first <= reading.lookback:
+            return None
+        handle = getattr(stream, reading.function)(*inputs, **reading.keywords)
+        values = handle.value if reading.outputs > 1 else (handle.value,)
+        if reading.function not in PLACES:
+            return handle, values
+        length = self.length - first
+        return _Ago(handle, length), tuple(length - 1 - one for one in values)
+
+    def _compute(self, reading: Reading) -> tuple[Numbers, ...]:
+        first, inputs = self._prepare(reading)
+        if self.length - first <= reading.lookback:
+            return (np.full(self.length, NAN),) * reading.outputs
+        found = getattr(talib, reading.function)(*inputs, **reading.keywords)
+        answers = []
+        for one in found if isinstance(found, tuple) else (found,):
+            numbers = np.full(self.length, NAN)
+            numbers[first:] = np.arange(len(one)) - one if reading.function in PLACES else one
+            # Whole numbers have no NaN: where nothing is known yet, TA-Lib says 0.
+            numbers[: first + reading.lookback] = NAN
+            answers.append(numbers)
+        return tuple(answers)
+
+    def _prepare(self, reading: Reading) -> tuple[int, list[Numbers]]:
+        """From which candle on all inputs are known, and what they are from there."""
+        if reading.depth == 1:
+            return 0, [self.fields[str(one)] for one in reading.inputs]
+        inputs = [self.read(one) for one in reading.inputs]
+        first = max(_find_first(one) for one in inputs)
+        return first, [np.ascontiguousarray(one[first:]) for one in inputs]
+
+
+def _find_first(numbers: Numbers) -> int:
+    known = np.flatnonzero(~np.isnan(numbers))
+    return int(known[0]) if len(known) else len(numbers)
 
 
 class Series:
-    """Fields and indicators of one symbol and interval at its latest closed candle.
+    """The handles of one symbol and interval.
 
-    A number that is not known yet (too little history) is NaN. `history` answers the closed candles up to the
-    latest, the oldest first; it is asked while an indicator waits for enough of them.
+    `columns` says in which column of the board each output of a reading is, for those that anybody reads.
     """
 
-    def __init__(self, history: Callable[[], Sequence[Candle]]) -> None:
-        self.values: list[float] = [NAN] * len(FIELDS)
-        self._history = history
+    def __init__(self, columns: Mapping[Output, int], trash: int) -> None:
+        self._columns = columns
+        self._trash = trash
         self._handles: dict[Reading, Handle] = {}
-        self._waiting: list[Reading] = []
-        self._terms: dict[Term, int] = {}
-        # What one candle does, in this order, in the form that loops fastest: move values one candle back,
-        # then update handles with one input, with several inputs, and with several outputs.
-        self._moves: list[tuple[int, int]] = []
-        self._single: list[tuple[Callable[[float], float], int, int]] = []
-        self._joint: list[tuple[Callable[..., float], itemgetter[Any], int]] = []
-        self._many: list[tuple[Callable[..., tuple[float, ...]], tuple[int, ...], list[tuple[int, int]]]] = []
+        self._waiting: dict[Reading, int] = {}
+        # What one candle does, in the form that loops fastest: updates by the place of their one field, those
+        # of several fields, and then, in order of depth, those of other indicators.
+        self._single: list[tuple[int, list[Update]]] = []
+        self._joint: list[tuple[tuple[int, ...], list[Update]]] = []
+        self._many: list[tuple[tuple[int, ...], Update]] = []
+        self._order: Numbers = np.empty(0, dtype=np.intp)
+        self._nested: list[tuple[Update, list[int | str], list[int]]] = []
 
-    def read(self, terms: Iterable[Term], slots: Slots) -> None:
-        """Compute these terms, and only these, from now on, beginning with the latest candle.
+    @property
+    def patience(self) -> int | None:
+        """How many candles what waits needs; None when nothing does."""
+        return min(self._waiting.values(), default=None)
 
-        What is computed already goes on: its handles remember more than history does. A value of some candles
-        ago is then not known until it was seen.
-        """
-        before = self._terms
-        self._terms = {}
-        for term in terms:
-            for offset in range(term.offset, -1, -1):
-                one = term.earlier(offset - term.offset)
-                self._terms[one] = slots.place(one)
-        self.values += [NAN] * (len(slots) - len(self.values))
-        for term, slot in self._terms.items():
-            if term not in before and slot >= len(FIELDS):
-                self.values[slot] = NAN
-        readings = dict.fromkeys(term.source for term in self._terms if isinstance(term.source, Reading))
-        self._handles = {one: handle for one, handle in self._handles.items() if one in readings}
-        self._waiting = [one for one in readings if one not in self._handles]
-        for reading, handle in self._handles.items():
-            outputs = handle.value if isinstance(handle.value, tuple) else (handle.value,)
-            self._fill(reading, [np.array([output], dtype=np.float64) for output in outputs])
-        history = self._history()
-        if history:
-            columns = _columns(history)
-            self.values[:5] = [float(columns[name][-1]) for name in FIELDS]
-            for name in FIELDS:
-                self._fill(name, [columns[name]])
-            self._open(columns)
-        self._plan()
+    def want(self, new: Sequence[Reading], gone: Sequence[Reading]) -> None:
+        """Compute these as well, once they are opened, and those no more."""
+        for one in gone:
+            self._handles.pop(one, None)
+            self._waiting.pop(one, None)
+        for one in new:
+            self._waiting.setdefault(one, one.needs)
+        if gone:
+            self.plan()
 
-    def update(self, candle: Candle) -> list[float]:
-        """Take the next closed candle and answer all values."""
-        values = self.values
-        for to, source in self._moves:
-            values[to] = values[source]
-        values[:5] = candle.open, candle.high, candle.low, candle.close, candle.volume
-        for update, place, slot in self._single:
-            values[slot] = update(values[place])
-        for update, pick, slot in self._joint:
-            values[slot] = update(*pick(values))
-        for several, places, shown in self._many:
-            outputs = several(*[values[place] for place in places])
-            for output, slot in shown:
-                values[slot] = outputs[output]
-        if self._waiting:
-            self._try_open()
-        return values
-
-    def _try_open(self) -> None:
-        history = self._history()
-        if any(len(history) >= one.needs for one in self._waiting):
-            self._open(_columns(history))
-            self._plan()
-
-    def _open(self, columns: Mapping[str, Numbers]) -> None:
-        """Open what has enough history now, as if it had been there all along."""
-        length = len(columns["close"])
-        for one in self._waiting:
-            if length < one.needs:
+    def open(self, history: History, board: Numbers, row: int) -> list[Reading]:
+        """Open what waits and has enough history now, and write its numbers; answers which those are."""
+        opened = []
+        for one in sorted(self._waiting, key=lambda waiting: waiting.depth):
+            if self._waiting[one] > history.length:
                 continue
-            inputs = [columns[name] for name in one.inputs]
-            handle, filled = getattr(stream, one.function).open_and_fill(*inputs, **one.keywords)
-            self._handles[one] = handle
-            self._fill(one, list(filled) if isinstance(filled, tuple) else [filled])
-        self._waiting = [one for one in self._waiting if one not in self._handles]
+            within = [inner.reading for inner in one.inputs if isinstance(inner, Output)]
+            found = history.open(one) if all(inner in self._handles for inner in within) else None
+            if found is None:
+                self._waiting[one] = history.length + RETRY
+                continue
+            del self._waiting[one]
+            self._handles[one] = found[0]
+            for place, value in enumerate(found[1]):
+                board[self._columns.get(Output(one, place), self._trash), row] = value
+            opened.append(one)
+        if opened:
+            self.plan()
+        return opened
 
-    def _fill(self, source: str | Reading, outputs: Sequence[Numbers]) -> None:
-        """Set the values of one source from its latest numbers, the oldest first, as far as they go back."""
-        for term, slot in self._terms.items():
-            if term.source == source:
-                numbers = outputs[term.output or 0]
-                if term.offset < len(numbers):
-                    self.values[slot] = float(numbers[-1 - term.offset])
+    def update(self, candle: Candle, board: Numbers, row: int) -> None:
+        """Take the next closed candle and write what its indicators are then into the board's row."""
+        fields = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        found: list[float] = []
+        for place, updates in self._single:
+            number = fields[place]
+            found += [update(number) for update in updates]
+        for places, updates in self._joint:
+            numbers = [fields[place] for place in places]
+            found += [update(*numbers) for update in updates]
+        for places, update in self._many:
+            found += update(*[fields[place] for place in places])
+        if found:
+            board[self._order, row] = found
+        for update, sources, columns in self._nested:
+            answer = update(
+                *[getattr(candle, one) if isinstance(one, str) else float(board[one, row]) for one in sources]
+            )
+            board[columns, row] = answer
 
-    def _plan(self) -> None:
-        # The furthest back moves first, before what it takes is overwritten.
-        back = sorted((one for one in self._terms if one.offset), key=lambda one: one.offset, reverse=True)
-        self._moves = [(self._terms[one], self._terms[one.earlier(-1)]) for one in back]
-        self._single, self._joint, self._many = [], [], []
-        for one, handle in self._handles.items():
-            places = tuple(FIELDS.index(name) for name in one.inputs)
-            shown = [
-                (term.output or 0, slot)
-                for term, slot in self._terms.items()
-                if term.source == one and not term.offset
-            ]
-            if isinstance(handle.value, tuple):
-                self._many.append((handle.update, places, shown))
+    def plan(self) -> None:
+        """Put what is computed in the order in which `update` does it."""
+        single: dict[int, list[tuple[Update, int]]] = {}
+        joint: dict[tuple[int, ...], list[tuple[Update, int]]] = {}
+        self._many, self._nested = [], []
+        many: list[int] = []
+        for one in sorted(self._handles, key=lambda reading: reading.depth):
+            update = self._handles[one].update
+            columns = [self._columns.get(Output(one, place), self._trash) for place in range(one.outputs)]
+            if one.depth > 1:
+                sources = [inner if isinstance(inner, str) else self._columns[inner] for inner in one.inputs]
+                self._nested.append((update, sources, columns))
+                continue
+            places = tuple(FIELDS.index(str(name)) for name in one.inputs)
+            if len(columns) > 1:
+                self._many.append((places, update))
+                many += columns
             elif len(places) == 1:
-                self._single.append((handle.update, places[0], shown[0][1]))
+                single.setdefault(places[0], []).append((update, columns[0]))
             else:
-                self._joint.append((handle.update, itemgetter(*places), shown[0][1]))
-
-
-def _columns(history: Sequence[Candle]) -> dict[str, Numbers]:
-    rows = [(one.open, one.high, one.low, one.close, one.volume) for one in history]
-    table = np.array(rows, dtype=np.float64)
-    return {name: np.ascontiguousarray(table[:, place]) for place, name in enumerate(FIELDS)}
+                joint.setdefault(places, []).append((update, columns[0]))
+        self._single = [(place, [one for one, _ in members]) for place, members in single.items()]
+        self._joint = [(places, [one for one, _ in members]) for places, members in joint.items()]
+        order = [column for members in (*single.values(), *joint.values()) for _, column in members]
+        self._order = np.array([*order, *many], dtype=np.intp)
