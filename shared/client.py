@@ -30,6 +30,7 @@ from shared.errors import (
 )
 from shared.keys import USER_ROLE, Tokens
 from shared.settings import Settings
+from shared.transport import Sockets
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,9 @@ ROLLED_BACK = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "
 # PostgREST could not reach the database (or its pool ran dry): nothing was executed.
 NO_DATABASE = frozenset({"PGRST000", "PGRST001", "PGRST002", "PGRST003"})
 GATEWAY = frozenset({"502", "503", "504", "520"})
+# Handshakes cost more than calls: connections stay open between a candle and the next, and less long than a
+# server keeps them (75 s): one that ends just as a call goes out leaves its outcome unknown.
+KEEP_SECONDS = 70.0
 
 
 class Circuit:
@@ -273,14 +277,10 @@ async def open_connection(
 
     hosted = settings.supabase_url.startswith("https://")
     http = httpx.AsyncClient(
-        http2=hosted,
         follow_redirects=True,
-        # Handshakes cost more than calls: connections stay open between a candle and the next.
-        limits=httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=90.0),
         timeout=httpx.Timeout(30.0, connect=5.0),
         event_hooks={"request": [authorize]},
-        trust_env=hosted,
-        transport=transport,
+        transport=transport or Sockets(most=32, keep_seconds=KEEP_SECONDS, trust_env=hosted),
     )
     key = settings.supabase_publishable_key.get_secret_value()
     options = AsyncClientOptions(
