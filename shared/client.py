@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import orjson
@@ -30,7 +30,7 @@ from shared.errors import (
 )
 from shared.keys import USER_ROLE, Tokens
 from shared.settings import Settings
-from shared.transport import Sockets
+from shared.transport import Session, Sockets
 
 log = structlog.get_logger(__name__)
 
@@ -112,9 +112,7 @@ class Circuit:
 class Connection:
     """One machine's way to the database, as one database role."""
 
-    def __init__(
-        self, client: AsyncClient, http: httpx.AsyncClient, tokens: Callable[[], str], role: str
-    ) -> None:
+    def __init__(self, client: AsyncClient, http: Session, tokens: Callable[[], str], role: str) -> None:
         self.client = client
         self.role = role
         self.token = tokens
@@ -153,7 +151,7 @@ class Connection:
     async def _once(self, name: str, params: Mapping[str, Any]) -> Any:
         self._circuit.admit()
         try:
-            answer = await call(self.client, name, params)
+            answer = await call(self.client, self._http, name, params)
         except Unavailable:
             self._circuit.failed()
             raise
@@ -177,14 +175,9 @@ class _Call(RequestConfig[httpx.AsyncClient]):
     """
 
     def send(self, additional_headers: httpx.Headers) -> Awaitable[httpx.Response]:
-        additional_headers.update(self.headers)
-        additional_headers["Content-Type"] = "application/json"
-        return self.session.request(
-            self.http_method,
-            _address(str(self.path)),
-            content=orjson.dumps(self.json, default=_plain),
-            params=self.params or None,
-            headers=additional_headers,
+        self.headers["Content-Type"] = "application/json"
+        return cast(Session, self.session).post_plainly(
+            _address(str(self.path)), self.headers, orjson.dumps(self.json, default=_plain)
         )
 
 
@@ -202,8 +195,8 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-async def call(client: AsyncClient, name: str, params: Mapping[str, Any]) -> Any:
-    """Call one function once through `client`; errors come out as Sigtrail's.
+async def call(client: AsyncClient, http: Session, name: str, params: Mapping[str, Any]) -> Any:
+    """Call one function once through `client`, whose session is `http`; errors come out as Sigtrail's.
 
     Raises TypeError for arguments that JSON cannot hold.
     """
@@ -211,7 +204,7 @@ async def call(client: AsyncClient, name: str, params: Mapping[str, Any]) -> Any
         builder = client.rpc(name, {})
         made = builder.request
         builder.request = _Call(
-            made.session,
+            http,
             made.path,
             made.http_method,
             made.headers,
@@ -271,17 +264,9 @@ async def open_connection(
     `transport` replaces the network, for tests.
     """
 
-    async def authorize(request: httpx.Request) -> None:
-        # supabase-py fixes the header when the client is made; a machine outlives its tokens.
-        request.headers["Authorization"] = f"Bearer {tokens()}"
-
     hosted = settings.supabase_url.startswith("https://")
-    http = httpx.AsyncClient(
-        follow_redirects=True,
-        timeout=httpx.Timeout(30.0, connect=5.0),
-        event_hooks={"request": [authorize]},
-        transport=transport or Sockets(most=32, keep_seconds=KEEP_SECONDS, trust_env=hosted),
-    )
+    sockets = transport or Sockets(most=32, keep_seconds=KEEP_SECONDS, trust_env=hosted)
+    http = Session(sockets, tokens, httpx.Timeout(30.0, connect=5.0))
     key = settings.supabase_publishable_key.get_secret_value()
     options = AsyncClientOptions(
         headers={"Authorization": f"Bearer {tokens()}"},
