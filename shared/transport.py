@@ -7,12 +7,16 @@ all others nobody knows whether they were carried out. httpx tells them apart by
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import aiohttp
 import httpx
+
+# Bytes from which on aiohttp warns of bodies that are written at once.
+LARGE = 1 << 20
 
 # The first that fits. Before the socket stood, nothing was sent; one that ends later may have carried it.
 _MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
@@ -134,9 +138,11 @@ class _Body(httpx.AsyncByteStream):
         self._answer.close()
 
 
-def _content(request: httpx.Request) -> bytes | AsyncIterator[bytes] | None:
+def _content(request: httpx.Request) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
     try:
-        return request.content or None
+        content = request.content
+        # A large one goes out piece by piece: others get their turn in between.
+        return io.BytesIO(content) if len(content) > LARGE else content or None
     except httpx.RequestNotRead:
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise TypeError("an asynchronous client sends what can be read asynchronously") from None

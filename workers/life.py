@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -137,6 +138,9 @@ class Machine:
             self._realtime.subscribe("machines", self._hear, None if self.status.replay else self._wake_all)
             await self._realtime.start()
         self._spawn(self._end_feed(), "end of the feed")
+        # What is there by now stays: nobody should wait while it is searched for garbage.
+        gc.collect()
+        gc.freeze()
         self.status.state = "running"
         log.info("machine_running", machine_id=self.status.machine_id, roles=names, replay=self.status.replay)
 

@@ -102,6 +102,12 @@ async def test_an_answer_may_be_compressed() -> None:
         assert await connection.call("ingest_signals", {}) == {"inserted": 2}
 
 
+async def test_a_large_call_arrives_whole() -> None:
+    async with reached(well) as (wire, connection):
+        await connection.call("ingest_signals", {"signals": "x" * (2 << 20)})
+        assert wire.requests[0].endswith(b'{"signals":"' + b"x" * (2 << 20) + b'"}')
+
+
 async def hang_up(_: bytes, writer: asyncio.StreamWriter) -> None:
     writer.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -39,10 +40,15 @@ class Markets:
         if self._data is self._wire.exchange:
             await self._wire.read("load_markets")
             return
+        is_first = not self._data.markets
         async with self._wire.traffic.turn("read", "load_markets"):
             with readable("load_markets"):
                 # All accounts wait for one answer: an account that gives up leaves it to the others.
                 await asyncio.shield(self._data.load_markets())
+        if is_first:
+            # Most of what a bridge has in memory, and it stays: to look for garbage in it would hold back
+            # whatever is to leave for a third of a second.
+            gc.freeze()
         self._wire.exchange.set_markets_from_exchange(self._data)
 
     def close(self) -> None:
