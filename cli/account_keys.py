@@ -282,8 +282,8 @@ async def _ask_rights(
     settings: Settings, venue: str, market: str, sandbox: bool, keys: Mapping[str, str]
 ) -> dict[str, Any]:
     # ccxt takes half a second to load: only what asks a venue pays for it.
+    from shared.venue_sessions import session_factory_of
     from workers.trading.venues.rights import ask_rights
-    from workers.trading.venues.sessions import session_factory_of
 
     sessions = session_factory_of(settings)
     rights = await ask_rights(venue, market, sandbox=sandbox, keys=keys, sessions=sessions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from shared.candles import Candle, interval_ms
 from shared.clock import WallClock
 from shared.errors import InputError
 from shared.identity import floor_ms
+from shared.venue_sessions import SessionFactory
 from workers.signals.feeds.feed import Feed, FeedUnavailable
 from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.recorded import RecordedFeed, find_files
@@ -85,13 +87,14 @@ async def open_feed(source: Source, notes: Console) -> Opened:
     return await _open_simulated(source, source.chosen or USUAL_SYMBOLS)
 
 
-async def open_live(source: Source) -> Opened:
-    """Live candles of a venue, for the symbols that were named or that active traders watch.
+async def open_live(source: Source, sessions: SessionFactory | None = None) -> Opened:
+    """Live candles of a venue, for the symbols that were named or that active traders watch. `sessions` makes
+    the connections, where they do not go the usual way.
 
     Raises FeedUnavailable when the venue cannot be reached.
     """
     symbols = source.chosen or await _watched_symbols() or USUAL_SYMBOLS
-    feed = LiveFeed(open_exchange(source.venue, "usdm"), symbols)
+    feed = LiveFeed(partial(open_exchange, source.venue, "usdm", sessions), symbols)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(feed.close)
         opened = Opened(feed, await feed.open(), "1m")

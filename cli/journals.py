@@ -18,12 +18,12 @@ from shared.clock import WallClock
 from shared.errors import SigtrailError
 from shared.market import Market
 from shared.settings import Settings
+from shared.venue_sessions import session_factory_of
 from workers.trading.decisions.outcome import describe
 from workers.trading.emergency import Report, close_account
 from workers.trading.journal import Contents, Journal, JournalUnreadable
 from workers.trading.ledger import Account
 from workers.trading.venues.exchanges import Exchanges, venue_of
-from workers.trading.venues.sessions import session_factory_of
 
 # An emergency does not wait for a database that is gone.
 DATABASE_SECONDS = 3.0

@@ -15,6 +15,7 @@ from cli.queries import query
 from cli.running import machine_folder, run_machine
 from shared.log import setup
 from shared.settings import load
+from shared.venue_sessions import session_factory_of
 from workers.machine import build
 
 app = typer.Typer(name="machines", help="The processes that do the work.", no_args_is_help=True)
@@ -65,7 +66,7 @@ async def _run(roles: list[str], source: Source, region: str, analyst: str | Non
     settings = load()
     if "analysis" in roles:
         settings = with_analyst(settings, analyst)
-    opened = await open_live(source)
+    opened = await open_live(source, session_factory_of(settings))
     machine = await build(
         settings,
         feed=opened.feed,

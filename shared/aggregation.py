@@ -37,6 +37,10 @@ class Aggregation:
             return None
         return join(parts, self.interval)
 
+    def correct(self, candle: Candle) -> None:
+        """The venue corrected a short candle: if it is of the bucket that forms, the corrected one counts."""
+        self._parts = [candle if part.open_ms == candle.open_ms else part for part in self._parts]
+
 
 def join(parts: list[Candle], interval: str) -> Candle:
     """One candle over adjoining ones, the earliest first."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import islice
 
-from shared.aggregation import Aggregation
+from shared.aggregation import Aggregation, join
 from shared.candles import INTERVALS, Candle, Gap, Gate, Refusal, exact, interval_ms
 
 __all__ = ["INTERVALS", "Candle", "Gap", "Gate", "Market", "Refusal", "exact", "interval_ms"]
@@ -56,6 +56,26 @@ class Market:
             self._keep(candle)
             if candle.interval == base:
                 self._build_longer(candle)
+
+    def correct(self, candle: Candle) -> bool:
+        """Put a corrected candle in the place of the one that was published; answers whether it was known.
+
+        Nobody hears of it: what was evaluated stands. Whoever reads history from now on reads the corrected
+        one, and the longer candles that it is a part of.
+        """
+        key = (candle.symbol, candle.interval)
+        if not self._replace(candle):
+            return False
+        if candle.interval == self._base.get(candle.symbol):
+            for aggregation in self._aggregations.get(candle.symbol, ()):
+                aggregation.correct(candle)
+                bucket = candle.open_ms - candle.open_ms % aggregation.length
+                parts = [
+                    one for one in self._history[key] if bucket <= one.open_ms < bucket + aggregation.length
+                ]
+                if len(parts) * (candle.close_ms - candle.open_ms) == aggregation.length:
+                    self._replace(join(parts, aggregation.interval))
+        return True
 
     def follow(self, interval: str) -> None:
         """Ask for candles of `interval` of every symbol; what history allows is built at once, unheard."""
@@ -124,6 +144,16 @@ class Market:
                 f"last one at {known[-1].open_ms} ms"
             )
         known.append(candle)
+
+    def _replace(self, candle: Candle) -> bool:
+        known = self._history.get((candle.symbol, candle.interval), deque())
+        for back in range(1, len(known) + 1):
+            if known[-back].open_ms <= candle.open_ms:
+                is_known = known[-back].open_ms == candle.open_ms
+                if is_known:
+                    known[-back] = candle
+                return is_known
+        return False
 
     def _build_longer(self, candle: Candle) -> list[Candle]:
         symbol = candle.symbol

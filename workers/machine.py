@@ -38,6 +38,7 @@ from workers.monitoring.role import MonitoringRole
 from workers.observation import observe
 from workers.recorder import Recorder
 from workers.signals.feeds.feed import Feed
+from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.recorded import RecordedFeed
 from workers.signals.feeds.simulated import SimulatedFeed
 from workers.signals.role import SignalsRole
@@ -109,6 +110,8 @@ async def build(
         clock: Clock = MarketClock(_first_moment(feed)) if replaying else WallClock()
         market = Market(feed.market)
         market.seed(warm)
+        if isinstance(feed, LiveFeed):
+            feed.on_correction = market.correct
         connections: dict[str, Connection] = {}
         for role in roles:
             database_role = DATABASE_ROLES[role]

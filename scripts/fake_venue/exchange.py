@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import replace
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from scripts.fake_venue.accounts import Account
 from scripts.fake_venue.call import Call, Reply
+from scripts.fake_venue.candles import Candles
 from scripts.fake_venue.faults import Fault
 from scripts.fake_venue.listings import Listing, plain_listing
 from scripts.fake_venue.matching import Book, Tape
@@ -26,9 +27,6 @@ from workers.trading.paper.rules import Market, Rule
 
 if TYPE_CHECKING:
     from scripts.fake_venue.venue import FakeVenue
-
-# Candles of a symbol that can be asked for.
-KEPT_BARS = 1_500
 
 
 class Exchange(ABC):
@@ -48,7 +46,8 @@ class Exchange(ABC):
         self._minute = 0
         # Requests of this minute, by the address that they came from.
         self.taken: Counter[str] = Counter()
-        self.bars: defaultdict[str, deque[Bar]] = defaultdict(lambda: deque(maxlen=KEPT_BARS))
+        self.candles = Candles()
+        self._told_ms = 0
         # Coins beside those of the listings, that the exchange lists: fees may be paid in them.
         self.coins: set[str] = {"BNB"}
 
@@ -97,8 +96,13 @@ class Exchange(ABC):
         """Tell market streams the price of a symbol."""
 
     @abstractmethod
-    def tell_candle(self, bar: Bar) -> None:
-        """Tell market streams a closed candle."""
+    def tell_candle(self, bar: Bar, *, closed: bool = True) -> None:
+        """Tell market streams a state of a candle."""
+
+    def told_ms(self) -> int:
+        """The time on a frame: later than that of any frame before it."""
+        self._told_ms = max(self.now_ms(), self._told_ms + 1)
+        return self._told_ms
 
     @abstractmethod
     def tell_funding(self, account: Account, book: Book, symbol: str, paid: Decimal, rate: Decimal) -> None:

@@ -22,6 +22,7 @@ class Listener:
     socket: web.WebSocketResponse
     topics: set[str] = field(default_factory=set)
     wraps: dict[str, Callable[[Payload], Payload]] = field(default_factory=dict)
+    is_silent: bool = False
     frames: asyncio.Queue[Payload | None] = field(default_factory=asyncio.Queue)
 
     def send(self, payload: Payload) -> None:
@@ -98,13 +99,18 @@ class Streams:
         for listener in list(self._listeners):
             await listener.socket.close(code=1001)
 
+    def silence(self) -> None:
+        """Sockets that are open now are told nothing any more, and stay open."""
+        for listener in self._listeners:
+            listener.is_silent = True
+
     def mend(self) -> None:
         """Take sockets again."""
         self.is_cut = False
 
     def _deliver(self, topic: str, payload: Payload) -> None:
         for listener in self._listeners:
-            if topic in listener.topics:
+            if topic in listener.topics and not listener.is_silent:
                 wrap = listener.wraps.get(topic)
                 listener.send(payload if wrap is None else wrap(payload))
 

@@ -189,8 +189,18 @@ class FakeVenue:
         if self.immediate:
             for leg in legs_of(bar):
                 self.move(bar.symbol, leg.end, exchange)
+        self.know_candle(bar, exchange)
+        self.tell_candle(bar, exchange)
+
+    def know_candle(self, bar: Bar, exchange: str | None = None) -> None:
+        """REST tells this candle from now on, in place of what it told of it before; streams are silent."""
         for one in self._listing(bar.symbol, exchange):
-            one.tell_candle(bar)
+            one.candles.know(bar)
+
+    def tell_candle(self, bar: Bar, exchange: str | None = None, *, closed: bool = True) -> None:
+        """Streams tell a state of a candle; REST knows nothing of it."""
+        for one in self._listing(bar.symbol, exchange):
+            one.tell_candle(bar, closed=closed)
 
     def follow(self, market: CandleMarket) -> Callable[[], None]:
         """Let the candles that a market publishes act here, as they do on the paper exchange. Symbols
@@ -259,6 +269,11 @@ class FakeVenue:
         """Close all web sockets, and take none until `mend_streams`."""
         for one in self.exchanges.values():
             await one.streams.cut()
+
+    def silence_streams(self) -> None:
+        """The web sockets that are open now stay so and tell nothing any more; new ones do."""
+        for one in self.exchanges.values():
+            one.streams.silence()
 
     def mend_streams(self) -> None:
         """Web sockets are taken again. What happened meanwhile is told to nobody."""

@@ -13,8 +13,8 @@ import pytest
 
 from scripts.fake_venue.keeping import FILE
 from scripts.fake_venue.process import ControlError, read_card, run_process
+from shared.venue_sessions import session_factory
 from tests.waiting import until
-from workers.trading.venues.sessions import session_factory
 
 WALLET = {"venue_id": "binanceusdm", "key": "k", "secret": "s", "balances": {"USDT": "1000"}}
 

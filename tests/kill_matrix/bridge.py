@@ -33,6 +33,7 @@ from shared.market import Market
 from shared.models import MarketKind
 from shared.realtime import Realtime
 from shared.settings import Settings
+from shared.venue_sessions import session_factory
 from shared.wakes import Wakes
 from tests.kill_matrix.trap import TRAP
 from workers.life import Machine
@@ -43,7 +44,6 @@ from workers.trading.policy import Policy
 from workers.trading.role import TradingRole
 from workers.trading.venues.catalogue import Catalogue
 from workers.trading.venues.exchanges import Exchanges
-from workers.trading.venues.sessions import session_factory
 from workers.trading.venues.venue import ccxt_class
 
 # As production's, only that nobody has to wait for it: see `Policy` for what each is.

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.aggregation import Aggregation
+from shared.aggregation import Aggregation, join
 from shared.candles import INTERVALS, MINUTE_MS, Candle, Gap, Gate, Refusal, exact, interval_ms
 from shared.market import Market
 
@@ -248,3 +248,22 @@ def test_a_longer_candle_is_exactly_its_complete_bucket(
     # The last bucket may still be under way: it is no loss yet.
     open_at_end = bool(fed) and fed[-1].close_ms % length != 0
     assert aggregation.incomplete == len(buckets) - len(whole) - open_at_end
+
+
+def test_a_corrected_candle_takes_the_place_of_the_one_that_was_published() -> None:
+    market = Market()
+    market.follow("5m")
+    heard: list[Candle] = []
+    market.subscribe(heard.append, aggregated=True)
+    for number in range(7):
+        market.publish(make(number, 100.0 + number))
+    before = len(heard)
+    for number in (3, 6):
+        assert market.correct(make(number, 900.0))
+    assert len(heard) == before
+    assert [one.close for one in market.history("BTCUSDT")][3] == 900.0
+    assert market.latest("BTCUSDT", "5m") == join(market.history("BTCUSDT")[:5], "5m")
+    assert not market.correct(make(7, 900.0))
+    for number in range(7, 10):
+        market.publish(make(number, 100.0))
+    assert heard[-1] == join(market.history("BTCUSDT")[5:], "5m")

@@ -1,230 +1,270 @@
-"""Live candles through the real ccxt.pro, from a venue that drops, lags and stays silent."""
+"""Live candles through the real ccxt.pro, on the wires of Binance and Bybit."""
 
 from __future__ import annotations
-
-import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 from structlog.testing import capture_logs
 
-from shared.candles import MINUTE_MS, Candle
+from scripts.fake_venue import Fault
 from shared.errors import InputError
-from tests.signals.venue import FakeVenue, Row, serving
+from tests.signals.live import live_scene
 from tests.waiting import until
 from workers.signals.feeds.feed import FeedUnavailable
-from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.venue import open_exchange
 
-SYMBOLS = ("BTCUSDT", "ETHUSDT")
+WIRES = [("binance", "usdm"), ("binance", "spot"), ("bybit", "usdm"), ("bybit", "spot")]
+on_each_wire = pytest.mark.parametrize(("name", "market"), WIRES)
 
 
-def candle(at: int, close: float = 100.0) -> Row:
-    return (at, 100.0, max(100.0, close), min(100.0, close), close, 5.0)
-
-
-@dataclass
-class Scene:
-    """A running feed. `now` is the minute that is forming when it starts; `got` are the candles by symbol."""
-
-    venue: FakeVenue
-    feed: LiveFeed
-    now: int
-    got: dict[str, list[Candle]] = field(default_factory=lambda: {symbol: [] for symbol in SYMBOLS})
-    history: list[Candle] = field(default_factory=list)
-    reading: asyncio.Task[None] | None = None
-
-    def at(self, minutes: int) -> int:
-        return self.now + minutes * MINUTE_MS
-
-    async def start(self) -> None:
-        self.history = await self.feed.open()
-        self.reading = asyncio.create_task(self._read())
-        await until(lambda: self.venue.subscriptions > 0)
-
-    async def _read(self) -> None:
-        async for batch in self.feed.batches():
-            for one in batch:
-                self.got[one.symbol].append(one)
-
-    async def form(self, symbol: str, minutes: int, close: float = 100.0) -> None:
-        await self.venue.push(symbol, candle(self.at(minutes), close))
-
-    async def close_minute(self, symbol: str, minutes: int, close: float) -> None:
-        """A minute's last state, REST's knowledge of it, and the first state of the next."""
-        await self.form(symbol, minutes, close)
-        self.venue.know(symbol, candle(self.at(minutes), close))
-        await self.form(symbol, minutes + 1)
-
-    async def expect(self, symbol: str, *closes: float) -> None:
-        await until(lambda: len(self.got[symbol]) >= len(closes))
-        assert [one.close for one in self.got[symbol]] == list(closes)
-        opens = [one.open_ms for one in self.got[symbol]]
-        assert opens == sorted(opens)
-
-
-@asynccontextmanager
-async def scene(*, stale_seconds: float | None = None) -> AsyncIterator[Scene]:
-    venue = FakeVenue(SYMBOLS)
-    now = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
-    for symbol in SYMBOLS:
-        for minutes in range(-5, 1):
-            venue.know(symbol, candle(now + minutes * MINUTE_MS, 90.0 - minutes))
-    async with serving(venue) as connect:
-        feed = LiveFeed(open_exchange("binance", "usdm", connect), SYMBOLS, stale_seconds=stale_seconds)
-        one = Scene(venue, feed, now)
-        try:
-            yield one
-        finally:
-            await feed.close()
-            if one.reading is not None:
-                await asyncio.wait([one.reading], timeout=10)
-
-
-async def test_history_warms_up_and_leaves_the_forming_candle_out() -> None:
-    async with scene() as one:
+@on_each_wire
+async def test_a_candle_is_delivered_when_the_venue_calls_it_closed(name: str, market: str) -> None:
+    async with live_scene(name, market) as one:  # type: ignore[arg-type]
         await one.start()
-        assert {candle.symbol for candle in one.history} == set(SYMBOLS)
-        opens = [(candle.close_ms, candle.symbol) for candle in one.history]
-        assert opens == sorted(opens)
-        assert one.at(-1) in {candle.open_ms for candle in one.history}
-        assert all(candle.close_ms <= time.time() * 1000 for candle in one.history)
-        assert "binance" in one.feed.description
+        assert [(c.symbol, c.open_ms, c.close) for c in one.history] == [
+            (symbol, one.at(minutes), 90.0 - minutes)
+            for minutes in range(-5, 0)
+            for symbol in ("BTCUSDT", "ETHUSDT")
+        ]
+        one.form("BTCUSDT", 0, 555.0)
+        one.close("BTCUSDT", 0, 101.0)
+        await one.expect("BTCUSDT", 101.0)
+        one.form("BTCUSDT", 1, 555.0)
+        one.close("BTCUSDT", 1, 102.0)
+        await one.expect("BTCUSDT", 101.0, 102.0)
+        one.know("ETHUSDT", 0, 55.0)
+        one.close("ETHUSDT", 1, 56.0)
+        await one.expect("ETHUSDT", 55.0, 56.0)
+        assert one.feed.gate.missing == 0
+        assert name in one.feed.description
         assert one.feed.kind == "live"
 
 
-async def test_a_candle_is_delivered_when_the_next_one_opens() -> None:
-    async with scene() as one:
+@on_each_wire
+async def test_what_a_disconnection_missed_is_fetched_before_anything_newer(name: str, market: str) -> None:
+    async with live_scene(name, market) as one:  # type: ignore[arg-type]
         await one.start()
-        last = max(candle.open_ms for candle in one.history)
-        first = (last - one.now) // MINUTE_MS + 1
-        await one.close_minute("BTCUSDT", first, 101.0)
-        await one.expect("BTCUSDT", 101.0)
-        await one.form("BTCUSDT", first + 1, 107.0)
-        await one.close_minute("BTCUSDT", first + 1, 102.0)
-        await one.expect("BTCUSDT", 101.0, 102.0)
-        await one.close_minute("ETHUSDT", first, 55.0)
-        await one.expect("ETHUSDT", 55.0)
-        assert len(one.got["BTCUSDT"]) == 2
-        assert one.feed.gate.missing == 0
-
-
-async def test_what_a_disconnection_missed_is_fetched_before_anything_newer() -> None:
-    async with scene() as one:
-        await one.start()
-        first = (max(candle.open_ms for candle in one.history) - one.now) // MINUTE_MS + 1
-        await one.close_minute("BTCUSDT", first, 101.0)
+        one.close("BTCUSDT", 0, 101.0)
         await one.expect("BTCUSDT", 101.0)
         # The stream breaks in the middle of a minute; that minute and the two after it pass unseen.
-        await one.form("BTCUSDT", first + 1, 555.0)
-        before = one.venue.subscriptions
-        await one.venue.drop()
+        one.form("BTCUSDT", 1, 555.0)
+        await one.venue.cut_streams()
         for minutes, close in ((1, 102.0), (2, 103.0), (3, 104.0)):
-            one.venue.know("BTCUSDT", candle(one.at(first + minutes), close))
-        await until(lambda: one.venue.subscriptions > before)
-        await one.form("BTCUSDT", first + 4)
-        await one.expect("BTCUSDT", 101.0, 102.0, 103.0, 104.0)
+            one.close("BTCUSDT", minutes, close)
+        one.venue.mend_streams()
+        await until(lambda: one.subscriptions() == 2)
+        one.close("BTCUSDT", 4, 105.0)
+        await one.expect("BTCUSDT", 101.0, 102.0, 103.0, 104.0, 105.0)
         assert one.feed.counts["reconnects"] >= 1
         assert one.feed.gate.missing == 0
 
 
-async def test_a_minute_that_was_seen_in_part_is_fetched_whole() -> None:
-    async with scene() as one:
+async def test_a_last_frame_that_was_lost_is_never_made_up() -> None:
+    async with live_scene() as one:
         await one.start()
-        first = (max(candle.open_ms for candle in one.history) - one.now) // MINUTE_MS + 1
-        await one.close_minute("BTCUSDT", first, 101.0)
+        one.form("BTCUSDT", 0, 555.0)
+        one.pass_time(1)
+        one.know("BTCUSDT", 0, 101.0)
+        one.form("BTCUSDT", 1)
         await one.expect("BTCUSDT", 101.0)
-        await one.form("BTCUSDT", first + 1, 555.0)
-        before = one.venue.subscriptions
-        await one.venue.drop()
-        one.venue.know("BTCUSDT", candle(one.at(first + 1), 102.0))
-        await until(lambda: one.venue.subscriptions > before)
-        await one.form("BTCUSDT", first + 2)
+        assert one.feed.counts["repairs"] == 1
+
+
+async def test_a_minute_that_ends_in_silence_is_asked_for() -> None:
+    async with live_scene() as one:
+        await one.start()
+        one.know("BTCUSDT", 0, 101.0)
+        one.know("ETHUSDT", 0, 55.0)
+        one.pass_time(1.1)
+        await one.expect("BTCUSDT", 101.0)
+        await one.expect("ETHUSDT", 55.0)
+
+
+async def test_the_candle_that_forms_is_not_taken_for_a_closed_one() -> None:
+    async with live_scene() as one:
+        await one.start()
+        one.know("BTCUSDT", 0, 101.0)
+        # REST tells it too, as venues do.
+        one.know("BTCUSDT", 1, 555.0)
+        one.pass_time(1.1)
+        await one.expect("BTCUSDT", 101.0)
+        one.close("BTCUSDT", 1, 102.0)
         await one.expect("BTCUSDT", 101.0, 102.0)
-        # Then the stream is trusted again: what it says closes a minute without asking.
-        asked = len(one.venue.asked)
-        await one.close_minute("BTCUSDT", first + 2, 103.0)
+
+
+async def test_doubled_late_and_swapped_frames_change_nothing() -> None:
+    async with live_scene() as one:
+        await one.start()
+        for kind in ("doubled", "swapped"):
+            one.venue.faults.add(Fault(kind, "EVENT kline", nth=2, times=2))
+        for minutes in range(4):
+            one.form("BTCUSDT", minutes, 555.0)
+            one.close("BTCUSDT", minutes, 101.0 + minutes)
+        one.tell("BTCUSDT", 1, 102.0)
+        one.close("BTCUSDT", 4, 105.0)
+        await one.expect("BTCUSDT", 101.0, 102.0, 103.0, 104.0, 105.0)
+        assert one.corrected == []
+
+
+async def test_a_candle_that_is_corrected_later_is_told_and_not_delivered_again() -> None:
+    async with live_scene() as one:
+        await one.start()
+        one.close("BTCUSDT", 0, 101.0)
+        one.close("BTCUSDT", 1, 102.0)
+        await one.expect("BTCUSDT", 101.0, 102.0)
+        one.know("BTCUSDT", 0, 101.5)
+        one.tell("BTCUSDT", 0, 101.5)
+        await until(lambda: one.corrected)
+        # One that no frame tells of is found when REST is asked for something else.
+        one.know("BTCUSDT", 1, 102.5)
+        one.know("BTCUSDT", 2, 103.0)
+        one.pass_time(3.1)
         await one.expect("BTCUSDT", 101.0, 102.0, 103.0)
-        assert len(one.venue.asked) == asked
+        await until(lambda: len(one.corrected) == 2)
+        assert [(c.open_ms, c.close) for c in one.corrected] == [(one.at(0), 101.5), (one.at(1), 102.5)]
+        assert one.feed.counts["corrections"] == 2
 
 
-async def test_a_minute_without_a_trade_is_filled_from_rest() -> None:
-    async with scene() as one:
+async def test_a_candle_that_the_venue_does_not_have_stays_a_gap_and_is_named() -> None:
+    async with live_scene() as one:
         await one.start()
-        first = (max(candle.open_ms for candle in one.history) - one.now) // MINUTE_MS + 1
-        await one.close_minute("BTCUSDT", first, 101.0)
-        await one.expect("BTCUSDT", 101.0)
-        one.venue.know("BTCUSDT", candle(one.at(first + 1), 100.5))
-        one.venue.know("BTCUSDT", candle(one.at(first + 2), 100.6))
-        await one.form("BTCUSDT", first + 3)
-        await one.expect("BTCUSDT", 101.0, 100.5, 100.6)
-
-
-async def test_a_candle_that_the_venue_does_not_have_stays_a_gap_and_is_reported() -> None:
-    async with scene() as one:
-        await one.start()
-        first = (max(candle.open_ms for candle in one.history) - one.now) // MINUTE_MS + 1
-        await one.close_minute("BTCUSDT", first, 101.0)
-        await one.expect("BTCUSDT", 101.0)
-        one.venue.know("BTCUSDT", candle(one.at(first + 3), 103.0))
-
-        async def delivered() -> bool:
-            await one.form("BTCUSDT", first + 4)
-            return len(one.got["BTCUSDT"]) == 3
-
+        one.close("BTCUSDT", 0, 101.0)
         with capture_logs() as entries:
-            await until(delivered)
-        # Of the minute that had begun to form the stream's last word stands; the one after it is missing.
-        await one.expect("BTCUSDT", 101.0, 100.0, 103.0)
-        assert one.feed.gate.missing == 1
+            one.close("BTCUSDT", 3, 104.0)
+            await one.expect("BTCUSDT", 101.0, 104.0)
         (told,) = [entry for entry in entries if entry["event"] == "candles_missing"]
-        assert (told["symbol"], told["missing"]) == ("BTCUSDT", 1)
-        assert one.feed.counts["failed_repairs"] == 2
+        assert (told["symbol"], told["missing"]) == ("BTCUSDT", 2)
+        assert one.feed.gate.missing == 2
 
 
-async def test_rest_that_fails_for_a_while_delays_and_loses_nothing() -> None:
-    async with scene() as one:
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("error", 503), ("error", 429), ("limited", 429), ("drop", 0), ("garbage", 0)],
+)
+@pytest.mark.parametrize("name", ["binance", "bybit"])
+async def test_rest_that_fails_for_a_while_delays_and_loses_nothing(
+    name: str, kind: str, status: int
+) -> None:
+    async with live_scene(name) as one:
         await one.start()
-        first = (max(candle.open_ms for candle in one.history) - one.now) // MINUTE_MS + 1
-        one.venue.refuse_klines = 2
-        await one.form("BTCUSDT", first, 101.0)
-        one.venue.know("BTCUSDT", candle(one.at(first), 101.0))
-
-        async def delivered() -> bool:
-            await one.form("BTCUSDT", first + 1)
-            return len(one.got["BTCUSDT"]) == 1
-
-        await until(delivered)
-        await one.expect("BTCUSDT", 101.0)
+        fault = {
+            "error": Fault("error_before", one.klines, times=2, status=status),
+            "limited": Fault("rate_limited", one.klines, times=2, retry_after=0),
+            "drop": Fault("drop_before", one.klines),
+            "garbage": Fault("garbage_before", one.klines),
+        }[kind]
+        one.venue.faults.add(fault)
+        one.know("BTCUSDT", 0, 101.0)
+        one.know("BTCUSDT", 1, 102.0)
+        one.close("BTCUSDT", 2, 103.0)
+        await one.expect("BTCUSDT", 101.0, 102.0, 103.0)
+        assert fault.struck == fault.times
+        assert one.feed.gate.missing == 0
 
 
 async def test_a_stream_that_went_silent_is_opened_again() -> None:
-    async with scene(stale_seconds=0.3) as one:
+    async with live_scene(stale_seconds=0.3) as one:
         await one.start()
-        before = one.venue.subscriptions
-        await until(lambda: one.venue.subscriptions > before)
-        first = (max(candle.open_ms for candle in one.history) - one.now) // MINUTE_MS + 1
-        await one.close_minute("BTCUSDT", first, 101.0)
+        one.venue.silence_streams()
+        assert one.subscriptions() == 0
+        await until(lambda: one.subscriptions() == 2)
+        one.close("BTCUSDT", 0, 101.0)
         await one.expect("BTCUSDT", 101.0)
+        assert one.feed.counts["silences"] >= 1
+
+
+async def test_a_subscription_that_died_alone_is_noticed() -> None:
+    async with live_scene() as one:
+        await one.start()
+        one.venue.binance.streams.leave("usdm:btcusdt@kline_1m")
+        for minutes in range(3):
+            one.know("BTCUSDT", minutes, 101.0 + minutes)
+            one.close("ETHUSDT", minutes, 50.0)
+            one.pass_time(minutes + 1.1)
+            await until(lambda count=minutes + 1: len(one.got["BTCUSDT"]) == count)  # type: ignore[misc]
+        await until(lambda: one.subscriptions() == 2)
+        assert one.feed.counts["resubscriptions"] >= 1
+
+
+async def test_a_symbol_that_is_delisted_is_named_and_the_others_go_on() -> None:
+    async with live_scene() as one:
+        await one.start()
+        one.close("BTCUSDT", 0, 101.0)
+        one.close("ETHUSDT", 0, 51.0)
+        await one.expect("ETHUSDT", 51.0)
+        one.venue.delist("ETH/USDT:USDT")
+        with capture_logs() as entries:
+            one.pass_time(2.1)
+            await until(lambda: one.feed.gone == {"ETHUSDT"})
+        assert [entry["symbol"] for entry in entries if entry["event"] == "symbol_gone"] == ["ETHUSDT"]
+        one.close("BTCUSDT", 1, 102.0)
+        one.close("BTCUSDT", 2, 103.0)
+        await one.expect("BTCUSDT", 101.0, 102.0, 103.0)
+        assert one.feed.symbols == ("BTCUSDT",)
+
+
+async def test_a_symbol_that_is_not_traded_leaves_the_others_alone() -> None:
+    async with live_scene(symbols=("BTCUSDT", "NOPEUSDT"), listed=("BTCUSDT",)) as one:
+        await one.start()
+        one.close("BTCUSDT", 0, 101.0)
+        await one.expect("BTCUSDT", 101.0)
+        assert one.feed.gone == {"NOPEUSDT"}
+
+
+async def test_a_symbol_is_followed_later() -> None:
+    async with live_scene(symbols=("BTCUSDT",), listed=("BTCUSDT", "SOLUSDT")) as one:
+        await one.start()
+        history = await one.feed.follow(["SOLUSDT"])
+        assert [candle.open_ms for candle in history] == [one.at(minutes) for minutes in range(-5, 0)]
+        await one.subscribed()
+        one.close("SOLUSDT", 0, 150.0)
+        await one.expect("SOLUSDT", 150.0)
+        assert one.feed.symbols == ("BTCUSDT", "SOLUSDT")
+
+
+async def test_two_hundred_symbols_come_over_a_few_sockets() -> None:
+    symbols = [f"C{number:03}USDT" for number in range(200)]
+    async with live_scene(symbols=symbols, history=2) as one:
+        await one.start()
+        sockets = list(one.venue.binance.streams)
+        assert sorted(len(socket.topics) for socket in sockets) == [100, 100]
+        for minutes in range(3):
+            one.pass_time(minutes + 1)
+            for symbol in symbols:
+                one.know(symbol, minutes, 101.0 + minutes)
+                one.form(symbol, minutes, 555.0)
+                one.tell(symbol, minutes, 101.0 + minutes)
+        await until(lambda: all(len(one.got[symbol]) == 3 for symbol in symbols))
+        assert one.feed.gate.admitted == 200 * 5
+        cached = [
+            len(cache)
+            for line in one.feed._lines
+            for by_interval in line.exchange.ohlcvs.values()
+            for cache in by_interval.values()
+        ]
+        assert len(cached) == 200
+        assert max(cached) <= 4
+
+
+async def test_history_of_a_span_comes_in_pages() -> None:
+    async with live_scene() as one:
+        for minutes in range(-1200, -5):
+            one.know("BTCUSDT", minutes, 100.0 + minutes % 7)
+        await one.start()
+        found = await one.feed.history("BTCUSDT", "1m", one.at(-1150), one.at(-3))
+        assert [candle.open_ms for candle in found] == [one.at(minutes) for minutes in range(-1150, -3)]
 
 
 async def test_a_venue_that_cannot_be_reached_is_named() -> None:
-    venue = FakeVenue(SYMBOLS)
-    venue.down = True
-    async with serving(venue) as connect:
-        feed = LiveFeed(open_exchange("binance", "usdm", connect), SYMBOLS)
+    async with live_scene() as one:
+        one.venue.faults.add(Fault("error_before", times=99))
         with pytest.raises(FeedUnavailable, match="binanceusdm delivers no candles: ExchangeNotAvailable"):
-            await feed.open()
+            await one.feed.open()
 
 
 async def test_a_symbol_that_is_not_traded_is_named() -> None:
-    async with serving(FakeVenue(SYMBOLS)) as connect:
-        feed = LiveFeed(open_exchange("binance", "usdm", connect), ["NOPEUSDT"])
+    async with live_scene(symbols=("NOPEUSDT",), listed=("BTCUSDT",)) as one:
         with pytest.raises(InputError, match="binanceusdm does not trade NOPEUSDT on its usdm market"):
-            await feed.open()
+            await one.feed.open()
 
 
 def test_an_unknown_venue_is_named() -> None:

@@ -62,11 +62,12 @@ ROOM_SHARE = 0.9
 class SignalsRole:
     """Evaluates every active trader at each candle close and records what fires.
 
-    `market` has to be seeded with history before `start`. `call` reaches the database as signal_worker,
-    `load_traders` reads the active traders. `counts` has evaluated, fired, made (durable on the disk),
-    refused (not taken, since the spool was full or the disk refused for long), caught_up (fired at closes
-    that were missed), cut_off (closes too long ago for that), unmarked (marks that the disk did not take),
-    pending, spool_bytes, traders, unfit and more from the writer.
+    `market` has to be seeded with history before `start`; `holds` says which symbols are this machine's.
+    `call` reaches the database as signal_worker, `load_traders` reads the active traders. `counts` has
+    evaluated, fired, made (durable on the disk), refused (not taken, since the spool was full or the disk
+    refused for long), caught_up (fired at closes that were missed), cut_off (closes too long ago for that),
+    unmarked (marks that the disk did not take), pending, spool_bytes, traders, unfit and more from the
+    writer.
     """
 
     name = "signals"
@@ -81,6 +82,7 @@ class SignalsRole:
         spool_folder: Path,
         *,
         replay: bool,
+        holds: Callable[[str], bool] = lambda _symbol: True,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.unfit: list[Unfit] = []
@@ -91,9 +93,13 @@ class SignalsRole:
         self._load_traders = load_traders
         self._spool_folder = spool_folder
         self._replay = replay
+        self._holds = holds
+        self._is_reheld = False
+        self._owed: dict[str, int] = {}
         self._evaluator = Evaluator(market)
         self._made: list[Signal] = []
         self._traders: list[Trader] = []
+        self._unreadable: list[Unfit] = []
         # The last close heard of each symbol, and whether something closed that was not evaluated durably.
         self._heard: dict[str, int] = {}
         self._is_behind = False
@@ -132,7 +138,9 @@ class SignalsRole:
             raise RuntimeError("the signals role takes steps after start and before stop")
         self._wakes.take(self.name)
         done = self._spool_made(self._spool, sync=not self._replay)
-        if self._is_behind and self._spool.size < ROOM_SHARE * self._spool.limit_bytes:
+        if self._is_reheld:
+            self._assign(self._traders)
+        if (self._is_behind or self._owed) and self._spool.size < ROOM_SHARE * self._spool.limit_bytes:
             done += await self._catch_up(self._spool)
         self._writer.notice()
         try:
@@ -206,6 +214,8 @@ class SignalsRole:
         )
 
     def _hear(self, candle: Candle) -> None:
+        if not self._holds(candle.symbol):
+            return
         self._evaluator.hear(candle)
         self.counts["evaluated"] += 1
         self._heard[candle.symbol] = candle.close_ms
@@ -230,9 +240,27 @@ class SignalsRole:
     def owe(self, since: Mapping[str, int]) -> None:
         """Evaluate again what closed of these symbols after these closes (Unix milliseconds), as far as the
         history goes: whoever was to do so may have died before it did. Live alone."""
-        self._marks.closes.update(since)
-        self._is_behind = True
+        self._owed.update(since)
         self._wakes.nudge(self.name)
+
+    def rehold(self) -> None:
+        """What `holds` answers is another: evaluate those symbols, and only those."""
+        self._is_reheld = True
+        self._wakes.nudge(self.name)
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The symbols that active traders of this market watch, whichever machine holds them."""
+        return frozenset(
+            symbol for one in self._traders if one.market == self._market.kind for symbol in one.symbols
+        )
+
+    def settled(self) -> Mapping[str, int]:
+        """Up to which close each symbol was evaluated, with all that fired in the database; empty while
+        something waits for that."""
+        if self._is_behind or self._owed or self._made or self._spool is None or self._spool.pending:
+            return {}
+        return self._marks.closes
 
     def _spool_made(self, spool: Spool, *, sync: bool) -> int:
         """Evaluate what was heard, make durable what fired, and note how far that is.
@@ -258,7 +286,7 @@ class SignalsRole:
         finally:
             self._tell_alarm(spool)
         self._made.clear()
-        if not self._replay and not self._is_behind:
+        if not self._replay and not self._is_behind and not self._owed:
             self._mark(heard)
         return len(made)
 
@@ -299,7 +327,10 @@ class SignalsRole:
         What a full or broken disk does not take stays due, for a later step.
         """
         self._is_behind = True
-        latest = {one.symbol: one.close_ms for one in map(self._market.latest, self._market.symbols) if one}
+        self._marks.closes.update(self._owed)
+        self._owed = {}
+        held = filter(self._holds, self._market.symbols)
+        latest = {one.symbol: one.close_ms for one in map(self._market.latest, held) if one}
         since = {one: mark for one in latest if (mark := self._marks.since(one)) is not None}
         missed = find_missed(self._market, since, round(CATCH_UP.total_seconds() * 1000))
         done = 0
@@ -339,15 +370,27 @@ class SignalsRole:
         except Unavailable:
             self._wakes.wake(TRADERS)
             raise
-        known, self.unfit = self.unfit, unreadable + self._evaluator.assign(traders)
         self._reloaded_at = self._clock.now()
-        self._traders = traders
+        self._traders, self._unreadable = traders, unreadable
+        self._assign(traders)
+
+    def _assign(self, traders: Sequence[Trader]) -> None:
+        """Evaluate these traders on the symbols that this machine holds."""
+        self._is_reheld = False
+        held = [one for one in (self._cut(trader) for trader in traders) if one.symbols]
+        known, self.unfit = self.unfit, self._unreadable + self._evaluator.assign(held)
         self.counts["traders"], self.counts["unfit"] = len(traders), len(self.unfit)
         self.counts["rules"] = self._evaluator.rules
         for one in self.unfit:
             if one in known:
                 continue
             log.warning("trader_unfit", trader=str(one.trader_id), name=one.name, reason=one.reason)
+
+    def _cut(self, trader: Trader) -> Trader:
+        symbols = tuple(filter(self._holds, trader.symbols))
+        return (
+            trader if len(symbols) == len(trader.symbols) else trader.model_copy(update={"symbols": symbols})
+        )
 
     def _pass_on(self) -> None:
         self._wakes.wake("analysis")

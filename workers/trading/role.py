@@ -22,6 +22,7 @@ from shared.market import Market
 from shared.metrics import Metric
 from shared.role import Call
 from shared.settings import Settings
+from shared.venue_sessions import session_factory_of
 from shared.wakes import Wakes
 from shared.work import Work
 from workers.trading.claims import Claims
@@ -40,7 +41,6 @@ from workers.trading.traffic.gates import Gates
 from workers.trading.turns import Turn, Turns, whole
 from workers.trading.venues.catalogue import Catalogue
 from workers.trading.venues.exchanges import Exchanges, OpenExchange, venue_of
-from workers.trading.venues.sessions import session_factory_of
 
 log = structlog.get_logger(__name__)
 

@@ -7,18 +7,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from scripts.fake_venue.accounts import Account
+from scripts.fake_venue.binance import candles
 from scripts.fake_venue.binance.markets import exchange_info, spot_symbol, usdm_symbol
 from scripts.fake_venue.call import Call
 from scripts.fake_venue.listings import Listing
 from scripts.fake_venue.numbers import plain
 from workers.trading.paper.order import ZERO
-from workers.trading.paper.path import Bar
 from workers.trading.paper.rules import Market
 
 if TYPE_CHECKING:
     from scripts.fake_venue.binance.wire import Binance
 
-_INTERVALS = {"1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "1d": 86_400_000}
+_HOUR, _DAY = 3_600_000, 86_400_000
 
 
 def _is_usdm(call: Call) -> bool:
@@ -108,7 +108,7 @@ def _day(wire: Binance, listing: Listing) -> dict[str, Any]:
         "lowPrice": price,
         "volume": "1000",
         "quoteVolume": plain(bid * 1000),
-        "openTime": now - _INTERVALS["1d"],
+        "openTime": now - _DAY,
         "closeTime": now,
         "firstId": 1,
         "lastId": 1000,
@@ -118,7 +118,7 @@ def _day(wire: Binance, listing: Listing) -> dict[str, Any]:
 
 def _premium(wire: Binance, listing: Listing) -> dict[str, Any]:
     price, now = plain(wire.tape.prices.get(listing.rule.symbol, ZERO)), wire.now_ms()
-    eight_hours = 8 * _INTERVALS["1h"]
+    eight_hours = 8 * _HOUR
     return {
         "symbol": listing.rule.id,
         "markPrice": price,
@@ -137,21 +137,6 @@ def _depth(wire: Binance, call: Call) -> dict[str, Any]:
     return {"lastUpdateId": wire.venue.next_number(), "E": wire.now_ms(), "T": wire.now_ms(), **rows}
 
 
-def _klines(wire: Binance, call: Call) -> list[list[Any]]:
-    symbol = wire.find_listing(call).rule.symbol
-    start, end = int(call.params.get("startTime", 0)), int(call.params.get("endTime", 2**62))
-    bars = [bar for bar in wire.bars.get(symbol, ()) if start <= bar.open_ms <= end]
-    limit = min(int(call.params.get("limit", 500)), 1000)
-    chosen = bars[:limit] if "startTime" in call.params else bars[-limit:]
-    return [_kline(bar) for bar in chosen]
-
-
-def _kline(bar: Bar) -> list[Any]:
-    prices = [plain(bar.open), plain(bar.high), plain(bar.low), plain(bar.close), plain(bar.volume)]
-    turnover = plain(bar.volume * bar.close)
-    return [bar.open_ms, *prices, bar.close_ms - 1, turnover, 1, plain(bar.volume), turnover, "0"]
-
-
 ROUTES: dict[str, Callable[[Binance, Call], Any]] = {
     "/api/v3/ping": _nothing,
     "/api/v3/time": _time,
@@ -160,7 +145,7 @@ ROUTES: dict[str, Callable[[Binance, Call], Any]] = {
     "/api/v3/ticker/bookTicker": _each(_book_ticker),
     "/api/v3/ticker/24hr": _each(_day),
     "/api/v3/depth": _depth,
-    "/api/v3/klines": _klines,
+    "/api/v3/klines": candles.klines,
     # Margin trading: there is none.
     "/sapi/v1/margin/allPairs": lambda wire, call: [],
     "/sapi/v1/margin/isolated/allPairs": lambda wire, call: [],
@@ -175,7 +160,7 @@ ROUTES: dict[str, Callable[[Binance, Call], Any]] = {
     "/fapi/v1/ticker/24hr": _each(_day),
     "/fapi/v1/premiumIndex": _each(_premium),
     "/fapi/v1/depth": _depth,
-    "/fapi/v1/klines": _klines,
+    "/fapi/v1/klines": candles.klines,
     # Coin-margined futures: ccxt asks for them with the others, and there are none.
     "/dapi/v1/exchangeInfo": _no_symbols,
     "/dapi/v1/time": _time,
@@ -247,7 +232,7 @@ def tell_price(wire: Binance, symbol: str) -> None:
         "a": plain(ask),
         "A": "100",
         "Q": "1",
-        "O": now - _INTERVALS["1d"],
+        "O": now - _DAY,
         "C": now,
         "F": 1,
         "L": 1000,
@@ -268,32 +253,3 @@ def tell_price(wire: Binance, symbol: str) -> None:
         }
         wire.streams.tell(f"{start}@markPrice", "markPriceUpdate", {**mark, "T": now})
     wire.streams.tell(f"{start}@bookTicker", "bookTicker", quote)
-
-
-def tell_candle(wire: Binance, bar: Bar) -> None:
-    """A closed candle: its last frame says that it is closed."""
-    wire.bars[bar.symbol].append(bar)
-    rule = wire.tape.listings[bar.symbol].rule
-    span = bar.close_ms - bar.open_ms
-    name = next((interval for interval, length in _INTERVALS.items() if length == span), "1m")
-    kline = {
-        "t": bar.open_ms,
-        "T": bar.close_ms - 1,
-        "s": rule.id,
-        "i": name,
-        "f": 1,
-        "L": 2,
-        "o": plain(bar.open),
-        "c": plain(bar.close),
-        "h": plain(bar.high),
-        "l": plain(bar.low),
-        "v": plain(bar.volume),
-        "n": 1,
-        "x": True,
-        "q": plain(bar.volume * bar.close),
-        "V": plain(bar.volume),
-        "Q": plain(bar.volume * bar.close),
-        "B": "0",
-    }
-    payload = {"e": "kline", "E": wire.now_ms(), "s": rule.id, "k": kline}
-    wire.streams.tell(f"{rule.market}:{rule.id.lower()}@kline_{name}", "kline", payload)

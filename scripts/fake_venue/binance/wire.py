@@ -9,7 +9,18 @@ from typing import Any
 from aiohttp import web
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.binance import algo, events, listen_keys, lists, margin, public, settings, spot, usdm
+from scripts.fake_venue.binance import (
+    algo,
+    candles,
+    events,
+    listen_keys,
+    lists,
+    margin,
+    public,
+    settings,
+    spot,
+    usdm,
+)
 from scripts.fake_venue.binance.conversation import converse
 from scripts.fake_venue.binance.refusals import failure, missing, reply_to, worded
 from scripts.fake_venue.binance.signature import account_of, check
@@ -164,8 +175,8 @@ class Binance(Exchange):
     def tell_price(self, symbol: str) -> None:
         public.tell_price(self, symbol)
 
-    def tell_candle(self, bar: Bar) -> None:
-        public.tell_candle(self, bar)
+    def tell_candle(self, bar: Bar, *, closed: bool = True) -> None:
+        candles.tell_candle(self, bar, closed=closed)
 
     def tell_funding(self, account: Account, book: Book, symbol: str, paid: Decimal, rate: Decimal) -> None:
         events.tell_funding(self, account, book, symbol, paid)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from scripts.fake_venue.bybit import candles
 from scripts.fake_venue.call import Call
 from scripts.fake_venue.listings import Listing
 from scripts.fake_venue.numbers import digits, plain
 from workers.trading.paper.order import ZERO
-from workers.trading.paper.path import Bar
 
 if TYPE_CHECKING:
     from scripts.fake_venue.bybit.wire import Bybit
 
-_INTERVALS = {60_000: "1", 180_000: "3", 300_000: "5", 900_000: "15", 3_600_000: "60", 86_400_000: "D"}
 _LAUNCHED = "1585526400000"
 
 
@@ -137,22 +136,6 @@ def _depth(wire: Bybit, call: Call) -> dict[str, Any]:
     }
 
 
-def _klines(wire: Bybit, call: Call) -> dict[str, Any]:
-    symbol = wire.find_listing(call).rule.symbol
-    start, end = int(call.params.get("start") or 0), int(call.params.get("end") or 2**62)
-    bars = [bar for bar in wire.bars.get(symbol, ()) if start <= bar.open_ms <= end]
-    limit = min(int(call.params.get("limit") or 200), 1000)
-    rows = [
-        [
-            str(bar.open_ms),
-            *(plain(value) for value in (bar.open, bar.high, bar.low, bar.close, bar.volume)),
-            plain(bar.volume * bar.close),
-        ]
-        for bar in reversed(bars)
-    ]
-    return {"category": call.need("category"), "symbol": call.params["symbol"], "list": rows[:limit]}
-
-
 def _time(wire: Bybit, call: Call) -> dict[str, str]:
     now = wire.server_ms()
     return {"timeSecond": str(now // 1000), "timeNano": str(now * 1_000_000)}
@@ -163,7 +146,7 @@ ROUTES: dict[str, Callable[[Bybit, Call], Any]] = {
     "/v5/market/instruments-info": _instruments,
     "/v5/market/tickers": _tickers,
     "/v5/market/orderbook": _depth,
-    "/v5/market/kline": _klines,
+    "/v5/market/kline": candles.klines,
 }
 
 
@@ -179,26 +162,3 @@ def tell_price(wire: Bybit, symbol: str) -> None:
         "data": ticker(wire, listing),
     }
     wire.streams.tell(f"{listing.rule.market}:{topic}", "tickers", payload)
-
-
-def tell_candle(wire: Bybit, bar: Bar) -> None:
-    """A closed candle: its last frame is confirmed."""
-    wire.bars[bar.symbol].append(bar)
-    rule = wire.tape.listings[bar.symbol].rule
-    interval = _INTERVALS.get(bar.close_ms - bar.open_ms, "1")
-    row = {
-        "start": bar.open_ms,
-        "end": bar.close_ms - 1,
-        "interval": interval,
-        "open": plain(bar.open),
-        "close": plain(bar.close),
-        "high": plain(bar.high),
-        "low": plain(bar.low),
-        "volume": plain(bar.volume),
-        "turnover": plain(bar.volume * bar.close),
-        "confirm": True,
-        "timestamp": wire.now_ms(),
-    }
-    topic = f"kline.{interval}.{rule.id}"
-    payload = {"topic": topic, "ts": wire.now_ms(), "type": "snapshot", "data": [row]}
-    wire.streams.tell(f"{rule.market}:{topic}", "kline", payload)

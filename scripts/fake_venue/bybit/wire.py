@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from scripts.fake_venue.accounts import Account
-from scripts.fake_venue.bybit import events, orders, positions, public
+from scripts.fake_venue.bybit import candles, events, orders, positions, public
 from scripts.fake_venue.bybit.refusals import failure, refuse, worded, wrap
 from scripts.fake_venue.bybit.signature import check
 from scripts.fake_venue.call import Call, Reply, VenueError
@@ -156,8 +156,8 @@ class Bybit(Exchange):
     def tell_price(self, symbol: str) -> None:
         public.tell_price(self, symbol)
 
-    def tell_candle(self, bar: Bar) -> None:
-        public.tell_candle(self, bar)
+    def tell_candle(self, bar: Bar, *, closed: bool = True) -> None:
+        candles.tell_candle(self, bar, closed=closed)
 
     def tell_funding(self, account: Account, book: Book, symbol: str, paid: Decimal, rate: Decimal) -> None:
         row = self.funding_rows(account, Call("", "GET", "", "", "", {}, {}))[-1]

@@ -14,6 +14,7 @@ from shared.clock import WallClock
 from shared.errors import ConfigurationError, SigtrailError
 from shared.market import Market
 from shared.vault import Sealed, Vault, VaultError, new_master_key
+from shared.venue_sessions import session_factory
 from shared.wakes import Wakes
 from tests.trading.key_venue import KeyVenue
 from tests.trading.world import Connection, Sql, SqlCall
@@ -21,7 +22,6 @@ from workers.trading.ledger import Ledger
 from workers.trading.policy import Policy
 from workers.trading.role import TradingRole
 from workers.trading.venues.exchanges import Exchanges
-from workers.trading.venues.sessions import session_factory
 
 KEYS = {"apiKey": "the-api-key-of-somebody", "secret": "the-secret-of-somebody-0123456789"}
 

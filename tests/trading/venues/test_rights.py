@@ -12,9 +12,9 @@ from scripts.fake_venue import FakeVenue
 from scripts.fake_venue.accounts import Permission
 from shared import redaction
 from shared.errors import InputError
+from shared.venue_sessions import session_factory
 from tests.trading.key_venue import Key, KeyVenue, open_key_venue
 from workers.trading.venues.rights import Rights, RightsUnknown, ask_rights, read_bybit
-from workers.trading.venues.sessions import session_factory
 
 SECRET = "s3cr3tOfTheKeyThatNobodyMaySee0123456789"
 VENUES = [("binance", "spot"), ("binanceusdm", "usdm"), ("bybit", "spot"), ("bybit", "usdm"), ("okx", "usdm")]

@@ -1,12 +1,21 @@
-"""Live public candles through ccxt.pro: a candle is closed when the next one opens."""
+"""Live public candles of one venue through ccxt.pro: each once, in order, as the venue itself has it.
+
+    sockets (lines) ─▶ tracks ─▶ gate ─▶ batches
+                         ▲
+                  REST: what the stream left out
+
+A candle is delivered when the venue called it closed. What a stream left out (it was away, silent, or lost a
+frame) is asked for over REST before anything newer of that symbol is delivered. Only what the venue itself
+does not have stays a gap, and `gate` names it. A candle that the venue corrects after it was delivered is
+told to `on_correction`, and delivered to nobody again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -17,201 +26,363 @@ from shared.candles import Candle, Gap, Gate, Refusal, interval_ms
 from shared.errors import InputError
 from shared.models import MarketKind
 from workers.signals.feeds.feed import FeedKind, FeedUnavailable
-from workers.signals.feeds.venue import Exchange, find_unified
+from workers.signals.feeds.line import FIRST_PAUSE, LONGEST_PAUSE, Line
+from workers.signals.feeds.track import KEPT, Row, Track
+from workers.signals.feeds.venue import CHUNKS, Exchange, VenueClock, close_exchange, find_unified
 
 log = structlog.get_logger(__name__)
 
-HISTORY = 500
+# One less than what venues count double or more.
+HISTORY = 499
 PAGE = 1000
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-# How often the venue's REST is asked for a candle that it does not have before a gap is taken as it is.
-MOST_REPAIRS = 3
-
-Row = Sequence[float]
-
-
-@dataclass(slots=True)
-class _Track:
-    """How far one symbol has come. `trusted` is False while the stream may have missed a part of a candle."""
-
-    symbol: str
-    unified: str
-    last_ms: int | None = None
-    trusted: bool = False
-    repairs: int = 0
+# Symbols of one socket: venues take 200 and more, and one that fails takes fewer along.
+PER_LINE = 100
+# Questions to REST that are under way together; ccxt spaces them out by the venue's own limits.
+AT_ONCE = 4
+# How often it is looked whether candles are missing, and sockets silent.
+LOOK_SECONDS = 0.5
+# So many candles in a row that only REST told of, although there were trades: the subscription is dead.
+MOST_UNHEARD = 2
 
 
 class LiveFeed:
     """The candles of several symbols of one venue as they close.
 
-    What happened while the stream was away is fetched over REST before anything newer is delivered; only a
-    candle that the venue itself does not have stays a gap, which `gate` reports. `counts` has reconnects,
-    repairs and failed_repairs.
+    `connect` makes exchange objects: one for REST, one for each socket; `clock` knows the venue's time.
+    `counts` has reconnects, repairs, failed_repairs, corrections and resubscriptions; `gone` are symbols that
+    the venue does not trade (any more): they are named and the others go on.
     """
 
     kind: FeedKind = "live"
 
     def __init__(
         self,
-        exchange: Exchange,
+        connect: Callable[[], Exchange],
         symbols: Sequence[str],
         *,
         market: MarketKind = "usdm",
         interval: str = "1m",
         history: int = HISTORY,
         stale_seconds: float | None = None,
+        per_line: int = PER_LINE,
+        look_seconds: float = LOOK_SECONDS,
         gate: Gate | None = None,
+        clock: VenueClock | None = None,
     ) -> None:
-        self.symbols = tuple(sorted(set(symbols)))
         self.market: MarketKind = market
         self.gate = Gate(on_refusal=_report_refusal, on_gap=_report_gap) if gate is None else gate
         self.counts: Counter[str] = Counter()
-        self._exchange = exchange
+        self.gone: set[str] = set()
+        self.on_correction: Callable[[Candle], object] | None = None
+        self._connect = connect
+        self._rest = connect()
+        self._clock = clock or VenueClock(self._rest)
+        self._wanted = tuple(sorted(set(symbols)))
         self._interval = interval
         self._step = interval_ms(interval)
         self._history = history
-        # A stream that says nothing for so long has died in silence: an error inside ccxt's receive loop does
-        # that to it.
-        self._stale_seconds = stale_seconds or 1.5 * self._step / 1000 + 30.0
-        self._tracks: list[_Track] = []
+        # A stream that says nothing for so long has died in silence: every candle's end is told of.
+        self._stale_seconds = stale_seconds or self._step / 1000 + 15.0
+        self._per_line = per_line
+        self._look_seconds = look_seconds
+        self._tracks: dict[str, Track] = {}
+        self._lines: list[Line] = []
         self._ready: list[Candle] = []
         self._more = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
+        self._look = asyncio.Event()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._pause = FIRST_PAUSE
+        self._repairing: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._looked_up_at = 0.0
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What is delivered now."""
+        return tuple(sorted(self._tracks)) or self._wanted
 
     @property
     def description(self) -> str:
-        return f"live {self._interval} candles of {len(self.symbols)} symbols from {self._exchange.id}"
+        return f"live {self._interval} candles of {len(self.symbols)} symbols from {self._rest.id}"
 
     async def open(self) -> list[Candle]:
         """Reach the venue, and answer the latest closed candles of every symbol.
 
-        Raises `FeedUnavailable` that names the venue and why it cannot be used.
+        Raises `FeedUnavailable` that names the venue and why it cannot be used, `InputError` when it trades
+        none of the symbols.
         """
         try:
-            await self._exchange.load_markets()
-            self._tracks = [
-                _Track(symbol, find_unified(self._exchange, symbol, self.market)) for symbol in self.symbols
-            ]
-            found = [await self._fetch_history(track) for track in self._tracks]
+            await self._rest.load_markets()
+            await self._clock.sample()
+            found = await self.follow(self._wanted)
         except ccxt.BaseError as error:
             await self.close()
             raise FeedUnavailable(
-                f"{self._exchange.id} delivers no candles: {type(error).__name__}: {error!s:.200}"
+                f"{self._rest.id} delivers no candles: {type(error).__name__}: {error!s:.200}"
             ) from error
-        except InputError:
+        if not self._tracks:
             await self.close()
-            raise
+            names = ", ".join(sorted(self.gone))
+            raise InputError(f"{self._rest.id} does not trade {names} on its {self.market} market")
+        return found
+
+    async def follow(self, symbols: Iterable[str]) -> list[Candle]:
+        """Deliver these symbols too from now on; answers their latest closed candles, ordered by close.
+
+        Raises what ccxt raises when the history cannot be read: then none is followed.
+        """
+        tracks = []
+        for symbol in sorted(set(symbols) - self._tracks.keys()):
+            try:
+                tracks.append(Track(symbol, find_unified(self._rest, symbol, self.market), self._step))
+            except InputError as error:
+                self._lose(symbol, str(error))
+        found = await asyncio.gather(*(self._fetch_history(track) for track in tracks))
+        self.gone.difference_update(track.symbol for track in tracks)
+        self._tracks |= {track.symbol: track for track in tracks}
+        if self._repairing is not None:
+            await self._listen(tracks)
         return sorted((one for candles in found for one in candles), key=attrgetter("close_ms", "symbol"))
+
+    def leave(self, symbols: Iterable[str]) -> None:
+        """Deliver these no more."""
+        gone = set(symbols)
+        for symbol in gone:
+            self._tracks.pop(symbol, None)
+        for line in self._lines:
+            line.leave(gone)
+
+    def reconnect(self, why: str) -> None:
+        """Drop every socket and listen anew; what is missed meanwhile is asked for."""
+        for line in self._lines:
+            line.reconnect(why)
+
+    async def history(self, symbol: str, interval: str, since_ms: int, until_ms: int) -> list[Candle]:
+        """The sound candles of a span that closed, the oldest first; those that open in [since, until)."""
+        step = interval_ms(interval)
+        first = -(-since_ms // step) * step
+        limit = min(until_ms, self._clock.now_ms() // step * step)
+        unified = find_unified(self._rest, symbol, self.market)
+        rows = await self._fetch(unified, interval, range(first, limit, step))
+        candles = (_make(symbol, interval, rows[at]) for at in sorted(rows))
+        gate = Gate(on_refusal=_report_refusal)
+        return [candle for candle in candles if gate.admit(candle)]
 
     async def batches(self) -> AsyncIterator[list[Candle]]:
         """What closed together comes in one list, unless a symbol's candle was late.
 
         Raises `FeedUnavailable` when the venue refuses for good; disconnections are waited out.
         """
-        self._watching = asyncio.create_task(self._watch())
-        self._watching.add_done_callback(lambda _: self._more.set())
+        self._repairing = asyncio.create_task(self._repair())
+        self._repairing.add_done_callback(lambda _: self._more.set())
+        await self._listen(list(self._tracks.values()))
         while True:
             await self._more.wait()
             self._more.clear()
             ready, self._ready = sorted(self._ready, key=attrgetter("close_ms", "symbol")), []
             for _, together in groupby(ready, key=attrgetter("close_ms")):
                 yield list(together)
-            if self._watching.done():
-                if not self._watching.cancelled():
-                    self._watching.result()
+            if self._repairing.done():
+                if not self._repairing.cancelled():
+                    self._repairing.result()
                 return
 
     async def close(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
-        await self._exchange.close()
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._repairing is not None:
+            self._repairing.cancel()
+            await asyncio.wait([self._repairing])
+        for line in self._lines:
+            await line.close()
+        await close_exchange(self._rest)
 
-    async def _watch(self) -> None:
-        wanted = [[track.unified, self._interval] for track in self._tracks]
-        pause = FIRST_PAUSE
+    # The streams
+
+    async def _listen(self, tracks: Sequence[Track]) -> None:
+        left = list(tracks)
+        while left:
+            line = next((one for one in self._lines if len(one) < self._per_line), None)
+            if line is None:
+                exchange = self._connect()
+                exchange.set_markets(list(self._rest.markets.values()), self._rest.currencies)
+                chunk = CHUNKS.get((self._rest.id, self.market), self._per_line)
+                line = Line(exchange, self._interval, chunk, self._hear, self._trouble, self._refused)
+                self._lines.append(line)
+            room = self._per_line - len(line)
+            line.follow(left[:room])
+            del left[:room]
+
+    def _hear(self, track: Track, row: Row, told_ms: int, is_closed: bool) -> None:
+        if row[0] > self._clock.now_ms() + self._step:
+            log.warning("candle_from_the_future", symbol=track.symbol, open_ms=row[0])
+            return
+        correction = track.hear(row, told_ms, is_closed=is_closed)
+        if correction is not None:
+            self._correct(track, correction)
+        if is_closed:
+            self._deliver(track)
+
+    def _trouble(self, why: str) -> None:
+        self.counts["reconnects"] += 1
+        log.warning("feed_away", venue=self._rest.id, error=why)
+        self._look.set()
+
+    def _refused(self, error: ccxt.BaseError) -> None:
+        """The venue does not serve a subscription: perhaps one of its symbols is not traded any more."""
+        self.counts["refusals"] += 1
+        log.warning("feed_refused", venue=self._rest.id, error=f"{error!s:.200}")
+        if isinstance(error, ccxt.AuthenticationError | ccxt.NotSupported):
+            raise FeedUnavailable(f"{self._rest.id} delivers no more candles: {error!s:.200}") from error
+        self._looked_up_at = 0.0
+        self._look.set()
+
+    # What is delivered
+
+    def _deliver(self, track: Track) -> None:
+        candles = [_make(track.symbol, self._interval, row) for row in track.take()]
+        if candles:
+            self._ready += [candle for candle in candles if self.gate.admit(candle)]
+            self._more.set()
+
+    def _correct(self, track: Track, row: Row) -> None:
+        self.counts["corrections"] += 1
+        candle = _make(track.symbol, self._interval, row)
+        log.warning("candle_corrected", symbol=track.symbol, open_ms=candle.open_ms, close=candle.close)
+        for place, one in enumerate(self._ready):
+            if one.symbol == candle.symbol and one.open_ms == candle.open_ms:
+                self._ready[place] = candle
+                return
+        if self.on_correction is not None:
+            self.on_correction(candle)
+
+    # REST
+
+    async def _repair(self) -> None:
+        """Look now and then what is missing, and ask for it."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                # Only wakes: a frame can come while nobody waits, so what is new is read from the cache.
-                async with asyncio.timeout(self._stale_seconds):
-                    await self._exchange.watch_ohlcv_for_symbols(wanted)
-                for track in self._tracks:
-                    await self._advance(track)
-                pause = FIRST_PAUSE
-            except (ccxt.NetworkError, TimeoutError) as error:
-                self._lose_trust(error)
-                if isinstance(error, TimeoutError):
-                    await self._exchange.close_ws_clients()
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                pause = min(pause * 2, LONGEST_PAUSE)
-            except ccxt.BaseError as error:
-                raise FeedUnavailable(
-                    f"{self._exchange.id} delivers no more candles: {error!s:.200}"
-                ) from error
-
-    def _lose_trust(self, error: Exception) -> None:
-        self.counts["reconnects"] += 1
-        for track in self._tracks:
-            track.trusted = False
-        log.warning("feed_away", venue=self._exchange.id, error=f"{error!s:.200}" or "the stream went silent")
-
-    async def _advance(self, track: _Track) -> None:
-        """Deliver what closed of one symbol since the last time."""
-        cached: dict[int, Row] = {
-            int(row[0]): row for row in self._exchange.ohlcvs.get(track.unified, {}).get(self._interval, ())
-        }
-        if not cached:
-            return
-        forming = max(cached)
-        if track.last_ms is None:
-            # A symbol without history begins with the candle that is forming now.
-            track.last_ms = forming - self._step
-        closed = {at: row for at, row in cached.items() if track.last_ms < at < forming}
-        wanted = range(track.last_ms + self._step, forming, self._step)
-        if not wanted:
-            return
-        if not track.trusted or any(at not in closed for at in wanted):
-            fetched = await self._fetch(track, wanted)
-            closed.update(fetched)
-            track.repairs += 1
-            self.counts["repairs"] += 1
-            if any(at not in closed for at in wanted) and track.repairs < MOST_REPAIRS:
+                async with asyncio.timeout(self._look_seconds):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+            for line in self._lines:
+                if line.failure is not None:
+                    raise line.failure
+                if loop.time() - line.heard_at > self._stale_seconds:
+                    self.counts["silences"] += 1
+                    line.reconnect("the stream went silent")
+            due = [
+                (track, wanted)
+                for track in self._tracks.values()
+                if track.ask_at <= loop.time() and (wanted := track.missing(self._clock.now_ms())) is not None
+            ]
+            try:
+                answers = (self._ask(track, wanted) for track, wanted in due)
+                for end in await asyncio.gather(*answers, return_exceptions=True):
+                    if end is not None:
+                        raise end
+                self._pause = FIRST_PAUSE
+            except (ccxt.NetworkError, OSError) as error:
                 self.counts["failed_repairs"] += 1
-                return
-        track.trusted, track.repairs = True, 0
-        track.last_ms = wanted[-1]
-        candles = [self._make(track, closed[at]) for at in sorted(closed) if at in wanted]
-        self._ready += [candle for candle in candles if self.gate.admit(candle)]
-        self._more.set()
+                log.warning("repair_failed", venue=self._rest.id, error=f"{error!s:.200}")
+                wait = max(self._pause * random.uniform(0.5, 1.0), _retry_after(self._rest))  # noqa: S311
+                await asyncio.sleep(wait)
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    async def _fetch(self, track: _Track, wanted: range) -> dict[int, Row]:
-        """The closed candles of a span over REST, in pages."""
+    async def _ask(self, track: Track, wanted: range) -> None:
+        """Ask REST what the stream left out, and a little before it, for what was corrected meanwhile."""
+        await self._clock.keep()
+        before = (track.last_ms or 0) - (KEPT - 1) * self._step
+        try:
+            rows = await self._fetch(track.unified, self._interval, range(before, wanted.stop, self._step))
+        except (ccxt.NetworkError, OSError):
+            raise
+        except ccxt.BaseError as error:
+            log.warning("repair_refused", symbol=track.symbol, error=f"{error!s:.200}")
+            rows = {}
+        self.counts["repairs"] += 1
+        answered = track.last_ms
+        for correction in track.hear_rest(wanted, rows.values(), self._clock.now_ms()):
+            self._correct(track, correction)
+        self._deliver(track)
+        if track.missing(self._clock.now_ms()) is None:
+            track.ask_at = 0.0
+        else:
+            self.counts["incomplete_repairs"] += 1
+            track.ask_at = asyncio.get_running_loop().time() + FIRST_PAUSE * random.uniform(1.0, 2.0)  # noqa: S311
+            if track.last_ms == answered or not rows:
+                await self._look_up(track)
+        if track.unheard >= MOST_UNHEARD:
+            track.unheard = 0
+            self.counts["resubscriptions"] += 1
+            for line in self._lines:
+                if track.symbol in line:
+                    line.reconnect(f"the stream left out {track.symbol}")
+
+    async def _look_up(self, track: Track) -> None:
+        """Is the symbol traded at all? Markets are read anew at most once a minute."""
+        now = asyncio.get_running_loop().time()
+        if self._looked_up_at and now - self._looked_up_at < 60.0:
+            return
+        self._looked_up_at = now
+        await self._rest.load_markets(True)
+        for symbol in tuple(self._tracks):
+            try:
+                find_unified(self._rest, symbol, self.market)
+            except InputError as error:
+                self.leave([symbol])
+                self._lose(symbol, str(error))
+
+    def _lose(self, symbol: str, why: str) -> None:
+        if symbol not in self.gone:
+            self.gone.add(symbol)
+            log.error("symbol_gone", symbol=symbol, why=why)
+
+    async def _fetch(self, unified: str, interval: str, wanted: range) -> dict[int, Row]:
+        """The candles of a span over REST, in pages."""
         found: dict[int, Row] = {}
-        since = wanted[0]
-        while since <= wanted[-1]:
-            rows = await self._exchange.fetch_ohlcv(track.unified, self._interval, since, PAGE)
-            news = {int(row[0]): row for row in rows if since <= row[0] <= wanted[-1]}
+        since = wanted.start
+        while since < wanted.stop:
+            count = min(PAGE, (wanted.stop - since) // wanted.step)
+            async with self._turns:
+                rows = await self._rest.fetch_ohlcv(unified, interval, since, count)
+            news = {int(row[0]): _row(row) for row in rows if since <= row[0] < wanted.stop}
             if not news:
                 break
-            found.update(news)
-            since = max(news) + self._step
+            found |= news
+            since = max(news) + wanted.step
         return found
 
-    async def _fetch_history(self, track: _Track) -> list[Candle]:
-        rows = await self._exchange.fetch_ohlcv(track.unified, self._interval, None, self._history)
-        now = self._exchange.milliseconds()
-        # The last row is the candle that is still forming.
-        candles = [self._make(track, row) for row in rows if row[0] + self._step <= now]
+    async def _fetch_history(self, track: Track) -> list[Candle]:
+        limit = self._clock.now_ms() // self._step * self._step
+        wanted = range(limit - self._history * self._step, limit, self._step)
+        rows = await self._fetch(track.unified, self._interval, wanted)
+        candles = [_make(track.symbol, self._interval, rows[at]) for at in sorted(rows)]
         sound = [candle for candle in candles if self.gate.admit(candle)]
         if sound:
-            track.last_ms = sound[-1].open_ms
+            track.begin(sound[-1].open_ms)
         return sound
 
-    def _make(self, track: _Track, row: Row) -> Candle:
-        opened = int(row[0])
-        numbers = [float("nan") if number is None else float(number) for number in row[1:6]]
-        return Candle(track.symbol, self._interval, opened, opened + self._step, *numbers)
+
+def _row(row: Sequence[float | None]) -> Row:
+    return tuple(float("nan") if number is None else float(number) for number in row[:6])
+
+
+def _make(symbol: str, interval: str, row: Row) -> Candle:
+    opened = int(row[0])
+    opening, high, low, close, volume = row[1:6]
+    return Candle(symbol, interval, opened, opened + interval_ms(interval), opening, high, low, close, volume)
+
+
+def _retry_after(exchange: Exchange) -> float:
+    """How long the venue said to wait, in seconds; 0 when it did not."""
+    told = {name.lower(): text for name, text in (exchange.last_response_headers or {}).items()}
+    text = str(told.get("retry-after", ""))
+    return min(float(text), 600.0) if text.replace(".", "", 1).isdigit() else 0.0
 
 
 def _report_refusal(refusal: Refusal) -> None:

@@ -6,15 +6,12 @@ them, and a hundred accounts hold one list of markets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 from ccxt.async_support.base.exchange import Exchange
 
+from shared.venue_sessions import SessionFactory
 from workers.trading.venues.reading import Reading
-
-SessionFactory = Callable[[], aiohttp.ClientSession]
 
 
 class Catalogue:

@@ -15,11 +15,12 @@ from shared.identity import floor_ms
 from shared.market import Market
 from shared.redaction import conceal
 from shared.vault import Sealed, Vault
+from shared.venue_sessions import SessionFactory
 from workers.trading.ledger import Account
 from workers.trading.paper import PaperExchange
 from workers.trading.traffic.traffic import Traffic
 from workers.trading.venues.capabilities import TABLE, UNVERIFIED, capabilities_of
-from workers.trading.venues.catalogue import Catalogue, SessionFactory
+from workers.trading.venues.catalogue import Catalogue
 from workers.trading.venues.venue import Venue, ccxt_class
 
 # Makes the exchange of an account; tests hand in their own.

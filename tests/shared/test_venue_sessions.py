@@ -12,7 +12,7 @@ from ccxt.base.errors import NetworkError
 from scripts.fake_venue import FakeVenue
 from shared.errors import ConfigurationError
 from shared.settings import Settings
-from workers.trading.venues.sessions import session_factory, session_factory_of
+from shared.venue_sessions import session_factory, session_factory_of
 
 
 def settings(**fields: Any) -> Settings:

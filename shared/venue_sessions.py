@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +16,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from shared.errors import ConfigurationError
 from shared.settings import Settings
-from workers.trading.venues.catalogue import SessionFactory
+
+SessionFactory = Callable[[], aiohttp.ClientSession]
 
 
 class OnePlace(AbstractResolver):
