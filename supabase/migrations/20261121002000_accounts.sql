@@ -181,6 +181,10 @@ begin
     'renewed', coalesce((select jsonb_agg(jsonb_build_object('account_id', r.id, 'status', r.status,
       'permissions', r.permissions, 'settings', r.settings, 'number', number,
       'limits', (select private.limits_json(l) from public.risk_limits l where l.account_id = r.id and l.user_id = r.user_id),
+      -- Those of its traders whose losses are limited: what they lost changes while nobody sets anything.
+      'traders', coalesce((select jsonb_object_agg(l.trader_id, private.limits_json(l)) from public.risk_limits l
+        join public.traders t on t.id = l.trader_id and t.default_exchange_account_id = r.id
+        where l.user_id = r.user_id and num_nonnulls(l.max_daily_loss, l.max_drawdown) > 0), '{}'),
       -- Positions that a person wants closed.
       'closing', coalesce((select jsonb_agg(p.signal_id order by p.signal_id) from public.positions p
         where p.account_id = r.id and p.status = 'open' and p.exit_reason = 'manual_close'), '[]'))

@@ -367,6 +367,7 @@ create trigger risk_limits_follow after insert or update or delete on public.ris
 
 -- Functions: for the bridge and for people --------------------------------------------------------------------
 
+-- Limits with what was won and lost against those of losses.
 create function private.limits_json(limits public.risk_limits) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -374,7 +375,10 @@ as $$
 begin
   return jsonb_build_object('max_positions', limits.max_positions, 'max_notional', limits.max_notional::text,
     'max_symbol_notional', limits.max_symbol_notional::text, 'max_daily_loss', limits.max_daily_loss::text,
-    'max_drawdown', limits.max_drawdown::text, 'max_orders_per_minute', limits.max_orders_per_minute);
+    'max_drawdown', limits.max_drawdown::text, 'max_orders_per_minute', limits.max_orders_per_minute,
+    'measure', case when num_nonnulls(limits.max_daily_loss, limits.max_drawdown) > 0 then (
+      select jsonb_build_object('total', m.total::text, 'peak', m.peak::text, 'day', m.day, 'day_start', m.day_start::text)
+      from public.risk_measures m where m.subject_id = coalesce(limits.account_id, limits.trader_id)) end);
 end;
 $$;
 

@@ -10,11 +10,13 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from tests.stacks import Stack
 from tests.trading.kills import Killed
 from tests.trading.world import SqlCall, World
+from workers.trading.decisions.losses import losses_of
 
 
 async def limit(world: World, *, trader: bool = False, **limits: Any) -> None:
@@ -119,6 +121,57 @@ async def test_an_intent_that_waited_is_denied_when_a_limit_was_set(world: World
     await world.settle(await world.start())
     assert await end_of(world, signal) == ("expired", "notional_limit")
     assert not world.exchange.paper_engine.orders
+
+
+async def test_an_intent_that_waited_is_denied_when_the_day_was_lost_meanwhile(world: World) -> None:
+    """The trader's other position fell: no limit of the account's own, so the database halts nothing."""
+    await limit(world, trader=True, max_daily_loss="30")
+    bridge = await world.start()
+    await world.hold(bridge, stop="90", target="120")
+    await bridge.stop()
+    world.still()
+    waiting = await world.make_ready("ETHUSDT")
+    await die_before_sending(world)
+    world.candle("96.5")
+    assert (await account_status(world)) == "active"
+    await world.settle(await world.start())
+    assert await end_of(world, waiting) == ("expired", "daily_loss_limit")
+    assert (await world.orders(waiting))["entry", 1]["status"] == "denied"
+    await world.check_record()
+
+
+@pytest.mark.parametrize("of_trader", [False, True])
+async def test_what_waited_leaves_no_faster_than_orders_a_minute_allow(world: World, of_trader: bool) -> None:
+    signals = sorted([await world.make_ready(), await world.make_ready("ETHUSDT")])
+    await die_before_sending(world)
+    await limit(world, trader=of_trader, max_orders_per_minute=1)
+    bridge = await world.start()
+    await world.settle(bridge)
+    ends = sorted([await end_of(world, one) for one in signals])
+    assert ends == [("expired", "order_rate_limit"), ("ready", None)]
+    assert bridge.counts["order_rate_limit"] == 1
+    assert len(world.exchange.paper_engine.orders) == 1 + len(
+        [one for one in world.exchange.paper_engine.orders.values() if one.request.trigger is not None]
+    )
+
+
+async def test_what_the_bridge_knows_of_losses_is_what_the_database_says(world: World) -> None:
+    await limit(world, max_daily_loss="500", max_drawdown="600")
+    await limit(world, trader=True, max_daily_loss="400")
+    bridge = await world.start()
+    await world.hold(bridge)
+    world.candle("100", "100", "97", "97")
+    await world.settle(bridge)
+    desk = bridge._desks[world.account]
+    leased = {"accounts": [desk.account.reference], "lease_seconds": 60}
+    desk.set_terms((await world.call("renew_accounts", leased))["renewed"][0])
+    terms, now = desk._permit.terms, world.clock.now()
+    assert terms is not None
+    for subject, limits in ((world.account, terms.account), (world.trader, terms.traders[world.trader])):
+        [known] = await world.fetch("select * from private.losses_of(%s, %s)", subject, now)
+        lost = losses_of(limits.measure, Decimal(0), now)
+        assert (lost.daily, lost.drawdown) == (known["daily_loss"], known["drawdown"])
+        assert lost.daily > 20
 
 
 async def test_terms_that_were_overtaken_change_nothing(world: World) -> None:

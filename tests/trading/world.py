@@ -260,9 +260,9 @@ class World:
             total += done
         raise AssertionError("the bridge went on finding work at one moment of market time")
 
-    async def hold(self, bridge: TradingRole) -> UUID:
+    async def hold(self, bridge: TradingRole, **plan: Any) -> UUID:
         """A signal of the trader whose entry has filled, and whose position is protected."""
-        signal = await self.make_ready()
+        signal = await self.make_ready(**plan)
         await self.settle(bridge)
         self.still()
         await self.settle(bridge)

@@ -5,9 +5,10 @@ It mirrors the database's answers and is never ahead of them: a restart builds t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from workers.trading.decisions.risk import Holding, holding_of
@@ -97,15 +98,16 @@ class Book:
         """How many positions a trader has or is about to have."""
         return sum(1 for trade in self._trades.values() if _trader(trade) == trader_id)
 
-    def holdings(self, but: UUID) -> list[Holding]:
-        """What every signal but this one holds or has under way."""
+    def holdings(self, but: UUID, price_of: Callable[[str], Decimal | None]) -> list[Holding]:
+        """What every signal but this one holds or has under way, at the last prices by the venue's names."""
         found: list[Holding] = []
         for trade in self._trades.values():
             trader = _trader(trade)
             if trade.signal_id != but and trader is not None:
                 orders = trade.orders.values()
                 symbol = trade.position.symbol if trade.position else next(o.symbol for o in orders)
-                found.append(holding_of(trade.signal_id, trader, symbol, trade.position, orders))
+                price = price_of(trade.position.venue_symbol) if trade.position is not None else None
+                found.append(holding_of(trade.signal_id, trader, symbol, trade.position, orders, price))
         return found
 
     def unresolved(self) -> list[Order]:

@@ -12,7 +12,7 @@ from shared.clock import Clock
 from shared.errors import OrderDenied
 from shared.market import Market
 from workers.trading.book import Book
-from workers.trading.decisions.risk import Terms, refuse, terms_of
+from workers.trading.decisions.risk import MINUTE, Sent, Terms, refuse, terms_of
 from workers.trading.keeper import Keeper
 from workers.trading.ledger import Account, State
 from workers.trading.orders import Leg, Order
@@ -53,11 +53,13 @@ class Permit:
         # When the database was asked for them.
         self._asked_at = float("-inf")
         self.terms: Terms | None = None
+        # What left within the last minute, the oldest first.
+        self._sent: dict[str, Sent] = {}
 
     def hear(self, row: Mapping[str, Any], asked_at: float) -> bool:
         """What the account's owner set meanwhile, with a renewed lease. Whether it is taken in."""
         self._asked_at = max(self._asked_at, asked_at)
-        limits: dict[str, Any] = {"account": row.get("limits"), "traders": {}}
+        limits = {"account": row.get("limits"), "traders": row.get("traders") or {}}
         return self._take_in({**row, **limits}, dict(row["settings"]))
 
     def take_over(self, state: State, asked_at: float) -> None:
@@ -75,6 +77,7 @@ class Permit:
         if not self._keeper.may_send(order):
             raise Withheld("somebody closes this account by its journal", code="journal_added_to")
         if order.leg is not Leg.ENTRY:
+            self._note(order)
             return None
         if self._keeper.error is not None:
             raise Withheld(f"the journal cannot be written: {self._keeper.error}", code="journal_unwritten")
@@ -88,13 +91,24 @@ class Permit:
                 )
         terms = self.terms or Terms(self._account.status, self._account.permissions)
         price = self._market.price(order.venue_symbol)
-        held, now = self._book.holdings(order.signal_id), self._clock.now()
+        held, now = self._book.holdings(order.signal_id, self._market.price), self._clock.now()
         nets = self._account.market == "usdm" and self._venue.nets
-        refusal = refuse(order, terms, held, price, now, nets=nets)
-        if refusal is not None:
+        sent = [one for name, one in self._sent.items() if name != order.client_order_id]
+        refusal = refuse(order, terms, held, price, now, sent=sent, nets=nets)
+        if refusal is None:
+            self._note(order)
+        else:
             log.warning("order_denied", client_order_id=order.client_order_id, code=refusal.code)
             self._counts[refusal.code] += 1
         return refusal
+
+    def _note(self, order: Order) -> None:
+        """It leaves. What left more than a minute ago counts no more."""
+        now = self._clock.now()
+        self._sent.pop(order.client_order_id, None)
+        self._sent[order.client_order_id] = Sent(order.trader_id, now)
+        while next(iter(self._sent.values())).at <= now - MINUTE:
+            self._sent.pop(next(iter(self._sent)))
 
     def _take_in(self, answer: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         """Whether the answer is taken in: one that was overtaken says nothing."""

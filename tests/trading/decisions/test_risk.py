@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trading.made import NOW, SIGNAL, order, position
-from workers.trading.decisions.risk import Holding, Limits, Terms, drifted, holding_of, refuse, terms_of
+from workers.trading.decisions.losses import Measure
+from workers.trading.decisions.risk import (
+    Holding,
+    Limits,
+    Sent,
+    Terms,
+    drifted,
+    holding_of,
+    refuse,
+    terms_of,
+)
 from workers.trading.orders import Kind, Leg, Order, OrderStatus, PositionSide
 
 TRADER = UUID(int=7)
@@ -33,8 +44,12 @@ def code(refusal: object) -> str | None:
     return getattr(refusal, "code", None)
 
 
-def held(notional: int, symbol: str = "ETH/USDT:USDT", trader: UUID = TRADER) -> Holding:
-    return Holding(UUID(int=notional), trader, symbol, Decimal(notional))
+def held(notional: int, symbol: str = "ETH/USDT:USDT", trader: UUID = TRADER, loss: int = 0) -> Holding:
+    return Holding(UUID(int=notional), trader, symbol, Decimal(notional), loss=Decimal(loss))
+
+
+def left(*seconds_ago: int, trader: UUID = TRADER) -> list[Sent]:
+    return [Sent(trader, NOW - timedelta(seconds=ago)) for ago in seconds_ago]
 
 
 def test_an_entry_that_is_as_it_was_planned_may_go() -> None:
@@ -81,6 +96,88 @@ def test_rules_as_last_known_hold_for_account_and_trader(limits: Limits, expecte
     assert refuse(entry(), of_trader, strangers, Decimal(100), NOW) is None
 
 
+# Forty were lost today, ten were won before.
+LOST = Measure(Decimal(-30), Decimal(20), NOW.date(), Decimal(10))
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"max_daily_loss": Decimal(45)}, "daily_loss_limit"),
+        ({"max_daily_loss": Decimal(46)}, None),
+        ({"max_drawdown": Decimal(55)}, "drawdown_limit"),
+        ({"max_drawdown": Decimal(56)}, None),
+        ({"max_orders_per_minute": 2}, "order_rate_limit"),
+        ({"max_orders_per_minute": 3}, None),
+    ],
+)
+def test_losses_and_orders_a_minute_hold_for_account_and_trader(
+    limits: dict[str, Any], expected: str | None
+) -> None:
+    """What is open stands to lose another five; two of the orders left within the minute."""
+    known = Limits(**limits, measure=LOST)
+    others, sent = [held(200, loss=8), held(300, loss=-3)], left(60, 59, 0)
+    of_account, of_trader = Terms("active", "trade", known), Terms("active", "trade", traders={TRADER: known})
+    for terms in (of_account, of_trader):
+        assert code(refuse(entry(), terms, others, Decimal(100), NOW, sent=sent)) == expected
+    strangers = [replace(one, trader_id=SIGNAL, loss=one.loss * 9) for one in others]
+    anew = replace(known, measure=None)
+    own = Terms("active", "trade", traders={TRADER: anew})
+    assert refuse(entry(), own, strangers, Decimal(100), NOW, sent=left(1, 2, 3, trader=SIGNAL)) is None
+
+
+CENTS = st.decimals(-100, 100, places=2)
+
+
+@given(
+    total=CENTS,
+    above=st.decimals(0, 50, places=2),
+    day_start=CENTS,
+    yesterday=st.booleans(),
+    standing=st.lists(st.integers(-50, 50), max_size=3),
+    most_lost=st.none() | st.integers(1, 150),
+    most_fallen=st.none() | st.integers(1, 150),
+    ages=st.lists(st.integers(0, 120), max_size=4),
+    most_orders=st.none() | st.integers(1, 4),
+)
+def test_what_may_go_has_lost_and_given_less_than_is_allowed(
+    total: Decimal,
+    above: Decimal,
+    day_start: Decimal,
+    yesterday: bool,
+    standing: list[int],
+    most_lost: int | None,
+    most_fallen: int | None,
+    ages: list[int],
+    most_orders: int | None,
+) -> None:
+    measure = Measure(total, total + above, NOW.date() - timedelta(days=yesterday), day_start)
+    limits = Limits(
+        max_daily_loss=None if most_lost is None else Decimal(most_lost),
+        max_drawdown=None if most_fallen is None else Decimal(most_fallen),
+        max_orders_per_minute=most_orders,
+        measure=measure,
+    )
+    others = [held(number + 1, loss=one) for number, one in enumerate(standing)]
+    open_loss = max(sum(standing), 0)
+    daily = (0 if yesterday else day_start - total) + open_loss
+    within = (
+        (most_lost is None or daily < most_lost)
+        and (most_fallen is None or above + open_loss < most_fallen)
+        and (most_orders is None or sum(age < 60 for age in ages) < most_orders)
+    )
+    terms = Terms("active", "trade", limits)
+    assert (refuse(entry(), terms, others, Decimal(100), NOW, sent=left(*ages)) is None) == within
+
+
+@pytest.mark.parametrize(("side", "price", "loss"), [("long", 96, 40), ("short", 96, -40), ("long", None, 0)])
+def test_what_a_position_stands_to_lose(side: PositionSide, price: int | None, loss: int) -> None:
+    at = None if price is None else Decimal(price)
+    one = position(side=side, amount=Decimal(10), entry_average=Decimal(100))
+    assert holding_of(SIGNAL, TRADER, "B", one, [], at).loss == loss
+    assert holding_of(SIGNAL, TRADER, "B", position(is_open=False), [], at).loss == 0
+
+
 @given(
     leg=st.sampled_from([Leg.STOP_LOSS, Leg.TAKE_PROFIT, Leg.EXIT]),
     status=st.sampled_from(["active", "reducing", "halted"]),
@@ -88,9 +185,11 @@ def test_rules_as_last_known_hold_for_account_and_trader(limits: Limits, expecte
     minutes=st.integers(-10_000, 10_000),
 )
 def test_what_closes_is_never_refused(leg: Leg, status: str, price: Decimal | None, minutes: int) -> None:
-    none = Limits(0, Decimal(1), Decimal(1))
+    none = Limits(0, Decimal(1), Decimal(1), Decimal(1), Decimal(1), 1, LOST)
     terms = Terms(status, "read", none, {TRADER: none, SIGNAL: none})
-    assert refuse(order(leg), terms, [held(10)], price, NOW + timedelta(minutes=minutes)) is None
+    assert (
+        refuse(order(leg), terms, [held(10)], price, NOW + timedelta(minutes=minutes), sent=left(0)) is None
+    )
 
 
 @given(

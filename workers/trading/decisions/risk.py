@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from shared.errors import OrderDenied
 from shared.money import ZERO, add, divide, money, multiply, subtract, text
+from workers.trading.decisions.losses import Measure, losses_of, measure_of, standing_loss
 from workers.trading.orders import Kind, Leg, Order, OrderStatus, Position, PositionSide
 
 HUNDRED = Decimal(100)
 MAX_DRIFT_PERCENT = Decimal(1)
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,16 @@ class Limits:
     max_positions: int | None = None
     max_notional: Decimal | None = None
     max_symbol_notional: Decimal | None = None
-    # Whether losses are limited: the database judges them, by the prices that it is told.
-    losses: bool = False
+    max_daily_loss: Decimal | None = None
+    max_drawdown: Decimal | None = None
+    max_orders_per_minute: int | None = None
+    # What was won and lost against those of losses.
+    measure: Measure | None = None
+
+    @property
+    def losses(self) -> bool:
+        """Whether losses are limited. The database judges them, too, by the prices that it is told."""
+        return self.max_daily_loss is not None or self.max_drawdown is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,16 @@ class Holding:
     side: PositionSide | None = None
     # Its entry has left, or may have: it is not only intended.
     is_sent: bool = False
+    # What its position stands to lose at the last price, below zero to win.
+    loss: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order that left, of whichever leg."""
+
+    trader_id: UUID
+    at: datetime
 
 
 def refuse(
@@ -71,11 +91,13 @@ def refuse(
     price: Decimal | None,
     now: datetime,
     *,
+    sent: Iterable[Sent] = (),
     nets: bool = False,
 ) -> OrderDenied | None:
     """Why this order must not be sent now, with its reason code; None when it may.
 
-    `held` is everything of the account beside this order's signal, `price` the last one of its symbol.
+    `held` is everything of the account beside this order's signal, `price` the last one of its symbol, `sent`
+    what left within the last minute.
     `nets`: the venue holds one position a symbol, and an entry against it would close another signal's.
     """
     if order.leg is not Leg.ENTRY:
@@ -96,12 +118,14 @@ def refuse(
     held = list(held)
     if nets and (refusal := _opposed(order, held)) is not None:
         return refusal
+    sent = [one for one in sent if now - MINUTE < one.at <= now]
+    refusal = _passed("account", terms.account, held, len(sent), order, now)
     trader = terms.traders.get(order.trader_id)
-    return _passed("account", terms.account, held, order) or (
-        None
-        if trader is None
-        else _passed("trader", trader, [one for one in held if one.trader_id == order.trader_id], order)
-    )
+    if refusal is not None or trader is None:
+        return refusal
+    own = [one for one in held if one.trader_id == order.trader_id]
+    orders = sum(one.trader_id == order.trader_id for one in sent)
+    return _passed("trader", trader, own, orders, order, now)
 
 
 def drifted(
@@ -130,21 +154,26 @@ def most_drift(settings: Mapping[str, Any]) -> Decimal:
 
 
 def holding_of(
-    signal_id: UUID, trader_id: UUID, symbol: str, position: Position | None, orders: Iterable[Order]
+    signal_id: UUID,
+    trader_id: UUID,
+    symbol: str,
+    position: Position | None,
+    orders: Iterable[Order],
+    price: Decimal | None = None,
 ) -> Holding:
     """What a signal holds and has under way: its position at cost, and what is left of its entries."""
     orders = list(orders)
     under_way = [order.notional for order in orders if order.leg is Leg.ENTRY and order.is_live]
     side: PositionSide | None = None
-    is_sent = False
+    is_sent, loss = False, ZERO
     for order in orders:
         if order.leg is Leg.ENTRY and order.is_live:
             side = "long" if order.side == "buy" else "short"
             is_sent = order.status is not OrderStatus.INTENDED
     if position is not None and position.is_open:
         under_way.append(multiply(abs(position.amount), position.entry_average))
-        side, is_sent = position.side, True
-    return Holding(signal_id, trader_id, symbol, add(*under_way), side, is_sent)
+        side, is_sent, loss = position.side, True, standing_loss(position, price)
+    return Holding(signal_id, trader_id, symbol, add(*under_way), side, is_sent, loss)
 
 
 def terms_of(answer: Mapping[str, Any], settings: Mapping[str, Any], known: Terms | None = None) -> Terms:
@@ -185,10 +214,23 @@ def _opposed(order: Order, held: Iterable[Holding]) -> OrderDenied | None:
     )
 
 
-def _passed(noun: str, limits: Limits, held: list[Holding], order: Order) -> OrderDenied | None:
+def _passed(
+    noun: str, limits: Limits, held: list[Holding], sent: int, order: Order, now: datetime
+) -> OrderDenied | None:
     if limits.max_positions is not None and len(held) >= limits.max_positions:
         return OrderDenied(
             f"the {noun} has {len(held)} of {limits.max_positions} positions", code="position_limit"
+        )
+    lost = losses_of(limits.measure, add(*(one.loss for one in held)), now)
+    if limits.max_daily_loss is not None and lost.daily >= limits.max_daily_loss:
+        return OrderDenied(
+            f"the {noun} lost {text(lost.daily)} of {text(limits.max_daily_loss)} today",
+            code="daily_loss_limit",
+        )
+    if limits.max_drawdown is not None and lost.drawdown >= limits.max_drawdown:
+        return OrderDenied(
+            f"the {noun} is {text(lost.drawdown)} of {text(limits.max_drawdown)} below its best",
+            code="drawdown_limit",
         )
     total = add(order.notional, *(one.notional for one in held))
     if limits.max_notional is not None and total > limits.max_notional:
@@ -202,15 +244,26 @@ def _passed(noun: str, limits: Limits, held: list[Holding], order: Order) -> Ord
             f"in {order.symbol}",
             code="symbol_limit",
         )
+    if limits.max_orders_per_minute is not None and sent >= limits.max_orders_per_minute:
+        return OrderDenied(
+            f"the {noun} gave {sent} of {limits.max_orders_per_minute} orders in a minute",
+            code="order_rate_limit",
+        )
     return None
 
 
 def _limits(row: Mapping[str, Any] | None) -> Limits:
     row = row or {}
-    notional, symbol = row.get("max_notional"), row.get("max_symbol_notional")
+
+    def amount(name: str) -> Decimal | None:
+        return None if row.get(name) is None else money(row[name])
+
     return Limits(
         max_positions=row.get("max_positions"),
-        max_notional=None if notional is None else money(notional),
-        max_symbol_notional=None if symbol is None else money(symbol),
-        losses=any(row.get(name) is not None for name in ("max_daily_loss", "max_drawdown")),
+        max_notional=amount("max_notional"),
+        max_symbol_notional=amount("max_symbol_notional"),
+        max_daily_loss=amount("max_daily_loss"),
+        max_drawdown=amount("max_drawdown"),
+        max_orders_per_minute=row.get("max_orders_per_minute"),
+        measure=measure_of(row.get("measure")),
     )
