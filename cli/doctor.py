@@ -28,6 +28,7 @@ ADVICE = {
     "broadcasts": "messages wait to be sent: does a machine run that flushes them? `sigtrail machines list`",
     "transactions": "a transaction is open for too long: it holds back vacuum and seals; find and end it",
     "seals": "events wait for their seal: does a machine run the role archive, with SIGTRAIL_SEAL_KEY set?",
+    "alerts": "alerts reach nobody: `sigtrail alerts list` says why; mend it, then `sigtrail alerts test`",
     "orphans": "orders or positions link to signals that are not there: keep the database as it is and look",
 }
 

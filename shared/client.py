@@ -52,6 +52,9 @@ IDEMPOTENT = frozenset(
         "flush_broadcasts",
         "watch_signals",
         "unwatch_signals",
+        "claim_alerts",
+        "record_deliveries",
+        "resolve_alert",
     }
 )
 

@@ -59,6 +59,17 @@ class Settings(BaseSettings):
     sigtrail_analyst_price_in: str = "0"
     sigtrail_analyst_price_out: str = "0"
 
+    # Where alerts go; each channel whose settings are there is used.
+    sigtrail_alert_webhook_url: SecretStr | None = None
+    sigtrail_alert_webhook_secret: SecretStr | None = None
+    sigtrail_alert_telegram_token: SecretStr | None = None
+    sigtrail_alert_telegram_chat: str | None = None
+    sigtrail_alert_telegram_url: str = Field(default="https://api.telegram.org", pattern=r"^https?://[^\s]+$")
+    # smtp://user:password@host:587, or smtps://; addresses apart by commas.
+    sigtrail_alert_smtp_url: SecretStr | None = None
+    sigtrail_alert_email_from: str | None = None
+    sigtrail_alert_email_to: str | None = None
+
     # Where every venue's name leads to (`host:port`), and the PEM file that is trusted for it: a fake venue.
     sigtrail_venue_resolver: str | None = None
     sigtrail_venue_ca: Path | None = None

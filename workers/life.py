@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -36,11 +36,25 @@ FLUSH_SECONDS = 1.0
 READY_SECONDS = 2.0
 
 
+class Companion(Protocol):
+    """Works beside the roles for as long as the machine runs, and stops nobody when it fails."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
 class Machine:
     """Runs roles on one feed of candles until the feed ends or `stop` is called; `status` shows how it goes.
 
     `call` is a connection of any machine role, for registering, heartbeats and flushing broadcasts. `aside`
-    take their steps before the roles and belong to no queue. `closers` are called last, in reverse order.
+    take their steps before the roles and belong to no queue, `companions` work beside them. `closers` are
+    called last, in reverse order.
     """
 
     def __init__(
@@ -59,6 +73,7 @@ class Machine:
         recorder: Recorder | None = None,
         aside: Sequence[Role] = (),
         endpoint: Endpoint | None = None,
+        companions: Sequence[Companion] = (),
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self.status = status
@@ -74,6 +89,7 @@ class Machine:
         self._recorder = recorder
         self._aside = tuple(aside)
         self.endpoint = endpoint
+        self._companions = tuple(companions)
         self._closers = tuple(closers)
         self._stopping = asyncio.Event()
         self._stepping = Stepping(status, self._stopping)
@@ -130,6 +146,8 @@ class Machine:
             await self._insist(role.start)
         self._spawn(self._beat(), "heartbeat")
         self._spawn(self._flush(), "flush")
+        for companion in self._companions:
+            self._spawn(companion.run(), companion.name)
         if self._recorder is not None:
             await self._recorder.start()
             await self._recorder.ready(READY_SECONDS)
@@ -248,6 +266,8 @@ class Machine:
             if self.endpoint is not None:
                 end.push_async_callback(self.endpoint.stop)
             end.push_async_callback(self._feed.close)
+            for companion in self._companions:
+                end.push_async_callback(companion.close)
             for subscription in (self._recorder, self._realtime):
                 if subscription is not None:
                     end.push_async_callback(subscription.stop)

@@ -97,8 +97,8 @@ async def build(
     `state` is a folder of this machine's own (its name, its spool); `paper` keeps the paper accounts, which
     outlive a machine: any machine here may take one over. `watch` are the ids of users whose subscriptions
     are measured; `poll_seconds` is how long a lost message may cost. `venue` makes what takes the market's
-    candles to a venue that lives on them; `observed` opens its endpoint for /metrics and /healthz. The
-    machine closes the feed. Raises ConfigurationError for an unknown role.
+    candles to a venue that lives on them; `observed` opens its endpoint for /metrics and /healthz and has
+    it deliver alerts. The machine closes the feed. Raises ConfigurationError for an unknown role.
     """
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
@@ -170,6 +170,7 @@ async def build(
         key = settings.supabase_publishable_key.get_secret_value()
         # The archive listens to nobody: its work comes with time.
         realtime = Realtime(settings.supabase_url, key, first.token) if set(roles) != {"archive"} else None
+        seen = observe(settings, status, feed, made, realtime, connections, first.call) if observed else None
         opened.pop_all()
         return Machine(
             status,
@@ -184,7 +185,8 @@ async def build(
             realtime=realtime,
             recorder=recorder,
             aside=aside,
-            endpoint=observe(settings, status, feed, made, realtime, connections) if observed else None,
+            endpoint=None if seen is None else seen.endpoint,
+            companions=() if seen is None else seen.companions,
             closers=[connection.close for connection in connections.values()],
         )
 

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from shared.client import Connection
+from shared.metrics import Measure
 from shared.realtime import Realtime
-from shared.role import Measured
+from shared.role import Call, Measured
 from shared.settings import Settings
+from workers.alerts.channels import open_channels
+from workers.alerts.deliverer import Deliverer
+from workers.alerts.watch import Signs, Watch
 from workers.endpoint import Address, Endpoint
 from workers.health import Condition, judge
+from workers.life import Companion
 from workers.metrics import Page, measure_machine
 from workers.signals.feeds.feed import Feed
 from workers.signals.metrics import SpoolState
 from workers.signals.role import SignalsRole
 from workers.status import Status
+from workers.trading.role import TradingRole
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """How a machine is seen from outside, and what it says by itself."""
+
+    endpoint: Endpoint
+    companions: tuple[Companion, ...]
 
 
 def observe(
@@ -26,23 +41,38 @@ def observe(
     roles: Iterable[Measured],
     realtime: Realtime | None,
     connections: Mapping[str, Connection],
-) -> Endpoint:
-    """The endpoint of a machine of these parts; `connections` are by database role."""
+    call: Call,
+) -> Observation:
+    """The outside of a machine of these parts; `connections` are by database role, `call` is one of them.
+
+    Raises ConfigurationError for a channel of alerts of which only a part is set.
+    """
     away = {role: partial(_away, connection) for role, connection in connections.items()}
-    roles = tuple(roles)
-    page = Page(
-        [
-            partial(measure_machine, status, feed, realtime, away, time.monotonic),
-            *(role.measure for role in roles),
-        ]
-    )
+    roles, channels = tuple(roles), open_channels(settings)
     spools = [role for role in roles if isinstance(role, SignalsRole)]
+    gates = [role.gates for role in roles if isinstance(role, TradingRole)]
 
-    def find_faults() -> list[str]:
+    def find() -> Condition:
         spool = spools[0].spool_state if spools else SpoolState()
-        return judge(find_condition(status, feed, away, spool, time.monotonic()))
+        return find_condition(status, feed, away, spool, time.monotonic())
 
-    return Endpoint(Address.of(settings), page.registry(), status, find_faults)
+    def read_signs() -> Signs:
+        last = status.errors[-1] if status.errors else ""
+        return Signs.of(find(), status.error_count, last, gates[0].refusals() if gates else {})
+
+    measures: list[Measure] = [
+        partial(measure_machine, status, feed, realtime, away, time.monotonic),
+        *(role.measure for role in roles),
+    ]
+    companions: list[Companion] = []
+    if channels:
+        deliverer = Deliverer(call, channels)
+        measures.append(deliverer.measure)
+        companions.append(deliverer)
+    if not status.replay:
+        companions.append(Watch(call, status.machine_id, read_signs))
+    endpoint = Endpoint(Address.of(settings), Page(measures).registry(), status, lambda: judge(find()))
+    return Observation(endpoint, tuple(companions))
 
 
 def find_condition(

@@ -349,7 +349,8 @@ as $$
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
     private.check_queue(), private.check_machines(), private.check_positions(), private.check_orders(),
     private.check_venues(), private.check_desks(), private.check_ledgers(), private.check_analysts(),
-    private.check_broadcasts(), private.check_transactions(), private.check_orphans(), private.check_seals()
+    private.check_broadcasts(), private.check_transactions(), private.check_orphans(), private.check_seals(),
+    private.check_alerts()
   ]) c;
 $$;
 

@@ -46,8 +46,10 @@ def measure(
     market: Market,
     venues: Mapping[str, Any],
     use: Mapping[tuple[str, str, int], float],
+    refusals: Mapping[str, int],
 ) -> Iterator[Metric]:
-    """The families of the role. `counts` are its own, `venues` and `use` what its gates tell."""
+    """The families of the role. `counts` are its own, `venues`, `use` and `refusals` what
+    its gates tell."""
     desks = tuple(desks)
     yield counter(
         "sigtrail_trading_claims_total", "Signals that were claimed for trading.", counts.get("claimed", 0)
@@ -79,7 +81,7 @@ def measure(
     )
     yield from _measure_positions(desks, market)
     yield from _measure_accounts(desks)
-    yield from _measure_venues(venues, use)
+    yield from _measure_venues(venues, use, refusals)
 
 
 def _measure_positions(desks: Iterable[DeskState], market: Market) -> Iterator[Metric]:
@@ -164,7 +166,9 @@ def _measure_accounts(desks: Iterable[DeskState]) -> Iterator[Metric]:
     )
 
 
-def _measure_venues(venues: Mapping[str, Any], use: Mapping[tuple[str, str, int], float]) -> Iterator[Metric]:
+def _measure_venues(
+    venues: Mapping[str, Any], use: Mapping[tuple[str, str, int], float], refusals: Mapping[str, int]
+) -> Iterator[Metric]:
     yield gauge(
         "sigtrail_venue_breaker_state",
         "How a venue is asked: 0 normally, 1 by one request that looks, 2 not at all.",
@@ -175,6 +179,12 @@ def _measure_venues(venues: Mapping[str, Any], use: Mapping[tuple[str, str, int]
         "sigtrail_venue_clock_sound",
         "1 while the venue's clock and this machine's agree.",
         {(venue,): int(told["clock"].get("sound", True)) for venue, told in venues.items()},
+        ("venue",),
+    )
+    yield counter(
+        "sigtrail_rate_limit_refusals_total",
+        "Times that a venue let nothing more through.",
+        {(venue,): count for venue, count in refusals.items()},
         ("venue",),
     )
     yield gauge(

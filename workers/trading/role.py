@@ -216,8 +216,9 @@ class TradingRole:
     def measure(self) -> Iterable[Metric]:
         """What the role tells Prometheus."""
         desks = [desk.state for desk in self._desks.values()]
-        venues, use = self.gates.visible(), self.gates.use()
-        return measure(self.counts, self._figures, desks, self._market, venues, use)
+        gates = self.gates
+        told = (gates.visible(), gates.use(), gates.refusals())
+        return measure(self.counts, self._figures, desks, self._market, *told)
 
     def _hear(self, candle: Candle) -> None:
         # The paper exchanges subscribed earlier: what this candle filled has happened by now.

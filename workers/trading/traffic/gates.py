@@ -111,6 +111,14 @@ class Gates:
         for limiter in self._limiters.values():
             limiter.close()
 
+    def refusals(self) -> dict[str, int]:
+        """How often each venue let nothing more through."""
+        found: dict[str, int] = {}
+        for name, limiter in self._limiters.items():
+            venue = name.partition("/")[0]
+            found[venue] = found.get(venue, 0) + limiter.refusals
+        return found
+
     def use(self) -> dict[tuple[str, str, int], float]:
         """What is used of the venues' limits, 0 to 1, by venue, scope (of accounts the highest) and window
         in ms."""

@@ -75,6 +75,8 @@ class Limiter:
             "account": LimiterFile(folder / f"{venue}.{account}.limits", self._budgets["account"], boot),
         }
         self._locked_since: int | None = None
+        # How often the venue let nothing more through since this was made.
+        self.refusals = 0
 
     def take(self, kind: Turn, name: str) -> None:
         """Count one request that leaves now. Raises Wait when it has to wait, and nothing is counted."""
@@ -171,6 +173,7 @@ class Limiter:
         raise Wait(1, "locked")
 
     def _strike(self, scope: Scope, now: int, seconds: float | None) -> None:
+        self.refusals += 1
         with self._files[scope].open(now) as tally:
             if tally is None:
                 return
