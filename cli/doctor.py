@@ -19,8 +19,8 @@ ADVICE = {
     "positions": "a position has no confirmed stop loss: `sigtrail positions list --status open`, now",
     "orders": "nobody knows what became of an order, its account enters nothing: `sigtrail orders list`",
     "venues": "a venue does not answer, or the machine's clock is wrong: nothing new is opened there",
-    "desks": "an account hangs, its key is refused, its venue is not reached, or its journal cannot be"
-    " written: `sigtrail accounts verify ID` asks the venue; look at the disk",
+    "desks": "an account hangs, its keys cannot be opened or are refused, its venue is not reached, or its"
+    " journal cannot be written: `sigtrail accounts verify ID` asks the venue; look at the disk",
     "ledgers": "a wallet changed by more or less than the record says: a deposit, a withdrawal or trades by"
     " hand explain it, else fills are missing: `sigtrail accounts differences`",
     "analysts": "a machine cannot ask its model, and signals wait or are rejected: the key, the model, the"

@@ -251,12 +251,12 @@ declare
 begin
   for one in select n.index - 1 as index, n.item from jsonb_array_elements(notices) with ordinality n (item, index) order by n.index
   loop
-    if coalesce(one.item ->> 'event_type', '') not in ('margin_warning', 'margin_reduction', 'journal_told')
+    if coalesce(one.item ->> 'event_type', '') not in ('margin_warning', 'margin_reduction', 'journal_told', 'account_unusable')
       or coalesce(one.item ->> 'why', '') = '' or jsonb_typeof(coalesce(one.item -> 'event_data', '{}')) <> 'object'
       or length(coalesce(one.item ->> 'event_data', '')) > 6000 then
       refused := refused || private.refusal('notice', one.index, 'bad_notice',
-        'a notice is a margin_warning, a margin_reduction or journal_told, says why, and its event_data is an object of at '
-          'most 6000 letters');
+        'a notice is a margin_warning, a margin_reduction, journal_told or account_unusable, says why, and its event_data is '
+          'an object of at most 6000 letters');
     else
       perform private.append_account_event(account.id, one.item ->> 'event_type', one.item ->> 'why',
         coalesce(one.item -> 'event_data', '{}'), coalesce(private.moment(one.item ->> 'occurred_at'), at));

@@ -257,10 +257,10 @@ as $$
     coalesce(jsonb_agg(jsonb_build_object('machine_id', m.machine_id, 'account_id', told.key,
         'hangs_for_seconds', told.value -> 'hangs_for_seconds', 'journal', told.value ->> 'journal')
         || jsonb_strip_nulls(jsonb_build_object('key', told.value ->> 'key', 'unopened', told.value ->> 'unopened',
-          'do', told.value ->> 'do'))
+          'unusable', told.value ->> 'unusable', 'do', told.value ->> 'do'))
       order by m.machine_id, told.key), '[]'),
-    'these accounts hang, or their venue refuses the key or cannot be asked at the start, or what they hold cannot be '
-    'written to the disk: nothing new is opened there'
+    'these accounts hang, or their keys cannot be opened, or their venue refuses the key or cannot be asked at the start, '
+    'or what they hold cannot be written to the disk: nothing new is opened there'
   )
   from public.cloud_machines m, jsonb_each(case jsonb_typeof(m.details -> 'desks') when 'object' then m.details -> 'desks'
     else '{}' end) told

@@ -18,6 +18,7 @@ _RECKONED = "what is in the wallet is looked at and told again with the next loo
 _PRICED = "a fee whose price was not to be had at its fill is priced later: nothing is ordered by it"
 _REPLAY = "a replay takes its turns like that, and trades on paper"
 _QUEUE = "gives a claim back or ends a signal, before anything of it is intended"
+_UNUSABLE = "an account whose keys cannot be opened is given back: nothing was ordered"
 _MARKETS = "markets are read again beside everything else: nothing is ordered or told there"
 
 # By the point's name, which may end in a star.
@@ -42,7 +43,8 @@ UNREACHED: dict[str, str] = {
     "claims:Claims.expire:0": _QUEUE,
     "role:TradingRole._enter:0": _ANOTHER_MACHINE,
     "role:TradingRole._enter:[12]": _QUEUE,
-    "role:TradingRole._seat:1": "an account whose keys cannot be opened is given back: nothing was ordered",
+    "role:TradingRole._seat:1": _UNUSABLE,
+    "role:TradingRole._give_up:*": _UNUSABLE,
     "role:TradingRole._keep_accounts:[12]": _ANOTHER_MACHINE,
     "role:TradingRole._leave:0": _ANOTHER_MACHINE,
     "role:TradingRole._take:1": _ANOTHER_MACHINE,

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from ccxt.base.errors import AuthenticationError, BaseError, DDoSProtection, PermissionDenied, RequestTimeout
 
+from shared.errors import ConfigurationError
 from tests.trading.venues.test_plain_venue import PlainExchange
 from tests.trading.world import World
-from workers.trading.role import KEEPS_FAILING
+from workers.trading.role import KEEPS_FAILING, UNUSABLE_SECONDS
 
 
 class Shut(PlainExchange):
@@ -50,6 +51,42 @@ async def test_an_account_whose_start_keeps_failing_is_named_until_it_opens(worl
     world.still()
     await world.settle(bridge)
     assert bridge.troubles() == {}
+
+
+async def test_an_account_that_cannot_be_opened_is_named_and_its_trail_says_why(world: World) -> None:
+    why: str | None = "sealed under another master key"
+
+    async def exchanges(_account: Any) -> Any:
+        if why is not None:
+            raise ConfigurationError(why)
+        return world.exchange
+
+    bridge = await world.start(exchanges=exchanges)
+    told = {"unusable": why, "do": f"sigtrail accounts verify {world.account}"}
+
+    async def again() -> list[str]:
+        world.wall += UNUSABLE_SECONDS + 1
+        world.still()
+        await world.settle(bridge)
+        rows = await world.fetch(
+            "select details ->> 'reason' as why from public.account_events"
+            " where account_id = %s and event_type = 'account_unusable' order by id",
+            world.account,
+        )
+        return [row["why"] for row in rows]
+
+    assert await again() == [why]
+    assert bridge.troubles() == {str(world.account): told}
+    # It is tried again every ten minutes, and said once.
+    assert await again() == [why]
+    why = "the key is cut off"
+    assert await again() == ["sealed under another master key", why]
+    why = None
+    assert len(await again()) == 2
+    assert bridge.troubles() == {}
+    signal = await world.make_ready()
+    await world.settle(bridge)
+    assert ("entry", 1) in await world.orders(signal)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from workers.trading.figures import Figures
 from workers.trading.journal import Journal
 from workers.trading.lease import awake_seconds, require_lease
 from workers.trading.leases import Leases
-from workers.trading.ledger import Account, Ledger, Renewal
+from workers.trading.ledger import Account, Facts, Ledger, Renewal
 from workers.trading.metrics import measure
 from workers.trading.paper import PaperExchange
 from workers.trading.policy import Policy
@@ -116,7 +116,8 @@ class TradingRole:
         # How often in a row an account could not be reconciled at its start, and why not the last time.
         self._failed: dict[UUID, tuple[int, str]] = {}
         # Accounts whose exchange could not be made, and when to look at them again.
-        self._unusable: dict[UUID, float] = {}
+        # Until when these are left to others, and why.
+        self._unusable: dict[UUID, tuple[float, str]] = {}
         # A replay has its accounts to itself, and its steps may take long.
         self._seconds = self._policy.lease_seconds
         if isinstance(clock, MarketClock):
@@ -197,8 +198,8 @@ class TradingRole:
 
     def troubles(self) -> dict[str, Any]:
         """What a person should look at, by account: desks that hang, journals that cannot be written, keys
-        that the venue refuses, and accounts whose start-up keeps failing; `do` is what may help. The first of
-        them: a heartbeat has little room."""
+        that the venue refuses, accounts whose start-up keeps failing, and those that cannot be opened at all;
+        `do` is what may help. The first of them: a heartbeat has little room."""
         found: dict[str, Any] = {
             str(account_id): {"hangs_for_seconds": round(seconds)}
             for account_id, seconds in self._turns.slow(self._policy.hangs_after).items()
@@ -211,6 +212,13 @@ class TradingRole:
             if desk.key_error is not None or times >= KEEPS_FAILING:
                 found.setdefault(str(account_id), {})[what] = (told or "")[:MOST_LETTERS]
                 found[str(account_id)]["do"] = f"sigtrail accounts verify {account_id}"
+        for account_id, (until, why) in self._unusable.items():
+            # Afterwards it is tried again, here or elsewhere, and told anew.
+            if self._monotonic() < until:
+                found[str(account_id)] = {
+                    "unusable": why[:MOST_LETTERS],
+                    "do": f"sigtrail accounts verify {account_id}",
+                }
         return dict(list(found.items())[:MOST_TROUBLES])
 
     def measure(self) -> Iterable[Metric]:
@@ -248,11 +256,9 @@ class TradingRole:
             exchange = await self._exchanges(account)
         except SigtrailError as error:
             # One account that cannot be opened does not keep the others from trading.
-            log.error("account_unusable", account_id=str(account.id), error=str(error))  # noqa: TRY400
-            self.counts["accounts_unusable"] += 1
-            self._unusable[account.id] = self._monotonic() + UNUSABLE_SECONDS
-            await self._leases.release([account])
+            await self._give_up(account, str(error))
             return None
+        self._unusable.pop(account.id, None)
         self._wait_for_market(account, exchange)
         lease = self._leases.lease_of(account)
         way = self.gates.way(account.venue, str(account.id), lease)
@@ -284,6 +290,16 @@ class TradingRole:
         desk.figures = self._figures
         self._desks[account.id] = desk
         return desk
+
+    async def _give_up(self, account: Account, why: str) -> None:
+        """Leave an account that cannot be opened to others for a while. Its trail says why, once."""
+        log.error("account_unusable", account_id=str(account.id), error=why)
+        self.counts["accounts_unusable"] += 1
+        if self._unusable.get(account.id, (0.0, ""))[1] != why:
+            notice = {"event_type": "account_unusable", "why": why, "event_data": {}}
+            await self._ledger.record(account, Facts(notices=[notice]), self._clock.now())
+        self._unusable[account.id] = self._monotonic() + UNUSABLE_SECONDS, why
+        await self._leases.release([account])
 
     def _wait_for_market(self, account: Account, exchange: Any) -> None:
         """Leave a paper account alone until a replay that starts again has come to where it was left.
@@ -355,7 +371,7 @@ class TradingRole:
 
     def _may_trade(self, account_id: UUID) -> bool:
         ours = self._only is None or account_id in self._only
-        return ours and self._unusable.get(account_id, 0.0) <= self._monotonic()
+        return ours and self._unusable.get(account_id, (0.0, ""))[0] <= self._monotonic()
 
     async def _leave(self, account_id: UUID) -> None:
         log.error("account_lost", account_id=str(account_id))

@@ -45,7 +45,8 @@ update public.cloud_machines set status = 'running', last_heartbeat_at = now(), 
   "1d6e2b7c-0000-4000-8000-000000000001": {"hangs_for_seconds": 41},
   "1d6e2b7c-0000-4000-8000-000000000002": {"journal": "no room"},
   "1d6e2b7c-0000-4000-8000-000000000003": {"key": "Invalid API-key", "do": "sigtrail accounts verify 3"},
-  "1d6e2b7c-0000-4000-8000-000000000004": {"unopened": "no answer", "do": "sigtrail accounts verify 4"}}}'
+  "1d6e2b7c-0000-4000-8000-000000000004": {"unopened": "no answer", "do": "sigtrail accounts verify 4"},
+  "1d6e2b7c-0000-4000-8000-000000000005": {"unusable": "sealed by key 1", "do": "sigtrail accounts verify 5"}}}'
 where machine_id = 'stage-bridge';
 select is(pg_temp.check_of('desks') - 'advice', '{"name": "desks", "ok": false, "found": [
   {"machine_id": "stage-bridge", "account_id": "1d6e2b7c-0000-4000-8000-000000000001", "hangs_for_seconds": 41, "journal": null},
@@ -53,7 +54,9 @@ select is(pg_temp.check_of('desks') - 'advice', '{"name": "desks", "ok": false, 
   {"machine_id": "stage-bridge", "account_id": "1d6e2b7c-0000-4000-8000-000000000003", "hangs_for_seconds": null, "journal": null,
     "key": "Invalid API-key", "do": "sigtrail accounts verify 3"},
   {"machine_id": "stage-bridge", "account_id": "1d6e2b7c-0000-4000-8000-000000000004", "hangs_for_seconds": null, "journal": null,
-    "unopened": "no answer", "do": "sigtrail accounts verify 4"}]}',
+    "unopened": "no answer", "do": "sigtrail accounts verify 4"},
+  {"machine_id": "stage-bridge", "account_id": "1d6e2b7c-0000-4000-8000-000000000005", "hangs_for_seconds": null, "journal": null,
+    "unusable": "sealed by key 1", "do": "sigtrail accounts verify 5"}]}',
   'what hangs, cannot be written, is refused or cannot be opened is named, with what to do');
 update public.cloud_machines set details = '{}', last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-bridge';
 

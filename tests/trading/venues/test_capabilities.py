@@ -45,7 +45,6 @@ def test_a_row_claims_of_orders_only_what_ccxt_claims(venue: str, market: str, r
         assert all(callable(getattr(exchange, name)) for name in (row.oco.place, row.oco.cancel))
         assert not row.resting_legs
     assert row.dead_man is bool(has.get("cancelAllOrdersAfter"))
-    assert row.bulk_cancel is bool(has.get("cancelAllOrders"))
     if row.reduce_only:
         assert market == "usdm"
         assert has["createReduceOnlyOrder"]

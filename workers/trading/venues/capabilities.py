@@ -105,9 +105,8 @@ class Capabilities:
     cancel_filter: str | None = None
     # Accounts may hold long and short of a symbol side by side: the venue is asked which way each one is in.
     hedges: bool = False
-    # Cancels every order by itself when the bridge is silent.
+    # Cancels every order by itself when the bridge is silent. Never asked for: it would take the stops along.
     dead_man: bool = False
-    bulk_cancel: bool = False
     # Amounts count contracts, not base currency.
     contracts: bool = False
     client_ids: ClientIds = field(default_factory=ClientIds)
@@ -139,14 +138,12 @@ _BINANCE = Capabilities(
     fills=Fills(page=1000, numbered_by_symbol=True),
     glances=True,
     streams=("watch_orders",),
-    bulk_cancel=True,
     options={"fetchCurrencies": False, "fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False},
 )
 _BYBIT = Capabilities(
     attaches_unnamed=True,
     amend="trigger",
     dead_man=True,
-    bulk_cancel=True,
     lookup="filter",
     client_ids=ClientIds(pattern=r"[A-Za-z0-9_-]{1,36}", asked_by="orderLinkId"),
     fills=Fills(page=100, paging="cursor", window=_WEEK),
@@ -174,7 +171,6 @@ _BRIDGED: dict[str, Any] = {"stops": False, "resting_legs": False, "stop_entry":
 _KRAKEN = Capabilities(
     **_BRIDGED,
     dead_man=True,
-    bulk_cancel=True,
     lookup="listing",
     client_ids=ClientIds(pattern=r"[0-9a-f]{32}"),
     fills=Fills(page=50, paging="backwards"),
@@ -191,7 +187,6 @@ _COINBASE = Capabilities(
 )
 _GATE = Capabilities(
     **_BRIDGED,
-    bulk_cancel=True,
     lookup="listing",
     client_ids=ClientIds(pattern=r"t-[0-9A-Za-z_.-]{1,26}", most=26, mark="t-"),
     fills=Fills(page=1000, paging="backwards", window=timedelta(days=30)),
