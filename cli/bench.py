@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, str] = {
     "storage": "bytes a signal, hot, warm and cold, and what a billion would take",
     "bridge": "from an order's decision to its bytes, and a thousand open positions in one process",
     "kill-matrix": "the bridge killed at every await, by every answer of the venue, and what came of it",
+    "chaos": "signals made, stored and received while everything breaks: equal, and nothing twice",
     "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }
 
