@@ -8,9 +8,10 @@ the database once, and every user has to have theirs.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,6 +128,7 @@ async def play(
     with psycopg.connect(settings.need("supabase_db_url"), autocommit=True) as operator:
         traders = set_stage(operator, load)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_ended_by_signal())
         network = stack.enter_context(own_network())
         disk = stack.enter_context(small_disk(folder / "disk"))
         if network is not None:
@@ -150,6 +152,18 @@ async def play(
     outcome.caught_up = sum(one.caught_up for one in receivers)
     outcome.messages = sum(one.messages for one in receivers)
     return outcome
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Told to end, this takes its network and its disk away first."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def set_stage(operator: psycopg.Connection[Any], load: Load) -> list[tuple[UUID, UUID, bool]]:

@@ -12,6 +12,9 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "sigtrail-chaos-"
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,14 @@ class Network:
 def own_network() -> Iterator[Network | None]:
     """A namespace of this process's own, gone at the end; None where that is not permitted."""
     number = os.getpid()
-    name = f"sigtrail-{number}"
+    name = f"{PREFIX}{number}"
     third, fourth = number // 64 % 256, number % 64 * 4
     network = Network(name, f"sig{number}", f"198.18.{third}.{fourth + 1}")
     other, inside = f"{network.cable}n", f"198.18.{third}.{fourth + 2}"
     if os.geteuid() != 0 or not _may("ip", "netns", "add", name):
         yield None
         return
+    _sweep()
     try:
         if not _may("ip", "link", "add", network.cable, "type", "veth", "peer", "name", other, "netns", name):
             yield None
@@ -91,6 +95,13 @@ async def relayed(address: str, port: int) -> AsyncIterator[None]:
         for writer in open_writers:
             writer.transport.abort()
         await server.wait_closed()
+
+
+def _sweep() -> None:
+    """Remove what runs left behind that were killed themselves."""
+    for path in Path("/run/netns").glob(f"{PREFIX}*"):
+        if not Path("/proc", path.name.removeprefix(PREFIX)).exists():
+            _may("ip", "netns", "delete", path.name)
 
 
 def _may(*command: str) -> bool:

@@ -66,11 +66,11 @@ async def test_the_plan_says_what_an_evaluator_makes(tmp_path: Path) -> None:
     assert len(market.history("BTCUSDT")) == HISTORY
     evaluator = Evaluator(market)
     evaluator.assign(traders)
+    market.subscribe(evaluator.hear)
     for index in range(5):
-        made = set()
         for symbol in PLAN.symbols:
             market.publish(PLAN.candle(symbol, index))
-            made |= {one.id for one in evaluator.evaluate(PLAN.candle(symbol, index))}
+        made = {one.id for one in evaluator.evaluate()}
         wanted = list(PLAN.signals(index, [traders[0].id, traders[2].id], [traders[1].id, traders[3].id]))
         assert made == set(wanted)
         assert len(wanted) == 4
