@@ -45,7 +45,7 @@ class Endpoint:
     ) -> None:
         self.port: int | None = None
         self._address = address
-        self._registry = registry
+        self.registry = registry
         self._status = status
         self._faults = faults
         self._runner: web.AppRunner | None = None
@@ -83,7 +83,7 @@ class Endpoint:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": kind})
+        return web.Response(body=encode(self.registry), headers={"Content-Type": kind})
 
     async def _health(self, _request: web.Request) -> web.Response:
         faults = self._faults()

@@ -20,6 +20,7 @@ from tests.machine.test_life import Plant, Reel
 from tests.waiting import until
 from workers.endpoint import FIRST_PORT, Address, Endpoint
 from workers.metrics import Page
+from workers.probe import probe
 from workers.status import Status
 
 
@@ -46,10 +47,15 @@ async def test_a_machine_answers_from_its_start_to_its_end() -> None:
         ill = await client.get("/healthz")
         assert (ill.status_code, ill.json()["ok"], ill.json()["reasons"]) == (503, False, faults)
         assert (await client.get("/else")).status_code == 404
+        assert endpoint.port is not None
+        assert await asyncio.to_thread(probe, endpoint.port) == faults
+        faults.clear()
+        assert await asyncio.to_thread(probe, endpoint.port) == []
         plant.machine.stop()
         await running
         with pytest.raises(httpx.ConnectError):
             await client.get("/healthz")
+    assert await asyncio.to_thread(probe, endpoint.port) == ["/healthz does not answer (ConnectError)"]
 
 
 async def test_several_machines_of_a_host_find_a_port_each_unless_one_is_set() -> None:

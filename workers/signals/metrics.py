@@ -19,7 +19,7 @@ class Timings:
         default_factory=lambda: histogram(
             "sigtrail_evaluation_seconds",
             "The candles of a close that came together against every condition of their symbols.",
-            (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
+            (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
         )
     )
     batch: Histogram = field(
