@@ -16,6 +16,7 @@ ADVICE = {
     "partitions": "days without a partition refuse signals: does pg_cron run? `sigtrail partitions list`",
     "queue": "work waits longer than it should: start a machine of that role, `sigtrail machines list`",
     "machines": "a machine fell silent without goodbye: its leases run out by themselves; start it again",
+    "shares": "nobody evaluates some symbols: start a machine with the role signals; `machines shares`",
     "positions": "a position has no confirmed stop loss: `sigtrail positions list --status open`, now",
     "orders": "nobody knows what became of an order, its account enters nothing: `sigtrail orders list`",
     "venues": "a venue does not answer, or the machine's clock is wrong: nothing new is opened there",

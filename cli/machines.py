@@ -36,11 +36,34 @@ def list_machines(
         "region": "REGION",
         "roles": "ROLES",
         "status": "STATUS",
+        "shares": "SHARES",
         "version": "VERSION",
         "last_heartbeat_at": "LAST HEARD",
         "silent_seconds": "SILENT S",
     }
     print_rows(run(read()), columns, json=json, empty="no machine has registered yet: `./scripts/up`")
+
+
+@app.command("shares")
+def list_shares(
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Show which machine evaluates which of the 64 shares of each market's symbols, and how far it is."""
+
+    async def read() -> list[dict[str, Any]]:
+        async with database() as connection:
+            return await (await connection.execute(query("machine_shares"))).fetchall()
+
+    columns = {
+        "market": "MARKET",
+        "machine_id": "MACHINE",
+        "count": "SHARES",
+        "shares": "WHICH",
+        "taken_at": "LAST TAKEN",
+        "leased_until": "HELD UNTIL",
+        "evaluated_to": "EVALUATED TO",
+    }
+    print_rows(run(read()), columns, json=json, empty="no machine has ever taken a share: `./scripts/up`")
 
 
 @app.command("run")
@@ -52,6 +75,10 @@ def run_roles(
     symbols: Annotated[
         str | None, typer.Option(help="Only these; those of the active traders without it.")
     ] = None,
+    most_symbols: Annotated[
+        int | None,
+        typer.Option(min=1, help="Evaluate at most so many symbols; other machines take the rest."),
+    ] = None,
     region: Annotated[str, typer.Option(help="Where this machine stands.")] = "local",
     analyst: Annotated[str | None, typer.Option(help=OPTION_HELP)] = None,
     readable: Annotated[bool, typer.Option("--readable", help="A log for people, not JSON lines.")] = False,
@@ -59,10 +86,13 @@ def run_roles(
     """Run one machine on live candles until it is stopped; several may run, with the same or other roles."""
     setup(json=not readable, stream=sys.stderr)
     chosen = [one.strip() for one in roles.split(",") if one.strip()]
-    run(_run(chosen, Source(venue=venue, symbols=symbols, simulate=False), region, analyst))
+    source = Source(venue=venue, symbols=symbols, simulate=False)
+    run(_run(chosen, source, region, analyst, most_symbols))
 
 
-async def _run(roles: list[str], source: Source, region: str, analyst: str | None) -> None:
+async def _run(
+    roles: list[str], source: Source, region: str, analyst: str | None, most_symbols: int | None
+) -> None:
     settings = load()
     if "analysis" in roles:
         settings = with_analyst(settings, analyst)
@@ -77,6 +107,8 @@ async def _run(roles: list[str], source: Source, region: str, analyst: str | Non
         paper=machine_folder(settings, "paper"),
         region=region,
         observed=True,
+        shared=source.chosen is None,
+        most_symbols=most_symbols,
     )
     await run_machine(machine)
     if machine.status.errors:

@@ -41,7 +41,9 @@ from workers.signals.feeds.feed import Feed
 from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.recorded import RecordedFeed
 from workers.signals.feeds.simulated import SimulatedFeed
+from workers.signals.following import Following
 from workers.signals.role import SignalsRole
+from workers.signals.shares import Shares
 from workers.signals.traders import load_traders
 from workers.status import Status
 from workers.trading.policy import Policy
@@ -91,6 +93,8 @@ async def build(
     poll_seconds: float = POLL_SECONDS,
     venue: Callable[[Clock, Market, Wakes], Courier] | None = None,
     observed: bool = False,
+    shared: bool = False,
+    most_symbols: int | None = None,
 ) -> Machine:
     """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm`.
 
@@ -98,7 +102,9 @@ async def build(
     outlive a machine: any machine here may take one over. `watch` are the ids of users whose subscriptions
     are measured; `poll_seconds` is how long a lost message may cost. `venue` makes what takes the market's
     candles to a venue that lives on them; `observed` opens its endpoint for /metrics and /healthz and has
-    it deliver alerts. The machine closes the feed. Raises ConfigurationError for an unknown role.
+    it deliver alerts. With `shared` it evaluates its share of the symbols that active traders watch, at most
+    `most_symbols`, beside other machines; without it all that the feed delivers. The machine closes the
+    feed. Raises ConfigurationError for an unknown role.
     """
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
@@ -122,6 +128,10 @@ async def build(
         first = connections[DATABASE_ROLES[roles[0]]]
         wakes, status = Wakes(), Status(name, replaying)
         courier = None if venue is None else venue(clock, market, wakes)
+        shares = None
+        if shared and not replaying and "signals" in roles:
+            worker = connections[DATABASE_ROLES["signals"]]
+            shares = Shares(market, worker.call, most_symbols=most_symbols)
         makers: dict[str, Callable[[Connection], Measured]] = {
             "signals": lambda connection: SignalsRole(
                 market,
@@ -131,6 +141,7 @@ async def build(
                 partial(load_traders, connection),
                 state / "spool",
                 replay=replaying,
+                holds=(lambda _symbol: True) if shares is None else shares.holds,
             ),
             "analysis": lambda connection: AnalysisRole(
                 connection.call, clock, market, wakes, choose(settings)(connection.call, clock)
@@ -163,6 +174,8 @@ async def build(
         aside: list[Role] = [] if courier is None else [courier]
         if replaying:
             aside.append(Backlog(clock, wakes, stages))
+        if shares is not None:
+            aside += _sharing(shares, next(one for one in made if isinstance(one, SignalsRole)), feed, market)
         recorder = None
         for one in made:
             if watch and isinstance(one, SignalsRole):
@@ -189,6 +202,11 @@ async def build(
             companions=() if seen is None else seen.companions,
             closers=[connection.close for connection in connections.values()],
         )
+
+
+def _sharing(shares: Shares, role: SignalsRole, feed: Feed, market: Market) -> list[Role]:
+    shares.serve(role)
+    return [shares, Following(feed, market, role)] if isinstance(feed, LiveFeed) else [shares]
 
 
 def find_machine_id(state: Path) -> str:

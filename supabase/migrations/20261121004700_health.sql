@@ -201,6 +201,31 @@ as $$
   ) machines;
 $$;
 
+-- Shares of a market that active traders watch, which nobody holds although machines are there to hold them. One
+-- changes hands within ten seconds.
+create function private.check_shares() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'shares', coalesce(sum(m.alone), 0) = 0,
+    coalesce(jsonb_agg(jsonb_build_object('market', m.market, 'held', 64 - m.alone, 'alone', m.alone, 'since', m.since)
+      order by m.market), '[]'),
+    'nobody evaluates these symbols: start a machine of the role signals, or one that takes more symbols'
+  )
+  from (
+    select s.market, count(*) filter (where alone) as alone, min(s.leased_until) filter (where alone) as since
+    from public.signal_shares s
+    cross join lateral (
+      select s.machine_id is null or s.leased_until < now() - interval '15 seconds' as alone
+    ) held
+    where exists (select from public.traders t where t.status = 'active' and t.market = s.market)
+      and exists (select from public.signal_share_machines m where m.market = s.market)
+      and exists (select from public.cloud_machines c where 'signals' = any (c.roles) and c.status <> 'stopped')
+    group by s.market
+  ) m;
+$$;
+
 create function private.check_positions() returns jsonb
 language sql stable
 set search_path = ''
@@ -347,7 +372,7 @@ as $$
   select jsonb_build_object('ok', bool_and((c ->> 'ok')::boolean), 'at', now(), 'checks', jsonb_agg(c))
   from unnest(array[
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
-    private.check_queue(), private.check_machines(), private.check_positions(), private.check_orders(),
+    private.check_queue(), private.check_machines(), private.check_shares(), private.check_positions(), private.check_orders(),
     private.check_venues(), private.check_desks(), private.check_ledgers(), private.check_analysts(),
     private.check_broadcasts(), private.check_transactions(), private.check_orphans(), private.check_seals(),
     private.check_alerts()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
 from scripts.fake_venue import Fault
 from shared.errors import InputError
 from tests.signals.live import live_scene
+from tests.signals.recordings import trader
+from tests.signals.scene import Scene as RoleScene
 from tests.waiting import until
 from workers.signals.feeds.feed import FeedUnavailable
 from workers.signals.feeds.venue import open_exchange
+from workers.signals.following import Following
+from workers.signals.role import TRADERS
 
 WIRES = [("binance", "usdm"), ("binance", "spot"), ("bybit", "usdm"), ("bybit", "spot")]
 on_each_wire = pytest.mark.parametrize(("name", "market"), WIRES)
@@ -219,6 +225,32 @@ async def test_a_symbol_is_followed_later() -> None:
         one.close("SOLUSDT", 0, 150.0)
         await one.expect("SOLUSDT", 150.0)
         assert one.feed.symbols == ("BTCUSDT", "SOLUSDT")
+
+
+async def test_a_new_trader_has_its_symbols_with_their_history(tmp_path: Path) -> None:
+    async with live_scene(symbols=("BTCUSDT",), listed=("BTCUSDT", "SOLUSDT")) as one:
+        await one.start()
+        held = RoleScene(tmp_path, trader("close > 120"), replay=False)
+        held.market.seed(one.history)
+        held.role._holds = lambda symbol: held.market.base_interval(symbol) is not None  # as shares do
+        await held.role.start()
+        following = Following(one.feed, held.market, held.role)
+        assert await following.step() == 0
+        held.traders.append(trader("close > 120", name="new", symbols=("SOLUSDT", "NOPEUSDT")))
+        held.wakes.wake(TRADERS)
+        await held.role.step()
+        assert await following.step() == 2
+        assert len(held.market.history("SOLUSDT")) == 5
+        assert one.feed.gone == {"NOPEUSDT"}
+        assert await following.step() == 0
+        await held.role.step()
+        await one.subscribed()
+        one.close("SOLUSDT", 0, 150.0)
+        await one.expect("SOLUSDT", 150.0)
+        held.market.publish(one.got["SOLUSDT"][0])
+        await held.role.step()
+        assert held.role.counts["fired"] == 1
+        await held.role.stop()
 
 
 async def test_two_hundred_symbols_come_over_a_few_sockets() -> None:

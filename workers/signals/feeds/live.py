@@ -126,10 +126,13 @@ class LiveFeed:
             raise InputError(f"{self._rest.id} does not trade {names} on its {self.market} market")
         return found
 
-    async def follow(self, symbols: Iterable[str]) -> list[Candle]:
+    async def follow(
+        self, symbols: Iterable[str], seed: Callable[[list[Candle]], None] = lambda _: None
+    ) -> list[Candle]:
         """Deliver these symbols too from now on; answers their latest closed candles, ordered by close.
 
-        Raises what ccxt raises when the history cannot be read: then none is followed.
+        `seed` is given the same before any newer one is delivered. Raises what ccxt raises when the history
+        cannot be read: then none is followed.
         """
         tracks = []
         for symbol in sorted(set(symbols) - self._tracks.keys()):
@@ -140,9 +143,11 @@ class LiveFeed:
         found = await asyncio.gather(*(self._fetch_history(track) for track in tracks))
         self.gone.difference_update(track.symbol for track in tracks)
         self._tracks |= {track.symbol: track for track in tracks}
+        history = sorted((one for candles in found for one in candles), key=attrgetter("close_ms", "symbol"))
+        seed(history)
         if self._repairing is not None:
             await self._listen(tracks)
-        return sorted((one for candles in found for one in candles), key=attrgetter("close_ms", "symbol"))
+        return history
 
     def leave(self, symbols: Iterable[str]) -> None:
         """Deliver these no more."""
