@@ -23,7 +23,7 @@ from scripts.fake_venue.process import run_process
 from workers.trading.orders import Leg, client_order_id
 
 # Entries come due one by one, on accounts of both kinds, and the bridge protects the last ones meanwhile. It
-# lasts a minute: what one address may ask of Binance is then used up, and entries wait for it.
+# lasts a minute, the window in which Binance counts what an address asks.
 VENUES = ("binanceusdm", "bybit")
 DESKS, ENTRIES, QUICK_ENTRIES = 10, 180, 50
 A_SECOND = 3.0

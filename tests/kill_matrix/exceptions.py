@@ -20,6 +20,7 @@ _REPLAY = "a replay takes its turns like that, and trades on paper"
 _QUEUE = "gives a claim back or ends a signal, before anything of it is intended"
 _UNUSABLE = "an account whose keys cannot be opened is given back: nothing was ordered"
 _MARKETS = "markets are read again beside everything else: nothing is ordered or told there"
+_ALL_SYMBOLS = "asked for several symbols at once: a case has one, which is asked for at the same place"
 
 # By the point's name, which may end in a star.
 UNREACHED: dict[str, str] = {
@@ -33,7 +34,13 @@ UNREACHED: dict[str, str] = {
     "venues.markets:Markets.rate:2": _PRICED,
     "venues.fills:_list_window:[123]": "a further page: more fills than a case has",
     "venues.fills:list_bills:0": _OTHER_VENUE,
-    "venues.assets:Assets.funding:[13]": _OTHER_VENUE,
+    "venues.assets:Assets._funding:[13]": _OTHER_VENUE,
+    "hearing:Hearing._new_trades:1": _ALL_SYMBOLS,
+    "hearing:Hearing._sweep:0": _ALL_SYMBOLS,
+    "venues.venue:Venue.open_orders_of:*": _ALL_SYMBOLS,
+    "venues.venue:Venue.trades_of:*": _ALL_SYMBOLS,
+    "venues.assets:Assets._fetch_positions:1": _ALL_SYMBOLS,
+    "venues.wire:Wire.read_pages:0": _ALL_SYMBOLS,
     "reckoning:*": _RECKONED,
     "ledger:Ledger.tell_wallet:*": _RECKONED,
     "venues.assets:Assets.wallet:*": _RECKONED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -74,6 +75,15 @@ class StubVenue:
     async def open_orders(self, symbol: str) -> list[VenueOrder]:
         self.asked.append("open")
         return [one for one in self.orders.values() if one.status == "open"]
+
+    async def trades_of(self, symbols: Collection[str], since: datetime | None) -> list[VenueTrade]:
+        self.asked.append(f"trades of {len(symbols)}")
+        return self.fills
+
+    async def open_orders_of(self, symbols: Collection[str]) -> dict[str, list[VenueOrder]]:
+        self.asked.append(f"open of {len(symbols)}")
+        resting = [one for one in self.orders.values() if one.status == "open"]
+        return {symbol: [one for one in resting if one.symbol == symbol] for symbol in symbols}
 
     async def holdings(self, symbols: list[str]) -> Holdings:
         self.asked.append("holdings")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 import pytest
@@ -12,15 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trading.listening import POLICY, SYMBOL, StubStream, StubVenue, at_venue, fill, hear, heard
-from tests.trading.made import NOW, order, position
+from tests.trading.made import NOW, account, order, position
+from workers.trading.book import Book
 from workers.trading.hearing import Hearing
 from workers.trading.ledger import State
 from workers.trading.orders import Leg, Order, OrderStatus
+from workers.trading.oversight import Oversight
 from workers.trading.rhythm import STANDS_BACK
 from workers.trading.traffic.traffic import PUT_OFF, Withheld, counts_as
 from workers.trading.venues.assets import Holdings
+from workers.trading.venues.capabilities import Fills
 from workers.trading.venues.stream import GAP, News
 from workers.trading.venues.told import Told, is_known, read_told
+from workers.trading.venues.venue import Venue
+from workers.trading.watch import Watch
 
 
 def told(one: Order, status: str = "open", filled: Any = 0, **more: Any) -> News:
@@ -206,3 +214,85 @@ async def test_a_routine_poll_that_was_put_off_comes_again_and_is_late_only_once
         await hearing.listen(due + STANDS_BACK)
     await heard(hearing, late)
     assert turns == ["routine", "routine", "read"]
+
+
+async def test_a_start_is_caught_up_with_like_a_gap_and_all_fills_are_asked_for_later() -> None:
+    """What filled before is missing from the open orders, and is asked about."""
+    stop = order(Leg.STOP_LOSS)
+    venue = StubVenue(glances=True)
+    hearing = hear(venue, stop)
+    hearing._book.update(State(orders=(), positions=(position(),)))
+    venue.holds = {(SYMBOL, "long"): Decimal(10)}
+    venue.orders = {stop.client_order_id: at_venue(stop, status="filled", filled=stop.amount)}
+    venue.fills = [fill("1", str(stop.venue_order_id))]
+    found = await heard(hearing, NOW)
+    assert venue.asked == ["holdings", "open", "find stop_loss", "trades"]
+    assert [one["client_order_id"] for one in found.fills] == [stop.client_order_id]
+    venue.asked.clear()
+    await heard(hearing, NOW + POLICY.sweep_every)
+    assert venue.asked[:2] == ["trades", "open"]
+
+
+async def test_where_one_question_tells_all_symbols_it_is_asked_once() -> None:
+    venue, hearing, stream = await settled(*HELD, by_coin=True, fills=Fills(of_all=True))
+    stream.news = GAP
+    await heard(hearing, NOW)
+    assert venue.asked[:2] == ["trades of 2", "open of 2"]
+    venue.asked.clear()
+    await heard(hearing, NOW + POLICY.poll_streaming)
+    assert venue.asked == ["trades of 2"]
+    stream.news = told(HELD[0], "closed", 10)
+    venue.asked.clear()
+    await heard(hearing, NOW + POLICY.poll_streaming)
+    assert venue.asked == ["trades"]
+
+
+async def test_what_was_listed_for_a_gap_is_not_listed_again_unless_it_rang_since() -> None:
+    _, hearing, stream = await settled(*HELD)
+    stream.news = GAP
+    await heard(hearing, NOW)
+    both = {one.symbol for one in HELD}
+    assert hearing.listed == both
+    stream.news = told(HELD[0], "canceled")
+    await heard(hearing, NOW)
+    assert hearing.listed == both - {HELD[0].symbol}
+
+
+class StubWatched:
+    """A venue that tells how a position stands, and notes how it was asked."""
+
+    is_authoritative = False
+
+    def __init__(self) -> None:
+        self.turns: list[str] = []
+        self.is_busy = False
+
+    async def standing(self, _symbols: list[str]) -> tuple[list[Any], Decimal]:
+        return [], self._answer(Decimal(0))
+
+    async def funding(self, _since: Any) -> Any:
+        return self._answer([])
+
+    def _answer(self, told: Any) -> Any:
+        self.turns.append(counts_as("read"))
+        if self.is_busy and self.turns[-1] == "routine":
+            raise Withheld("others come first", code=PUT_OFF)
+        return told
+
+
+async def test_margin_is_asked_for_in_time_also_where_an_address_has_little_left() -> None:
+    venue, book, hearing = StubWatched(), Book(), AsyncMock(return_value=0)
+    book.update(State(orders=(), positions=(position(),)))
+    oversight = SimpleNamespace(judge_margin=AsyncMock(), hear_incomes=list)
+    watch = Watch(account(), cast(Venue, venue), book, cast(Oversight, oversight), POLICY, hearing)
+    await watch.look(NOW)
+    assert venue.turns == ["read", "read"], "the first time, nobody knows how it stands"
+    venue.turns.clear()
+    venue.is_busy = True
+    every = POLICY.margin_every
+    for number in range(3):
+        with suppress(Withheld):
+            await watch.look(NOW + every + number * STANDS_BACK / 2)
+    assert venue.turns == ["routine", "routine"], "one that was put off stands back for a while"
+    await watch.look(NOW + 2 * every)
+    assert venue.turns[2:] == ["read"]

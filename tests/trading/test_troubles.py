@@ -21,10 +21,10 @@ class Shut(PlainExchange):
         self.at_start: BaseError | None = None
         self.of_orders: BaseError | None = None
 
-    async def fetch_position_mode(self) -> Any:
+    async def fapiprivate_get_accountconfig(self) -> Any:
         if self.at_start is not None:
             raise self.at_start
-        return await super().fetch_position_mode()
+        return await super().fapiprivate_get_accountconfig()
 
     async def create_order(self, *args: Any) -> Any:
         if self.of_orders is not None:

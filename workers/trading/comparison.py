@@ -84,7 +84,7 @@ class Comparison:
         with nullcontext() if is_urgent else self._rhythm.turn(now, self._policy.look_every):
             missing = await self._compare_holdings(due, now, facts)
             # Of what is missing without a reason, the protection is as it was: it may be nothing but late.
-            await self._compare_orders(due - missing, now, facts)
+            await self._compare_orders(due - missing - self._hearing.listed, now, facts)
         return facts
 
     def looked(self) -> None:
@@ -96,6 +96,7 @@ class Comparison:
         if whole:
             self._rhythm.asked(self._looked_at)
         self._hearing.rung = NOTHING
+        self._hearing.listed.clear()
 
     def _is_all_due(self, now: datetime) -> bool:
         return self._rhythm.is_due(now, self._policy.look_every)

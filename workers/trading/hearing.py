@@ -6,7 +6,7 @@ Streams lose messages, so this asks, and asks again with an overlap; what it hea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -63,6 +63,8 @@ class Hearing:
         self.rung: News = NOTHING
         # What was told of orders that rest, by the venue's id, and was found to be known.
         self._told: dict[str, Told] = {}
+        # Symbols whose open orders were listed since anything of them rang, for whoever compares next.
+        self.listed: set[str] = set()
         # Every order that the last sweep was answered, also those of others, by symbol.
         self.swept: dict[str, list[VenueOrder]] = {}
         # Of orders that are live, by client order id: when to ask for those in doubt; those of which we know
@@ -99,6 +101,7 @@ class Hearing:
         # Taken before asking: what rings meanwhile rings again.
         news = NOTHING if stream is None else self._sift(stream.take())
         self.rung = self.rung | news
+        self.listed = set() if news.about is None else self.listed - news.about
         if news.catch_up:
             self._settle_at = now + self._policy.settle
         sweep = news.catch_up or self._is_sweep_due(now)
@@ -113,6 +116,8 @@ class Hearing:
         seen: list[VenueOrder] = []
         if sweep:
             seen += await self._sweep(symbols)
+            if news.catch_up or self._rhythm.asked_at is None:
+                self.listed |= symbols & self.swept.keys()
         first = reconcile(orders, seen, trades, self._book.recorded)
         seen += await self._ask(self._unheard(live, first, seen, sweep=sweep), now)
         seen += await self._ask(self._suspects(live, trades, seen), now)
@@ -239,7 +244,8 @@ class Hearing:
         rung = symbols if news.about is None else symbols & news.about
         if not polled and news.about is not None:
             return rung
-        if self._is_sweep_due(now) or not self._venue.capabilities.glances:
+        is_first = self._rhythm.asked_at is None
+        if (self._is_sweep_due(now) and not is_first) or not self._venue.capabilities.glances:
             return symbols
         return await self._glance.differing(symbols) | (set() if news.about is None else rung)
 
@@ -297,6 +303,8 @@ class Hearing:
         if self._venue.counts_trades:
             trades, self._newest = await self._venue.trades_after(self._cursor)
             return trades
+        if self._venue.capabilities.fills.of_all and len(symbols) > 1:
+            return await self._venue.trades_of(symbols, self._since)
         trades = []
         for symbol in sorted(symbols):
             try:
@@ -306,9 +314,13 @@ class Hearing:
                 self._deaf.add(symbol)
         return trades
 
-    async def _sweep(self, symbols: Iterable[str]) -> list[VenueOrder]:
+    async def _sweep(self, symbols: Collection[str]) -> list[VenueOrder]:
         """Read the open orders of these symbols."""
         seen: list[VenueOrder] = []
+        if self._venue.capabilities.by_coin and len(symbols) > 1:
+            found = await self._venue.open_orders_of(symbols)
+            self.swept |= found
+            return [one for orders in found.values() for one in orders]
         for symbol in sorted(symbols):
             try:
                 self.swept[symbol] = await self._venue.open_orders(symbol)

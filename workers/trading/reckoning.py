@@ -11,6 +11,7 @@ from workers.trading.book import Book
 from workers.trading.decisions.external import VenueIncome
 from workers.trading.ledger import Account, Ledger
 from workers.trading.policy import Policy
+from workers.trading.rhythm import Rhythm
 from workers.trading.venues.venue import Venue
 
 
@@ -34,30 +35,32 @@ class Reckoning:
         self._hear = hear
         # The paper exchange's ledger is the record's own arithmetic.
         self._is_told = venue.capabilities.wallet is not None and not venue.is_authoritative
-        self._due: datetime | None = None
+        self._rhythm = Rhythm()
         self._since: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
         """Whether the next look asks; the first one does after a while, when what was missed is recorded."""
-        if self._due is None:
-            self._due = now + self._policy.reckon_every
-        return self._is_told and now >= self._due
+        if self._rhythm.asked_at is None:
+            self._rhythm.asked(now)
+        return self._is_told and self._rhythm.is_due(now, self._policy.reckon_every)
 
     async def look(self, now: datetime) -> int:
         """Ask and tell if that is due. Answers how much was done."""
         if not self.is_due(now):
             return 0
-        self._due = now + self._policy.reckon_every
         since = self._since or now - self._policy.transfers_since
-        done = await self._hear(await self._venue.transfers(since))
-        self._since = now - self._policy.overlap
         # On spot what is held is in the wallet itself.
         held = {one.position.symbol for one in self._book if one.position is not None}
-        found = await self._venue.wallet(sorted(held) if self._account.market == "usdm" else [])
+        with self._rhythm.turn(now, self._policy.reckon_every):
+            self._rhythm.asked(now)
+            moved = await self._venue.transfers(since)
+            found = await self._venue.wallet(sorted(held) if self._account.market == "usdm" else [])
+        done = await self._hear(moved)
+        self._since = now - self._policy.overlap
         told = [
             {"currency": one.currency, "amount": text(one.amount), "rounding": text(one.rounding)}
             for one in found
         ]
         if not await self._ledger.tell_wallet(self._account, told, now):
-            self._due = now + self._policy.reckon_again
+            self._rhythm.asked(now + self._policy.reckon_again - self._policy.reckon_every)
         return done

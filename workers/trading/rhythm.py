@@ -17,7 +17,8 @@ STANDS_BACK = timedelta(seconds=2)
 
 
 class Rhythm:
-    """Of one question of one account. `asked` is told when its answer is in the record."""
+    """Of one question of one account. `asked` is told when it counts as asked: when its answer is in the
+    record, or before, where one that fails is left until the next time."""
 
     def __init__(self) -> None:
         self.asked_at: datetime | None = None
@@ -35,12 +36,13 @@ class Rhythm:
 
     @contextmanager
     def turn(self, now: datetime, every: timedelta) -> Iterator[None]:
-        """Around the question. Raises Withheld, and is not due for a while, when it was put off."""
+        """Around the question. One that was withheld was not asked, and is due again after a while."""
+        before = self.asked_at
         try:
             with asking("read" if self.is_late(now, every) else "routine"):
                 yield
         except Withheld:
-            self._put_off_until = now + STANDS_BACK
+            self.asked_at, self._put_off_until = before, now + STANDS_BACK
             raise
 
     def asked(self, now: datetime) -> None:

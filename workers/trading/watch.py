@@ -13,6 +13,7 @@ from workers.trading.decisions.margin import VenuePosition
 from workers.trading.ledger import Account, Facts
 from workers.trading.oversight import Oversight
 from workers.trading.policy import Policy
+from workers.trading.rhythm import Rhythm
 from workers.trading.venues.venue import Venue
 
 
@@ -36,8 +37,7 @@ class Watch:
         self._hear = hear
         # The paper exchange liquidates nobody, and knows no funding.
         self._is_needed = account.market == "usdm" and not venue.is_authoritative
-        self._margin_at: datetime | None = None
-        self._funding_at: datetime | None = None
+        self._margin, self._funding = Rhythm(), Rhythm()
         # From when on funding is asked for, by symbol.
         self._funded: dict[str, datetime] = {}
 
@@ -51,26 +51,28 @@ class Watch:
             if position is not None and position.is_open:
                 held.add(position.symbol)
                 self._funded.setdefault(position.symbol, position.opened_at)
-        if held and (self._margin_at is None or now >= self._margin_at):
-            self._margin_at = now + self._policy.margin_every
-            done += await self.hear_margin(*await self._venue.standing(sorted(held)))
-        if self._funded and (self._funding_at is None or now >= self._funding_at):
-            self._funding_at = now + self._policy.funding_every
-            for symbol, since in sorted(self._funded.items()):
-                paid = await self._venue.funding(symbol, since)
-                try:
-                    done += await self.hear_incomes(paid)
-                except Unavailable:
-                    # As soon as the database is back, and not in a quarter of an hour.
-                    self._funding_at = None
-                    raise
+        if held and self._margin.is_due(now, self._policy.margin_every):
+            with self._margin.turn(now, self._policy.margin_every):
+                self._margin.asked(now)
+                standing = await self._venue.standing(sorted(held))
+            done += await self.hear_margin(*standing)
+        if self._funded and self._funding.is_due(now, self._policy.funding_every):
+            with self._funding.turn(now, self._policy.funding_every):
+                self._funding.asked(now)
+                paid = await self._venue.funding(self._funded)
+            try:
+                done += await self.hear_incomes(paid)
+            except Unavailable:
+                # As soon as the database is back, and not in a quarter of an hour.
+                self.hurry()
+                raise
             # What was closed since is asked for once more: it may have paid on its last day.
             self._funded = dict.fromkeys(held, now - self._policy.overlap)
         return done
 
     def hurry(self) -> None:
         """Funding is asked for with the next look."""
-        self._funding_at = None
+        self._funding.forget()
 
     async def hear_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> int:
         """What the venue says of positions and margin: too near to liquidation is warned of, and reduced."""

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from scripts.fake_venue.binance.wire import Binance
 
 
+def account_config(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
+    """GET /fapi/v1/accountConfig: what the account may do, and in which mode it holds positions."""
+    return {
+        "feeTier": 0,
+        "canTrade": "trade" in account.permissions,
+        "canDeposit": True,
+        "canWithdraw": "withdraw" in account.permissions,
+        "dualSidePosition": not account.books["usdm"].ledger.netting,
+        "updateTime": 0,
+        "multiAssetsMargin": False,
+        "tradeGroupId": -1,
+    }
+
+
 def position_mode(wire: Binance, account: Account, call: Call) -> dict[str, Any]:
     """GET and POST /fapi/v1/positionSide/dual: hedge mode or one-way mode."""
     ledger = account.books["usdm"].ledger

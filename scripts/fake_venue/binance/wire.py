@@ -68,6 +68,7 @@ PRIVATE: dict[str, Handler] = {
     "GET /fapi/v2/positionRisk": margin.position_risk,
     "GET /fapi/v3/positionRisk": margin.position_risk,
     "GET /fapi/v1/income": margin.income,
+    "GET /fapi/v1/accountConfig": settings.account_config,
     "GET /fapi/v1/positionSide/dual": settings.position_mode,
     "POST /fapi/v1/positionSide/dual": settings.position_mode,
     "POST /fapi/v1/leverage": settings.set_leverage,

@@ -26,8 +26,8 @@ class PlainExchange:
             raise AttributeError(name)
         return getattr(self._exchange, name)
 
-    async def fetch_position_mode(self) -> Any:
-        return {"hedged": False}
+    async def fapiprivate_get_accountconfig(self) -> Any:
+        return {"dualSidePosition": False}
 
     async def fetch_order(self, id: str | None, symbol: str, params: dict[str, Any]) -> Any:
         client_id = params.get("clientOrderId") or self._exchange.paper_engine.orders[id].request.client_id

@@ -15,11 +15,13 @@ import pytest
 from scripts.fake_venue import FakeVenue
 from shared.clock import MarketClock
 from tests.trading.made import RULES
+from workers.trading.traffic.traffic import FreeTraffic, Turn
 from workers.trading.venues.exchanges import venue_of
 from workers.trading.venues.standing import read_standing
 from workers.trading.venues.venue import Venue
 
-KEY, SECRET, SYMBOL = "key-of-the-test", "secret-of-the-test", "BTC/USDT:USDT"
+KEY, SECRET = "key-of-the-test", "secret-of-the-test"
+SYMBOL, OTHER = "BTC/USDT:USDT", "ETH/USDT:USDT"
 LONG_AGO = timedelta(days=1)
 
 
@@ -73,7 +75,7 @@ async def test_more_payments_than_a_page_holds_are_all_read(fake: FakeVenue, nam
         for number in range(250):
             clock.advance_ms(clock.millis() + 60_000 * (number % 3))
             fake.fund(SYMBOL, "0.0001")
-        found = await edge.funding(SYMBOL, began - timedelta(minutes=1))
+        found = await edge.funding({SYMBOL: began - timedelta(minutes=1)})
     assert len({one.venue_income_id for one in found}) == 250
 
 
@@ -81,12 +83,73 @@ async def test_more_payments_than_a_page_holds_are_all_read(fake: FakeVenue, nam
 async def test_funding_is_read_once_and_with_its_sign(fake: FakeVenue, name: str) -> None:
     async with open_edge(fake, name) as edge:
         fake.fund(SYMBOL, "0.0001")
-        found = await edge.funding(SYMBOL, datetime.now(UTC) - LONG_AGO)
-        again = await edge.funding(SYMBOL, datetime.now(UTC) - LONG_AGO)
+        found = await edge.funding({SYMBOL: datetime.now(UTC) - LONG_AGO})
+        again = await edge.funding({SYMBOL: datetime.now(UTC) - LONG_AGO})
     assert [(one.kind, one.symbol, one.amount, one.currency) for one in found] == [
         ("funding", SYMBOL, Decimal("-0.1"), "USDT")
     ]
     assert [one.venue_income_id for one in again] == [one.venue_income_id for one in found]
+
+
+class Noted(FreeTraffic):
+    """Notes what is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    @asynccontextmanager
+    async def turn(self, kind: Turn, name: str) -> AsyncIterator[None]:
+        """Nothing holds a request back."""
+        self.asked.append(name)
+        yield
+
+
+@pytest.mark.parametrize("name", ["binanceusdm", "bybit"])
+async def test_what_all_symbols_have_is_told_for_one_question(fake: FakeVenue, name: str) -> None:
+    fake.move(OTHER, "2000")
+    async with open_edge(fake, name) as edge:
+        await edge.exchange.create_order(OTHER, "market", "buy", 0.5)
+        for symbol in (SYMBOL, OTHER):
+            fake.fund(symbol, "0.0001")
+        edge._wire.traffic = noted = Noted()
+        before, later = (datetime.now(UTC) + LONG_AGO * sign for sign in (-1, 1))
+        paid = await edge.funding({SYMBOL: before, OTHER: before})
+        assert {one.symbol: one.amount for one in paid} == {SYMBOL: Decimal("-0.1"), OTHER: Decimal("-0.1")}
+        # Each from its own time on.
+        assert {one.symbol for one in await edge.funding({SYMBOL: before, OTHER: later})} == {SYMBOL}
+        held = (await edge.holdings([SYMBOL, OTHER])).positions
+        assert held == {(SYMBOL, "long"): Decimal("0.02"), (OTHER, "long"): Decimal("0.5")}
+        assert [one.symbol for one in (await edge.standing([SYMBOL, OTHER]))[0]] == [SYMBOL, OTHER]
+    questions = ["fetch_funding_history"] * 2 + ["fetch_positions"] * 2 + ["fetch_balance"]
+    assert noted.asked == questions
+
+
+async def test_open_orders_of_all_symbols_are_read_to_the_last_page(fake: FakeVenue) -> None:
+    """Bybit tells fifty at once: one that was left out would pass for one that is over."""
+    fake.move(OTHER, "2000")
+    async with open_edge(fake, "bybit") as edge:
+        for number in range(60):
+            await edge.exchange.create_order(SYMBOL, "limit", "buy", 0.001, 40_000 + number)
+        await edge.exchange.create_order(OTHER, "limit", "buy", 0.1, 1_500)
+        found = await edge.open_orders_of([SYMBOL, OTHER, "SOL/USDT:USDT"])
+        assert {symbol: len({one.venue_order_id for one in listed}) for symbol, listed in found.items()} == {
+            SYMBOL: 60,
+            OTHER: 1,
+            "SOL/USDT:USDT": 0,
+        }
+        assert found[OTHER] == await edge.open_orders(OTHER)
+
+
+async def test_fills_of_all_symbols_are_read_to_the_last_page(fake: FakeVenue) -> None:
+    since = datetime.now(UTC) - LONG_AGO
+    fake.move(OTHER, "2000")
+    async with open_edge(fake, "bybit") as edge:
+        for _ in range(110):
+            await edge.exchange.create_order(OTHER, "market", "buy", 0.01)
+        fills = await edge.trades_of([SYMBOL, OTHER], since)
+        assert [one.symbol for one in fills] == [SYMBOL] + [OTHER] * 110
+        assert len({one.venue_trade_id for one in fills}) == 111
+        assert await edge.trades_of([SYMBOL], since) == fills[:1] == await edge.trades(SYMBOL, since)
 
 
 @pytest.mark.parametrize(

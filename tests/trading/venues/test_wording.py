@@ -262,7 +262,7 @@ async def test_funding_on_okx_is_read_back_through_the_bills_of_all_symbols() ->
 
     async with venue_on("okx", "usdm", answer, 0.01) as (venue, wire):
         since = datetime.fromtimestamp(1_700_000_000 + 30, UTC)
-        found = await venue.funding("BTC/USDT:USDT", since)
+        found = await venue.funding({"BTC/USDT:USDT": since})
         assert len({one.venue_income_id for one in found}) == len([n for n in range(30, 250) if n % 3 == 0])
         assert {(one.amount, one.currency, one.symbol) for one in found} == {
             (Decimal("-0.5"), "USDT", "BTC/USDT:USDT")

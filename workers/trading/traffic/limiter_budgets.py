@@ -43,7 +43,7 @@ class Budget:
         if turn == "order":
             return self.limit - self.reserve
         asked = self.limit - self.reserve - self.entries
-        return asked if turn == "read" else max(1, asked * 3 // 4)
+        return asked if turn == "read" else max(1, asked * 7 // 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ _BINANCE = Tariff(
 )
 _BINANCE_USDM = Tariff(
     budgets=(
-        Budget("address", "weight", 2100, MINUTE, 300, 200),
+        Budget("address", "weight", 2100, MINUTE, 300, 150),
         Budget("account", "orders", 270, 10 * SECOND, 60),
         Budget("account", "orders", 1080, MINUTE, 200),
     ),
@@ -108,7 +108,8 @@ _BINANCE_USDM = Tariff(
         "edit_order": 1,
         "cancel_order": 1,
         "cancel_all_orders": 1,
-        "fetch_income_history": 30,
+        "fetch_funding_history": 30,
+        "fetch_ledger": 30,
     },
     used_headers={"x-mbx-used-weight-1m": MINUTE},
 )

@@ -26,10 +26,12 @@ from workers.trading.venues.standing import (
     read_wallet,
 )
 from workers.trading.venues.wire import Wire
-from workers.trading.venues.wording import readable
+from workers.trading.venues.wording import coins_of, readable
 
 # Bybit's log tells so many entries at most.
 _BILLS = 50
+# As many positions of all symbols as Bybit tells at once.
+_POSITIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +96,40 @@ class Assets:
             totals = [money((balance.get(quote) or {}).get("total") or 0) for quote in sorted(quotes)]
         return found, add(*totals)
 
-    async def funding(self, symbol: str, since: datetime) -> list[VenueIncome]:
-        """Payments of funding of a symbol since a time, where the venue tells of them."""
+    async def funding(self, since: Mapping[str, datetime]) -> list[VenueIncome]:
+        """Payments of funding of each symbol since its time, where the venue tells of them."""
         if not self._wire.exchange.has.get("fetchFundingHistory"):
             return []
-        rules = await self._markets.rules(symbol)
-        rule = self._row.fundings
-        # OKX tells the bills of all symbols together, and ccxt leaves the others out afterwards.
-        of_all = rule.paging == "id"
+        groups = [since] if self._row.fundings.of_all else [{symbol: at} for symbol, at in since.items()]
+        return [paid for group in groups for paid in await self._funding(group)]
+
+    async def _funding(self, starts: Mapping[str, datetime]) -> list[VenueIncome]:
+        """The same in one question: that for all symbols costs what one for a single symbol does."""
+        rules = {symbol: await self._markets.rules(symbol) for symbol in sorted(starts)}
+        rule, first = self._row.fundings, min(starts)
 
         async def ask(symbol: str, since: int | None, limit: int, params: dict[str, Any]) -> list[Any]:
             # ccxt asks Bybit for its number under a wrong name.
             sized = {**params, "limit": limit} if rule.paging == "cursor" else params
-            named = None if of_all else symbol
+            named = symbol if len(starts) == 1 and rule.paging != "id" else None
             page: list[Any] = await self._wire.read("fetch_funding_history", named, since, limit, sized)
             return page
 
-        start = floor_ms(since)
+        start = floor_ms(min(starts.values()))
         with readable("fetch_funding_history"):
-            if of_all:
-                raw = await list_bills(ask, rule.page, symbol, start)
+            if rule.paging == "id":
+                raw = await list_bills(ask, rule.page, first, start)
             else:
-                raw = await list_fills(ask, rule, symbol, start, self._wire.exchange.milliseconds())
-            incomes = [read_funding(one, rules) for one in raw if one.get("symbol") in (None, symbol)]
-        currencies = sorted({one.currency for one in incomes} - {rules.quote})
-        rates = {currency: await self._markets.rate(currency, rules.quote) for currency in currencies}
-        return [replace(one, rate=rates.get(one.currency, ONE)) for one in incomes]
+                raw = await list_fills(ask, rule, first, start, self._wire.exchange.milliseconds())
+            incomes = [
+                (read_funding(one, rules[symbol]), rules[symbol].quote)
+                for one in raw
+                if (symbol := one.get("symbol") or (first if len(starts) == 1 else "")) in rules
+                and int(one["timestamp"]) >= floor_ms(starts[symbol])
+            ]
+        pairs = sorted({(one.currency, quote) for one, quote in incomes if one.currency != quote})
+        rates = {pair: await self._markets.rate(*pair) for pair in pairs}
+        return [replace(one, rate=rates.get((one.currency, quote), ONE)) for one, quote in incomes]
 
     async def wallet(self, symbols: list[str]) -> list[Balance]:
         """What is in the wallet, less what the positions in these symbols cost: every fill changes it by what
@@ -167,12 +177,17 @@ class Assets:
         return found
 
     async def _fetch_positions(self, symbols: list[str]) -> list[Any]:
-        # Bybit tells of one symbol, or of the first twenty positions of all: ccxt refuses a list of several.
-        groups = [[one] for one in symbols] if self._wire.exchange.id == "bybit" else [symbols]
-        answers: list[Any] = []
-        for group in groups:
-            answers += await self._wire.read("fetch_positions", group)
-        return answers
+        # Bybit tells of one symbol, or of all that settle in a coin: ccxt refuses a list of several.
+        if not self._row.by_coin or len(symbols) == 1:
+            answers: list[Any] = await self._wire.read("fetch_positions", symbols)
+            return answers
+        return [
+            one
+            for coin in coins_of(symbols)
+            for one in await self._wire.read_pages(
+                "fetch_positions", None, page=_POSITIONS, params={"settleCoin": coin}
+            )
+        ]
 
     async def _positions(self, symbols: list[str]) -> dict[tuple[str, str], Decimal]:
         answers = await self._fetch_positions(symbols)

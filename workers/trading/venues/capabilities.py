@@ -60,6 +60,8 @@ class Fills:
     counted: bool = False
     # The same number comes again on another symbol.
     numbered_by_symbol: bool = False
+    # Those of all symbols are told for one question.
+    of_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,9 @@ class Capabilities:
     lookup: Lookup = "order"
     # The kind of conditional order that a cancel has to name.
     cancel_filter: str | None = None
-    # Accounts may hold long and short of a symbol side by side: the venue is asked which way each one is in.
-    hedges: bool = False
+    # Accounts may hold long and short of a symbol side by side: the venue is asked which way each one is in,
+    # by this implicit method of ccxt's. Its unified one costs six times as much.
+    hedges: str | None = None
     # Cancels every order by itself when the bridge is silent. Never asked for: it would take the stops along.
     dead_man: bool = False
     # Amounts count contracts, not base currency.
@@ -122,6 +125,8 @@ class Capabilities:
     # One question tells all holdings, and costs no more than that for the fills of one symbol: fills are then
     # asked for where holdings are not as recorded.
     glances: bool = False
+    # Open orders and positions of all symbols that settle in one coin are told for one question.
+    by_coin: bool = False
     # The venue's words for fills of its own making, where they are told only to whoever asks for that kind.
     close_kinds: tuple[str, ...] = ()
     # ccxt's methods that together tell every event of the account.
@@ -213,9 +218,9 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
         _BINANCE,
         trigger_books=({"trigger": True},),
         triggers_anew=True,
-        hedges=True,
+        hedges="fapiprivate_get_accountconfig",
         fills=Fills(page=1000, numbered_by_symbol=True, window=_WEEK),
-        fundings=Fills(page=1000, paging="time"),
+        fundings=Fills(page=1000, paging="time", of_all=True),
         wallet="assets",
         transfers=({"incomeType": "TRANSFER"},),
     ),
@@ -223,11 +228,13 @@ TABLE: Mapping[tuple[str, str], Capabilities] = {
     ("bybit", "usdm"): replace(
         _BYBIT,
         stop_entry="directed",
+        by_coin=True,
+        fills=replace(_BYBIT.fills, of_all=True),
         close_kinds=("BustTrade", "AdlTrade", "Settle", "Delivery"),
-        fundings=Fills(page=100, paging="cursor", window=_WEEK),
+        fundings=Fills(page=100, paging="cursor", window=_WEEK, of_all=True),
     ),
     ("okx", "spot"): replace(_OKX, **_SPOT),
-    ("okx", "usdm"): replace(_OKX, contracts=True, fundings=Fills(page=100, paging="id")),
+    ("okx", "usdm"): replace(_OKX, contracts=True, fundings=Fills(page=100, paging="id", of_all=True)),
     ("kraken", "spot"): _KRAKEN,
     ("coinbase", "spot"): _COINBASE,
     ("gate", "spot"): _GATE,

@@ -7,7 +7,7 @@ desk judges it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +36,7 @@ from workers.trading.venues.standing import Balance
 from workers.trading.venues.stream import Stream
 from workers.trading.venues.wire import Wire
 from workers.trading.venues.wording import (
+    coins_of,
     is_conditional,
     read_liquidation,
     read_order,
@@ -52,6 +53,8 @@ from workers.trading.venues.wording import (
 
 # What Bybit calls a fill that liquidated.
 _BUST = "BustTrade"
+# As many open orders of all symbols as Bybit tells at once.
+_LISTED = 50
 T = TypeVar("T")
 # What is answered later.
 Later = Coroutine[Any, Any, T]
@@ -119,10 +122,10 @@ class Venue:
     async def open(self) -> None:
         """Learn the markets, and begin to listen."""
         await self._markets.open()
-        if self.capabilities.hedges:
-            mode = await self._wire.read("fetch_position_mode")
-            with readable("fetch_position_mode"):
-                self._is_hedged = mode["hedged"] is True
+        if self.capabilities.hedges is not None:
+            told = await self._wire.read(self.capabilities.hedges)
+            with readable(self.capabilities.hedges):
+                self._is_hedged = told["dualSidePosition"] is True
         if self.stream is not None:
             self.stream.start()
 
@@ -178,9 +181,9 @@ class Venue:
         """Money that came to the account or left it since a time, where the venue tells of it."""
         return self._assets.transfers(since)
 
-    def funding(self, symbol: str, since: datetime) -> Later[list[VenueIncome]]:
-        """Payments of funding of a symbol since a time, where the venue tells of them."""
-        return self._assets.funding(symbol, since)
+    def funding(self, since: Mapping[str, datetime]) -> Later[list[VenueIncome]]:
+        """Payments of funding of each symbol since its time, where the venue tells of them."""
+        return self._assets.funding(since)
 
     # Orders
 
@@ -297,6 +300,21 @@ class Venue:
         with readable("fetch_open_orders"):
             return [read_order(answer, self.capabilities, rules, None) for answer in answers]
 
+    async def open_orders_of(self, symbols: Collection[str]) -> dict[str, list[VenueOrder]]:
+        """All open orders of these symbols by symbol, where one question tells those of all."""
+        found: dict[str, list[VenueOrder]] = {symbol: [] for symbol in symbols}
+        for coin in coins_of(symbols):
+            answers = await self._wire.read_pages(
+                "fetch_open_orders", None, None, _LISTED, page=_LISTED, params={"settleCoin": coin}
+            )
+            for answer in answers:
+                if answer["symbol"] in found:
+                    rules = await self.rules(answer["symbol"])
+                    with readable("fetch_open_orders"):
+                        one = read_order(answer, self.capabilities, rules, None)
+                    found[answer["symbol"]].append(one)
+        return found
+
     # Fills
 
     @property
@@ -313,18 +331,26 @@ class Venue:
 
     async def trades(self, symbol: str, since: datetime | None, kind: str | None = None) -> list[VenueTrade]:
         """Fills of a symbol since a time; with `kind`, those of the venue's making that it calls so."""
-        of_kind = {} if kind is None else {"execType": kind}
+        raw = await self._list_fills(symbol, since, {} if kind is None else {"execType": kind})
+        return [await self._trade(trade) for trade in raw]
 
-        async def ask(symbol: str, since: int | None, limit: int, params: dict[str, Any]) -> list[Any]:
+    async def trades_of(self, symbols: Collection[str], since: datetime | None) -> list[VenueTrade]:
+        """Fills of these symbols since a time, where one question tells those of all."""
+        raw = await self._list_fills(None, since, {})
+        return [await self._trade(trade) for trade in raw if trade["symbol"] in symbols]
+
+    async def _list_fills(
+        self, named: str | None, since: datetime | None, of_kind: Mapping[str, Any]
+    ) -> list[Mapping[str, Any]]:
+        async def ask(_: str, since: int | None, limit: int, params: dict[str, Any]) -> list[Any]:
             params = {**params, **of_kind}
-            page: list[Any] = await self._wire.read("fetch_my_trades", symbol, since, limit, params)
+            page: list[Any] = await self._wire.read("fetch_my_trades", named, since, limit, params)
             return page
 
         start = None if since is None else floor_ms(since)
         now = self.exchange.milliseconds() if self._now_ms is None else self._now_ms()
         with readable("fetch_my_trades"):
-            raw = await list_fills(ask, self.capabilities.fills, symbol, start, now)
-        return [await self._trade(trade) for trade in raw]
+            return await list_fills(ask, self.capabilities.fills, named or "", start, now)
 
     async def is_liquidation(self, trade: VenueTrade) -> bool:
         """Whether a fill that is not ours liquidated; no, where the venue does not say."""

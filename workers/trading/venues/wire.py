@@ -15,7 +15,7 @@ from ccxt.base.errors import BaseError, ExchangeError, ExchangeNotAvailable
 
 from workers.trading.decisions.outcome import describe, is_key_refused
 from workers.trading.traffic.traffic import Traffic, Turn
-from workers.trading.venues.wording import UNREADABLE, unreadable
+from workers.trading.venues.wording import UNREADABLE, readable, unreadable
 
 _SERVER_ERROR = 500
 
@@ -57,6 +57,18 @@ class Wire:
     async def read(self, name: str, *args: Any) -> Any:
         """Ask something, by the name of ccxt's method."""
         return await self.request("read", name, *args)
+
+    async def read_pages(self, name: str, *args: Any, page: int, params: dict[str, Any]) -> list[Any]:
+        """Ask for a listing until a page is not full, as Bybit tells them: by a cursor in its first item."""
+        found: list[Any] = []
+        while True:
+            answers = await self.read(name, *args, dict(params))
+            found += answers
+            with readable(name):
+                cursor = next((c for one in answers if (c := one["info"].get("nextPageCursor"))), None)
+            if not cursor or len(answers) < page:
+                return found
+            params = {**params, "cursor": cursor}
 
     async def request(self, kind: Turn, name: str, *args: Any) -> Any:
         """One request in its turn. What fails in a way that tells nothing of its outcome says so."""

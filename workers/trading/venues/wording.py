@@ -5,7 +5,7 @@ Floats exist only here, and only because ccxt wants them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -50,6 +50,11 @@ def readable(name: str) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise unreadable(name, error) from error
+
+
+def coins_of(symbols: Iterable[str]) -> list[str]:
+    """What these contracts settle in."""
+    return sorted({symbol.partition(":")[2].partition("-")[0] for symbol in symbols})
 
 
 def is_conditional(order: Order) -> bool:
