@@ -37,7 +37,7 @@ from shared.settings import Settings
 PATIENCE = 120.0
 LOOK_SECONDS = 0.25
 # How long machines may take to start before the market opens, which is soon after that.
-STARTING_SECONDS = 60.0
+STARTING_SECONDS = 120.0
 LEAD_SECONDS = 0.5
 # By how much the last candle is of the past, in market time.
 MARGIN = timedelta(minutes=30)
@@ -170,14 +170,15 @@ def set_stage(operator: psycopg.Connection[Any], load: Load) -> list[tuple[UUID,
     """Users and their traders: (trader, user, whether it fires when a candle rises)."""
     operator.execute(query("add_users"), {"users": 2})
     operator.execute(query("set_tier"), {})
-    operator.execute("select private.open_partitions(current_date - 1, current_date + 1)")
+    operator.execute("select private.open_partitions(current_date - 3, current_date + 1)")
     words = {"symbols": list(SYMBOLS[: load.symbols]), "traders": load.traders}
     return operator.execute(query("add_chaos_traders"), words).fetchall()
 
 
 def make_plan(load: Load, faults: int) -> Plan:
     """Candles that begin soon, and so long ago in market time that none is of the future."""
-    minutes = (expected_seconds(load, faults) + PATIENCE) * 2 / load.beat
+    # A machine that is busy with other things takes several times as long.
+    minutes = (expected_seconds(load, faults) + PATIENCE) * 4 / load.beat
     ago = datetime.now(UTC) - MARGIN - timedelta(minutes=minutes)
     origin = floor_ms(ago) // MINUTE_MS * MINUTE_MS
     return Plan(load.beat, origin, SYMBOLS[: load.symbols])

@@ -26,7 +26,7 @@ PAGE = 1000
 READ_SECONDS = 0.5
 POLL_SECONDS = 10.0
 WATCH_SECONDS = 60
-PATIENCE = 30.0
+PATIENCE = 60.0
 # How long a row may take from its transaction's begin, which is its created_at, until it can be read: shortly
 # after a message, and at worst.
 MESSAGE_OVERLAP = timedelta(seconds=2)

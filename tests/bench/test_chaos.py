@@ -23,9 +23,9 @@ from workers.signals.evaluator import Evaluator
 PLAYED = (
     "the network cut",
     "the disk full",
-    "everything killed at once",
+    "the database killed",
 )
-SMALL = Load(symbols=6, traders=20, beat=0.25, hold=0.5, pause=0.5, rest=0.1, target=None)
+SMALL = Load(symbols=6, traders=20, beat=0.5, hold=0.5, pause=0.5, rest=0.1, target=None)
 
 
 # The client's own reading of a connection that was cut off; it begins another.

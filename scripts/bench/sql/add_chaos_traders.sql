@@ -9,8 +9,8 @@ insert into public.traders (
 )
 select
   p.id, 'Trader ' || n, 'usdm', %(symbols)s, '1m',
-  array[case when n %% 2 = 0 then 'close > open' else 'close < open' end], null, now() - interval '2 days',
-  now() - interval '2 days'
+  array[case when n %% 2 = 0 then 'close > open' else 'close < open' end], null, now() - interval '4 days',
+  now() - interval '4 days'
 from generate_series(0, %(traders)s - 1) n
 join people p on p.place = (n / 2) %% (select count(*) from people)
 returning id, user_id, conditions[1] = 'close > open'
