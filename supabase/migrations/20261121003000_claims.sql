@@ -319,6 +319,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+  -- Once, and not for each row of the queue.
+  is_operator boolean := private.is_operator();
+  caller text := private.caller_name();
   named uuid[];
 begin
   perform private.check_batch(signals, 'signals');
@@ -330,8 +333,8 @@ begin
     from public.signal_queue q
     join jsonb_array_elements(signals) i
       on private.uuid_of(i ->> 'signal_id') = q.signal_id and i ->> 'fence' = q.fence::text
-    where q.stage = held_leases.stage and q.leased_until is not null
-      and (private.is_operator() or q.leased_by = private.caller_name())
+    where q.signal_id = any (named) and q.stage = held_leases.stage and q.leased_until is not null
+      and (is_operator or q.leased_by = caller)
     order by q.signal_id
     for update of q
   );

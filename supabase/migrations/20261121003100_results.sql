@@ -65,9 +65,12 @@ set search_path = ''
 as $$
 declare
   held uuid[];
+  -- One look at all of them, where they are few or well; what is large or strange is looked at for itself.
+  is_sound boolean;
 begin
   perform private.check_stage(stage);
   perform private.check_batch(items, noun);
+  is_sound := private.json_fits(items, 16777216);
   held := private.held_leases(stage, items);
   return (
     select array_agg(row(
@@ -85,9 +88,14 @@ begin
       end
     )::private.judged_item order by i.index)
     from (
-      select e.item, e.index, private.uuid_of(e.item ->> 'signal_id') as signal_id, private.json_fits(e.item) as fits,
-        row_number() over (partition by private.uuid_of(e.item ->> 'signal_id') order by e.index) as place
-      from jsonb_array_elements(items) with ordinality e (item, index)
+      select e.item, e.index, e.signal_id,
+        -- A number within bounds is written with at most twenty letters for each byte that it is stored in.
+        is_sound and pg_column_size(e.item) <= 12000 or private.json_fits(e.item) as fits,
+        row_number() over (partition by e.signal_id order by e.index) as place
+      from (
+        select a.item, a.index, private.uuid_of(a.item ->> 'signal_id') as signal_id
+        from jsonb_array_elements(items) with ordinality a (item, index)
+      ) e
     ) i
   );
 end;
@@ -236,15 +244,16 @@ begin
     cross join lateral (
       select case
         when coalesce(private.decimal(j.item ->> 'price'), 0) <= 0 then 'price must be above zero'
-        when exists (
-          select from unnest(array['volume', 'price_change_1m', 'price_change_5m', 'confidence']) field
-          where j.item ->> field is not null and private.decimal(j.item ->> field) is null
-        ) then 'volume, price_change_1m, price_change_5m and confidence must be decimals'
+        when private.decimal(coalesce(j.item ->> 'volume', '0')) is null
+          or private.decimal(coalesce(j.item ->> 'price_change_1m', '0')) is null
+          or private.decimal(coalesce(j.item ->> 'price_change_5m', '0')) is null
+          or private.decimal(coalesce(j.item ->> 'confidence', '0')) is null then 'volume, price_change_1m, price_change_5m and confidence must be decimals'
         when private.decimal(j.item ->> 'confidence') not between 0 and 1 then 'confidence must lie between 0 and 1'
         when j.item ->> 'action' is null or j.item ->> 'action' not in ('continue', 'ready', 'exit', 'stop_monitoring')
           then 'action must be continue, ready, exit or stop_monitoring'
         when j.item ->> 'next_at' is not null and private.moment(j.item ->> 'next_at') is null
           then 'next_at must be a time'
+        when j.item ->> 'at' is not null and private.moment(j.item ->> 'at') is null then 'at must be a time'
         when j.item ->> 'action' in ('exit', 'stop_monitoring') and j.item ->> 'outcome_code' is not null
           then private.outcome_problem(j.item ->> 'outcome_code', 'expired')
       end as problem
@@ -257,7 +266,7 @@ begin
     signal_id, user_id, occurred_at, number, action, price, volume, price_change_1m, price_change_5m, confidence,
     reasoning, indicators
   )
-  select j.signal_id, s.user_id, at,
+  select j.signal_id, s.user_id, coalesce(private.moment(j.item ->> 'at'), at),
     coalesce((
       select l.number + 1 from public.signal_monitoring_snapshots l
       where l.signal_id = j.signal_id and l.signal_id between done[1] and done[cardinality(done)]
@@ -269,10 +278,12 @@ begin
   from unnest(judged) j
   join public.signals s on s.id = j.signal_id and s.id between done[1] and done[cardinality(done)]
   where j.code is null
-    -- Sent again, because the answer was lost: it is recorded already.
+    -- Sent again, because the answer was lost, or looked at again by who took it over: it is recorded already.
     and not (j.item ->> 'action' = 'continue' and exists (
       select from public.signal_monitoring_snapshots l
-      where l.signal_id = j.signal_id and l.occurred_at = at and l.action = 'continue'
+      where l.signal_id = j.signal_id and l.signal_id between done[1] and done[cardinality(done)]
+        and l.action = 'continue'
+        and (l.occurred_at = at or l.occurred_at >= private.moment(j.item ->> 'at'))
     ))
   order by j.signal_id;
 

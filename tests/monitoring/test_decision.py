@@ -20,7 +20,7 @@ RALLY = Setup("short", "limit", D(100), D(102), D(94), UNTIL)
 
 
 def bar(high: str, low: str, close: str, at: int = 60_000) -> Bar:
-    return Bar(at, D(high), D(low), D(close))
+    return Bar(at - 60_000, at, D(high), D(low), D(close))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ def bar(high: str, low: str, close: str, at: int = 60_000) -> Bar:
         (LONG, bar("103.5", "100", "103.1"), "102", "exit", "price_drifted"),
         (LONG, bar("100.6", "99.5", "100.5", UNTIL), "100", "stop_monitoring", "monitoring_timeout"),
         (LONG, bar("100.6", "97", "100.5", UNTIL), "100", "exit", "setup_invalidated"),
+        (LONG, bar("100.6", "97", "100.5", UNTIL + 59_999), "100", "exit", "setup_invalidated"),
+        (LONG, bar("100.6", "97", "100.5", UNTIL + 60_000), "100", "stop_monitoring", "monitoring_timeout"),
         (SHORT, bar("100.5", "99.4", "99.5"), "100", "ready", None),
         (SHORT, bar("102", "99.4", "99.5"), "100", "exit", "setup_invalidated"),
         (SHORT, bar("100.5", "94", "99.5"), "100", "exit", "price_drifted"),
@@ -58,7 +60,7 @@ def bars_within(low: D, high: D, first: int = 0, last: int = 2 * UNTIL) -> st.Se
     """Candles whose prices lie between two prices, and whose close between two times."""
     price = st.decimals(low, high, places=2)
     return st.builds(
-        lambda three, at: Bar(at, max(three), min(three), sorted(three)[1]),
+        lambda three, at: Bar(at - 60_000, at, max(three), min(three), sorted(three)[1]),
         st.tuples(price, price, price),
         st.integers(first, last),
     )
@@ -77,10 +79,12 @@ def setups(draw: st.DrawFn) -> Setup:
     return Setup(side, draw(kinds), entry, stop, target, UNTIL)
 
 
-@given(setup=setups(), candle=bars, previous=st.none() | prices)
+@given(
+    setup=setups(), candle=bars_within(D("0.01"), D(200), last=UNTIL + 59_999), previous=st.none() | prices
+)
 def test_never_ready_once_the_stop_was_touched(setup: Setup, candle: Bar, previous: D | None) -> None:
     low, high = min(candle.low, setup.stop_loss), max(candle.high, setup.stop_loss)
-    touching = Bar(candle.close_ms, high, low, candle.close)
+    touching = Bar(candle.open_ms, candle.close_ms, high, low, candle.close)
     assert decide(setup, touching, previous).outcome_code == "setup_invalidated"
 
 
@@ -119,7 +123,9 @@ def test_long_and_short_are_mirror_images(setup: Setup, candle: Bar, previous: D
         mirror(setup.take_profit),
         setup.valid_until_ms,
     )
-    turned = Bar(candle.close_ms, mirror(candle.low), mirror(candle.high), mirror(candle.close))
+    turned = Bar(
+        candle.open_ms, candle.close_ms, mirror(candle.low), mirror(candle.high), mirror(candle.close)
+    )
     here = decide(setup, candle, previous)
     there = decide(other, turned, None if previous is None else mirror(previous))
     assert (here.action, here.outcome_code) == (there.action, there.outcome_code)

@@ -18,6 +18,7 @@ from shared.wakes import Wakes
 from tests.charts import draw, follow
 from tests.fake_database import FakeDatabase
 from workers.monitoring.role import MonitoringRole
+from workers.monitoring.view import View
 
 Prices = tuple[float, float, float]
 FLAT: Prices = (100.4, 99.6, 99.9)
@@ -311,3 +312,46 @@ async def test_two_runs_record_the_same(desk: Desk) -> None:
         return one.database.calls
 
     assert await run() == await run()
+
+
+async def test_a_signal_that_is_claimed_again_goes_on_where_it_was(desk: Desk) -> None:
+    """Its lease ran out and nobody else took it: neither candles nor its next snapshot begin anew."""
+    one = desk.approve(seconds=600, minutes=60)
+    row = desk.database.queue["monitoring"][0]
+    while not desk.recorded:
+        await desk.close(FLAT)
+    desk.database.queue["monitoring"].append(row)
+    desk.wakes.wake("monitoring")
+    await desk.close(UP)
+    assert desk.role.watching == 1
+    assert len(desk.recorded) == 1
+    assert desk.role._watches.find(UUID(one)).fence == row["fence"]  # type: ignore[union-attr]
+
+
+async def test_after_a_long_outage_a_candle_is_compared_with_the_one_before_it(desk: Desk) -> None:
+    one = desk.approve(seconds=60, minutes=600)
+    missed = follow(desk.last, [FLAT, UP, *[FLAT] * 100])
+    for candle in missed:
+        desk.clock.advance_ms(candle.close_ms)
+        desk.market.publish(candle)
+    await desk.role.step()
+    assert actions(desk) == [(one, "ready")]
+    assert desk.recorded[0]["at"] == from_ms(missed[1].close_ms).isoformat()
+
+
+async def test_a_thousand_signals_on_a_symbol_read_its_figures_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1000):
+        desk.approve(number, seconds=60)
+    read: list[View] = []
+    figures = View._read_indicators
+
+    def count(view: View) -> dict[str, float]:
+        read.append(view)
+        return figures(view)
+
+    monkeypatch.setattr(View, "_read_indicators", count)
+    await desk.close(FLAT)
+    assert [len(call["snapshots"]) for call in desk.database.named("record_monitoring")] == [500, 500]
+    assert len(read) == 1

@@ -11,12 +11,12 @@ from typing import Any, Literal
 from shared.candles import Candle, exact
 from shared.errors import InputError
 from shared.identity import floor_ms
-from shared.money import divide, money, subtract, text
+from shared.money import divide, money, multiply, subtract, text
 
 Action = Literal["continue", "ready", "exit", "stop_monitoring"]
 
-# With this share of the way to the target gone, what is left is not the trade that was planned.
-MOST_DRIFT = Decimal("0.5")
+# With half of the way to the target gone, what is left is not the trade that was planned.
+HALVES = Decimal(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Setup:
 class Bar:
     """One closed candle in exact prices."""
 
+    open_ms: int
     close_ms: int
     high: Decimal
     low: Decimal
@@ -43,7 +44,8 @@ class Bar:
     @classmethod
     def of(cls, candle: Candle) -> Bar:
         """The candle's prices as the venue wrote them."""
-        return cls(candle.close_ms, exact(candle.high), exact(candle.low), exact(candle.close))
+        high, low, close = exact(candle.high), exact(candle.low), exact(candle.close)
+        return cls(candle.open_ms, candle.close_ms, high, low, close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class Decision:
     outcome_code: str | None = None
 
 
+# Nothing is recorded of it, so nothing is worked out for it.
+NOT_DUE = Decision("continue", "the trader looks at an entry with its next snapshot")
+
+
 def decide(setup: Setup, bar: Bar, previous_close: Decimal | None, *, due: bool = True) -> Decision:
     """The decision at the close of `bar`, which must be later than whatever was seen before.
 
@@ -64,6 +70,9 @@ def decide(setup: Setup, bar: Bar, previous_close: Decimal | None, *, due: bool 
     What ends the setup is looked at first: within one candle nobody knows which price came first, so a candle
     that touched both the entry and the stop counts as the stop.
     """
+    if bar.open_ms >= setup.valid_until_ms:
+        # Whatever happened in it came too late, also for whoever missed the candles before.
+        return time_out()
     up = setup.side == "long"
     worst, best = (bar.low, bar.high) if up else (bar.high, bar.low)
     if _reached(worst, setup.stop_loss, falling=up):
@@ -74,13 +83,13 @@ def decide(setup: Setup, bar: Bar, previous_close: Decimal | None, *, due: bool 
     if _reached(best, setup.take_profit, falling=not up):
         reason = f"the target {text(setup.take_profit)} was reached without us"
         return Decision("exit", reason, outcome_code="price_drifted")
-    if _drift(setup, bar.close) > MOST_DRIFT:
+    if _has_drifted(setup, bar.close):
         reason = f"{text(bar.close)} is more than half of the way to the target"
         return Decision("exit", reason, outcome_code="price_drifted")
+    if not due:
+        return NOT_DUE
     confidence = _nearness(setup, bar.close)
     beyond = _reached(bar.close, setup.entry, falling=not up)
-    if not due:
-        return Decision("continue", "the trader looks at an entry with its next snapshot", confidence)
     if setup.entry_type in ("post_only", "stop"):
         # The order itself waits at the venue, on the side of the price from which it does not fill at once.
         if beyond == (setup.entry_type == "post_only"):
@@ -134,10 +143,11 @@ def _moves_with(setup: Setup, before: Decimal, now: Decimal) -> bool:
     return now > before if setup.side == "long" else now < before
 
 
-def _drift(setup: Setup, price: Decimal) -> Decimal:
-    """The share of the way from entry to target that the price has gone; negative on the other side."""
+def _has_drifted(setup: Setup, price: Decimal) -> bool:
+    """Whether the price has gone more than half of the way from entry to target."""
+    gone = multiply(subtract(price, setup.entry), HALVES)
     way = subtract(setup.take_profit, setup.entry)
-    return divide(subtract(price, setup.entry), way)
+    return gone > way if setup.side == "long" else gone < way
 
 
 def _nearness(setup: Setup, price: Decimal) -> Decimal:

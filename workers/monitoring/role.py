@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from shared import work
-from shared.candles import MINUTE_MS, Candle
+from shared.candles import MINUTE_MS, Candle, interval_ms
 from shared.clock import Clock
 from shared.errors import InputError, Unavailable
 from shared.identity import floor_ms
@@ -21,16 +21,18 @@ from shared.metrics import Metric
 from shared.role import Call
 from shared.wakes import Wakes
 from shared.work import LEASE_SECONDS, Work, is_seen
-from workers.monitoring.decision import Bar, Decision, decide, time_out
+from workers.monitoring.decision import Decision, decide, time_out
 from workers.monitoring.metrics import measure
-from workers.monitoring.snapshot import next_look, take_snapshot
+from workers.monitoring.snapshot import take_snapshot
+from workers.monitoring.view import View, last_view, views_after
 from workers.monitoring.watch import Watch, Watches, open_watch
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-# A plan without candles (a delisted symbol, a dead feed) ends this long after its time ran out.
-SILENCE_MS = 2 * MINUTE_MS
+# A plan without candles (a delisted symbol, a dead feed) ends this long after the candle in which its time
+# ran out would have closed.
+SILENCE_MS = MINUTE_MS
 # How long a signal on a symbol that this machine does not see is left to others.
 UNSEEN_MS = 5 * MINUTE_MS
 
@@ -64,7 +66,8 @@ class MonitoringRole:
         # When signals come back whose leases were lost, in Unix milliseconds of the market's time.
         self._reclaim_ms: int | None = None
         self._watches = Watches()
-        self._inbox: list[Candle] = []
+        # Symbols of which candles closed, or watches were added, since they were last looked at.
+        self._unseen: set[str] = set()
         # One item a signal: after an outage the latest decision counts, and a call names a signal once.
         self._waiting: dict[UUID, dict[str, Any]] = {}
         self._unsubscribe: Callable[[], None] | None = None
@@ -97,7 +100,7 @@ class MonitoringRole:
             self._unsubscribe()
             self._unsubscribe = None
         await self._deliver()
-        held = [_reference(watch) for watch in self._watches]
+        held = [watch.reference() for watch in self._watches]
         for start in range(0, len(held), BATCH):
             await work.release(self._call, "monitoring", held[start : start + BATCH], self._clock.now())
         for watch in list(self._watches):
@@ -109,8 +112,8 @@ class MonitoringRole:
 
     def _hear(self, candle: Candle) -> None:
         # Only the feed's own interval: the longer candles that the market builds repeat the same prices.
-        if self._watches.on(candle.symbol):
-            self._inbox.append(candle)
+        if self._watches.is_watched(candle.symbol):
+            self._unseen.add(candle.symbol)
             self._wakes.nudge(self.name)
 
     # Claiming
@@ -169,65 +172,71 @@ class MonitoringRole:
             price = str(one.signal.get("current_price") or one.signal.get("initial_price"))
             self._waiting[one.signal_id] = _give_up(one, price, str(error))
             return True
-        if not is_seen(one, self._market) and self._clock.millis() < watch.setup.valid_until_ms + SILENCE_MS:
+        until = watch.setup.valid_until_ms + self._patience(watch.symbol)
+        if not is_seen(one, self._market) and self._clock.millis() < until:
             return False
         known = self._watches.find(one.signal_id)
         if known is not None:
-            watch.seen_ms = max(watch.seen_ms, known.seen_ms)
+            watch.go_on_from(known)
         self._watches.add(watch)
         # What closed between the approval and this claim: nothing in a replay, some candles after a restart.
-        missed = [candle for candle in self._market.history(watch.symbol) if candle.close_ms > watch.seen_ms]
-        waiting = {(candle.symbol, candle.open_ms) for candle in self._inbox}
-        self._inbox.extend(candle for candle in missed if (candle.symbol, candle.open_ms) not in waiting)
+        self._unseen.add(watch.symbol)
         return True
 
     # Deciding
 
     def _look_at_candles(self) -> None:
-        inbox, self._inbox = self._inbox, []
-        for candle in sorted(inbox, key=lambda one: (one.close_ms, one.symbol)):
-            watches = [watch for watch in self._watches.on(candle.symbol) if watch.seen_ms < candle.close_ms]
+        """Each watch looks at each candle that it has not seen, in the order of time; symbols know nothing of
+        each other."""
+        unseen, self._unseen = self._unseen, set()
+        for symbol in unseen:
+            watches = self._watches.on(symbol)
             if not watches:
                 continue
-            bar, previous = Bar.of(candle), self._close_before(candle)
-            for watch in watches:
-                watch.seen_ms = candle.close_ms
-                due = watch.seen_ms >= watch.snapshot_ms
-                self._note(watch, decide(watch.setup, bar, previous, due=due), candle)
+            for view in views_after(self._market, symbol, min(watch.seen_ms for watch in watches)):
+                close_ms = view.close_ms
+                for watch in watches:
+                    if watch.seen_ms < close_ms:
+                        watch.seen_ms = close_ms
+                        self._look(watch, view)
+                watches = self._watches.on(symbol)
+
+    def _look(self, watch: Watch, view: View) -> None:
+        due = watch.seen_ms >= watch.snapshot_ms
+        decision = decide(watch.setup, view.bar, view.previous_close, due=due)
+        if decision.action != "continue":
+            self._end(watch, decision, view, watch.seen_ms)
+        elif due:
+            watch.schedule_snapshot(watch.seen_ms)
+            self._waiting[watch.signal_id] = take_snapshot(watch, decision, view, at_ms=watch.seen_ms)
+
+    def _end(self, watch: Watch, decision: Decision, view: View | None, at_ms: int) -> None:
+        self._waiting[watch.signal_id] = take_snapshot(watch, decision, view, at_ms=at_ms)
+        self._watches.remove(watch.signal_id)
 
     def _end_silent_plans(self) -> None:
         end = self._watches.earliest_end_ms
         now = self._clock.millis()
         if end is None or now < end + SILENCE_MS:
             return
+        # The candle in which the time ran out may still come, and what it touched comes first.
         for watch in self._watches:
-            if now >= watch.setup.valid_until_ms + SILENCE_MS:
-                self._note(watch, time_out(), None)
+            if now >= watch.setup.valid_until_ms + self._patience(watch.symbol):
+                self._end(watch, time_out(), last_view(self._market, watch.symbol), now)
 
-    def _note(self, watch: Watch, decision: Decision, candle: Candle | None) -> None:
-        if decision.action != "continue":
-            self._waiting[watch.signal_id] = take_snapshot(watch, decision, candle, self._market, None)
-            self._watches.remove(watch.signal_id)
-        elif watch.seen_ms >= watch.snapshot_ms:
-            watch.schedule_snapshot(watch.seen_ms)
-            item = take_snapshot(watch, decision, candle, self._market, next_look(watch))
-            self._waiting[watch.signal_id] = item
-
-    def _close_before(self, candle: Candle) -> Any:
-        before = None
-        for known in reversed(self._market.history(candle.symbol, candle.interval, 64)):
-            if known.open_ms < candle.open_ms:
-                before = Bar.of(known).close
-                break
-        return before
+    def _patience(self, symbol: str) -> int:
+        """How long after its time a plan is ended without a candle: one whole candle, and a grace."""
+        base = self._market.base_interval(symbol)
+        return SILENCE_MS + (0 if base is None else interval_ms(base))
 
     # Recording
 
     async def _deliver(self) -> int:
         """Record what was decided, ordered by signal; on Unavailable it is kept for the next step."""
         done = 0
-        while self._waiting:
-            batch = sorted(self._waiting)[:BATCH]
+        ids = sorted(self._waiting, key=_number_of)
+        for start in range(0, len(ids), BATCH):
+            batch = ids[start : start + BATCH]
             items = [self._waiting[signal_id] for signal_id in batch]
             at = self._clock.now().isoformat()
             answer = await self._call("record_monitoring", {"snapshots": items, "at": at})
@@ -259,7 +268,7 @@ class MonitoringRole:
         now = self._monotonic()
         if not len(self._watches) or now < self._renew_at:
             return
-        held = [_reference(watch) for watch in self._watches]
+        held = [watch.reference() for watch in self._watches]
         for start in range(0, len(held), BATCH):
             lost = await work.renew(
                 self._call, "monitoring", held[start : start + BATCH], self._lease_seconds
@@ -275,8 +284,8 @@ class MonitoringRole:
         self._renew_at = min(self._renew_at, due) if len(self._watches) else due
 
 
-def _reference(watch: Watch) -> dict[str, Any]:
-    return {"signal_id": str(watch.signal_id), "fence": watch.fence}
+def _number_of(signal_id: UUID) -> int:
+    return signal_id.int
 
 
 def _give_up(one: Work, price: str, error: str) -> dict[str, Any]:

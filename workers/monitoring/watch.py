@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from shared.errors import InputError
@@ -20,9 +21,11 @@ class Watch:
     """One approved signal under way to its entry.
 
     `seen_ms` is the close of the last candle that was looked at: nothing at or before it is looked at again.
+    `name` is its id as text.
     """
 
     signal_id: UUID
+    name: str
     fence: int
     symbol: str
     setup: Setup
@@ -33,6 +36,16 @@ class Watch:
     def schedule_snapshot(self, now_ms: int) -> None:
         """The next whole multiple of the trader's interval, so that many signals share one call."""
         self.snapshot_ms = now_ms - now_ms % self.interval_ms + self.interval_ms
+
+    def go_on_from(self, known: Watch) -> None:
+        """Take over what another claim of the same signal has seen already."""
+        if known.seen_ms > self.seen_ms:
+            self.seen_ms = known.seen_ms
+            self.schedule_snapshot(known.seen_ms)
+
+    def reference(self) -> dict[str, Any]:
+        """How the queue's functions name this claim."""
+        return {"signal_id": self.name, "fence": self.fence}
 
 
 def open_watch(work: Work) -> Watch:
@@ -50,15 +63,14 @@ def open_watch(work: Work) -> Watch:
         seen = max(seen, floor_ms(datetime.fromisoformat(str(approved))))
     seconds = work.trader.get("monitoring_interval_seconds") or 60
     interval = max(int(seconds) * 1000, SHORTEST_INTERVAL_MS)
-    watch = Watch(
-        work.signal_id, work.fence, str(work.signal["symbol"]), read_setup(plan), interval, seen, seen
-    )
+    symbol, setup = str(work.signal["symbol"]), read_setup(plan)
+    watch = Watch(work.signal_id, str(work.signal_id), work.fence, symbol, setup, interval, seen, seen)
     watch.schedule_snapshot(seen)
     return watch
 
 
 class Watches:
-    """All watches of a machine, found by signal and by symbol, always answered in the order of signal ids."""
+    """All watches of a machine, found by signal and by symbol."""
 
     def __init__(self) -> None:
         self._by_id: dict[UUID, Watch] = {}
@@ -69,10 +81,12 @@ class Watches:
         return len(self._by_id)
 
     def __iter__(self) -> Iterator[Watch]:
-        return iter([self._by_id[key] for key in sorted(self._by_id)])
+        """In the order of signal ids, which is the order in which the database locks them."""
+        return iter(sorted(self._by_id.values(), key=_name_of))
 
     def add(self, watch: Watch) -> None:
         """Watch a signal; a second claim of the same one replaces the first."""
+        self.remove(watch.signal_id)
         self._by_id[watch.signal_id] = watch
         self._by_symbol.setdefault(watch.symbol, {})[watch.signal_id] = watch
         if self._earliest_end is not None:
@@ -87,13 +101,20 @@ class Watches:
         watch = self._by_id.pop(signal_id, None)
         if watch is None:
             return
-        del self._by_symbol[watch.symbol][signal_id]
-        self._earliest_end = None
+        rest = self._by_symbol[watch.symbol]
+        del rest[signal_id]
+        if not rest:
+            del self._by_symbol[watch.symbol]
+        if watch.setup.valid_until_ms == self._earliest_end:
+            self._earliest_end = None
+
+    def is_watched(self, symbol: str) -> bool:
+        """Whether any signal is watched on this symbol."""
+        return symbol in self._by_symbol
 
     def on(self, symbol: str) -> list[Watch]:
         """The watches on this symbol."""
-        known = self._by_symbol.get(symbol)
-        return [known[key] for key in sorted(known)] if known else []
+        return list(self._by_symbol.get(symbol, {}).values())
 
     @property
     def earliest_end_ms(self) -> int | None:
@@ -101,3 +122,7 @@ class Watches:
         if self._earliest_end is None and self._by_id:
             self._earliest_end = min(watch.setup.valid_until_ms for watch in self._by_id.values())
         return self._earliest_end if self._by_id else None
+
+
+def _name_of(watch: Watch) -> str:
+    return watch.name

@@ -1,7 +1,7 @@
 -- Each look at an approved signal leaves a snapshot and decides: look again later, ready, or over.
 begin;
 \ir stage.psql
-select plan(18);
+select plan(21);
 
 select pg_temp.make_monitoring(pg_temp.eli_trader(), 'AUSDT') as a \gset
 update public.traders set monitoring_interval_seconds = 120 where id = pg_temp.eli_trader();
@@ -44,6 +44,19 @@ select pg_temp.tell('record_monitoring', pg_temp.each(pg_temp.claim('monitoring'
 select results_eq(format('select leased_by, available_at = now() from public.signal_queue where signal_id = %L', :'d'),
   $$ values ('stage-analyst', true) $$, 'who holds it goes on, and should that lease be lost, it is due at once');
 delete from public.signal_queue where signal_id = :'d';
+
+-- A look has the time of its candle; who took the signal over may look at the same candles again.
+select pg_temp.make_monitoring(pg_temp.eli_trader(), 'EUSDT') as e \gset
+select pg_temp.claim('monitoring') as holds \gset
+select is(pg_temp.tell('record_monitoring', pg_temp.each(:'holds', '{"action": "continue", "price": "1", "at": "soon"}'))
+  #>> '{refused,0,message}', 'at must be a time', 'a look has a time');
+select pg_temp.tell('record_monitoring', pg_temp.each(:'holds', jsonb_build_object('action', 'continue', 'price', '1', 'hold', true,
+  'at', now() + make_interval(mins => m))), 'stage-analyst', now() + interval '1 hour') from unnest(array[1, 2, 1, 2]) m \g /dev/null
+select results_eq(format('select number, occurred_at - now() from public.signal_monitoring_snapshots where signal_id = %L order by 1', :'e'),
+  $$ values (1, interval '1 minute'), (2, interval '2 minutes') $$, 'what was looked at again is recorded once, at the time of its candle');
+select pg_temp.tell('record_monitoring', pg_temp.each(:'holds', jsonb_build_object('action', 'exit', 'price', '1',
+  'at', now() + interval '2 minutes')), 'stage-analyst', now() + interval '1 hour') \g /dev/null
+select is((select closed_at - now() from public.signals where id = :'e'), interval '1 hour', 'an end is when it was told');
 
 select pg_temp.make_monitoring(pg_temp.eli_trader(), 'BUSDT') as b \gset
 select pg_temp.tell('record_monitoring', pg_temp.each(pg_temp.claim('monitoring'), '{"action": "stop_monitoring", "price": "1"}')) \g /dev/null
