@@ -15,7 +15,7 @@ from workers.status import State
 SPOOL = {
     "filling": "the spool comes near its bound: nothing is lost until it is full",
     "full": "the spool is full and turns signals away: is the database reachable?",
-    "disk": "the spool's disk refuses: what fires now may be lost",
+    "disk": "the spool's disk refuses: what fires waits in memory, or is made again from candles",
 }
 
 

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import NotAllowed, OutcomeUnknown, Unavailable
+from shared.errors import NotAllowed, NotSent, OutcomeUnknown, Unavailable
+from shared.identity import floor_ms
 from tests.signals.ingest import FakeIngest
 from tests.waiting import until
 from workers.signals.dead_letters import DeadLetters
@@ -331,6 +332,32 @@ async def test_a_row_that_was_refused_beside_an_answer_that_was_lost_is_one_lett
     assert await writer.drain() == 4
     assert len((tmp_path / "dead-letters.jsonl").read_text().splitlines()) == 1
     assert (writer.counts["rejected"], writer.counts["duplicates"]) == (1, 4)
+    spool.close()
+
+
+async def test_live_a_signal_of_the_databases_future_waits_until_its_clock_has_come_so_far(
+    tmp_path: Path,
+) -> None:
+    ingest = FakeIngest()
+    now = floor_ms(AT)
+    clock = now - 600_000
+    ingest.reject = lambda row: ("in_future", "too far") if row["triggered_at"] > clock + 60_000 else None
+    spool, writer = open_writer(tmp_path, ingest, waits_for_clock=True)
+    bogus = now + 2 * 86_400_000
+    times = [now - 660_000, now, now + 60_000, bogus]
+    spool.append([orjson.dumps({"id": f"row {place}", "triggered_at": at}) for place, at in enumerate(times)])
+    await writer.send()
+    with pytest.raises(NotSent, match="clock is behind"):
+        await writer.send()
+    assert list(ingest.stored) == ["row 0"]
+    assert writer.counts["rejected_in_future"] == 1, "no clock is two days off: that one is a mistake"
+    assert writer.counts["early"] == 4
+    spool.append([orjson.dumps({"id": "row 4", "triggered_at": now - 660_000})])
+    await writer.send()
+    assert "row 4" in ingest.stored, "others go on meanwhile"
+    clock = now
+    assert await writer.drain() == 4
+    assert sorted(ingest.stored) == ["row 0", "row 1", "row 2", "row 4"]
     spool.close()
 
 

@@ -211,6 +211,7 @@ class SignalsRole:
             on_stored=self._pass_on,
             on_held_back=self._flush_soon,
             timings=self._timings,
+            waits_for_clock=not self._replay,
         )
 
     def _hear(self, candle: Candle) -> None:

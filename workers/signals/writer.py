@@ -6,6 +6,9 @@ Sending a row twice is harmless, because its id is its identity; every doubt is 
 When no answer comes, the writer waits, longer each time and never as long as another machine. After
 BREAK_AFTER failures in a row its breaker opens: from then on a few rows a time look whether the database is
 back, and only when they were answered the full batches follow. A backlog drains beside new rows: see `lanes`.
+
+A database whose clock was put back refuses signals as of its future. Live, they are no dead letters: they are
+sent again until its clock has come so far, unless they are more than EARLY ahead of this machine's clock too.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,7 +26,16 @@ from uuid import UUID, uuid4
 import orjson
 import structlog
 
-from shared.errors import DatabaseError, NotAllowed, NotFound, OutcomeUnknown, SigtrailError, Unavailable
+from shared.errors import (
+    DatabaseError,
+    NotAllowed,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    SigtrailError,
+    Unavailable,
+)
+from shared.identity import floor_ms
 from shared.role import Call
 from workers.signals.dead_letters import DeadLetter, DeadLetters
 from workers.signals.lanes import Lanes
@@ -43,6 +55,8 @@ LONGEST_PAUSE = 5.0
 # After so many failures in a row the breaker opens; so many rows then look whether the database is back.
 BREAK_AFTER = 3
 PROBE_ROWS = 20
+# Nobody's clock is so far off: a signal from beyond is a mistake.
+EARLY = timedelta(days=1)
 
 
 class Writer:
@@ -50,8 +64,9 @@ class Writer:
 
     `counts` gets inserted, duplicates, rejected (also by code, as `rejected_<code>`), batches (answered
     calls), retries (rounds that failed), pending, backlog (the part of pending that drains beside new rows),
-    breaker_open (1 or 0), breaker_opened (how often) and gone_bad (spooled rows that the disk lost). `now` is
-    the clock's, for the record; pauses run on the wall's.
+    breaker_open (1 or 0), breaker_opened (how often), early (refused as of the database's future, to be sent
+    again) and gone_bad (spooled rows that the disk lost). `now` is the clock's, for the record; pauses run on
+    the wall's. `waits_for_clock` is for a machine that is live.
     """
 
     def __init__(
@@ -66,8 +81,10 @@ class Writer:
         on_stored: Callable[[], None] | None = None,
         on_held_back: Callable[[], None] | None = None,
         timings: Timings | None = None,
+        waits_for_clock: bool = False,
     ) -> None:
         self.counts = counts
+        self._waits_for_clock = waits_for_clock
         self._timings = timings or Timings()
         self._run_id = uuid4()
         # The last error that no waiting heals; the writer keeps trying, whoever runs it may stop.
@@ -170,16 +187,24 @@ class Writer:
                 return
             self._reject([DeadLetter(rows[0], error.code or "refused", str(error))])
         else:
-            self._settle(rows, answer)
+            early = self._settle(rows, answer)
+            entries = [entry for place, entry in enumerate(entries) if place not in early]
             self._timings.rows.observe(len(rows))
             self._timings.batch.observe(perf_counter() - began)
+        if not entries:
+            raise NotSent("ingest_signals: the database's clock is behind: all these are of its future")
         self._lanes.settle(entries)
 
-    def _settle(self, rows: Sequence[dict[str, Any]], answer: Any) -> None:
+    def _settle(self, rows: Sequence[dict[str, Any]], answer: Any) -> set[int]:
+        """Take the answer for these rows; answers the places of those that have to be sent again."""
         try:
             inserted, duplicates = int(answer["inserted"]), int(answer["duplicates"])
+            rejected = [(one["index"], rows[one["index"]], one) for one in answer["rejected"]]
+            early = {index for index, row, one in rejected if self._is_early(row, one["code"])}
             letters = [
-                DeadLetter(rows[one["index"]], one["code"], one["message"]) for one in answer["rejected"]
+                DeadLetter(row, one["code"], one["message"])
+                for index, row, one in rejected
+                if index not in early
             ]
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise OutcomeUnknown(f"ingest_signals answered what it never should: {answer!r:.200}") from error
@@ -192,6 +217,13 @@ class Writer:
             self._on_stored()
         if answer.get("held_back") and self._on_held_back is not None:
             self._on_held_back()
+        self.counts["early"] += len(early)
+        return early
+
+    def _is_early(self, row: dict[str, Any], code: str) -> bool:
+        if code != "in_future" or not self._waits_for_clock:
+            return False
+        return bool(row["triggered_at"] < floor_ms(self._now() + EARLY))
 
     def _reject(self, letters: Sequence[DeadLetter]) -> None:
         self._dead_letters.add(letters, self._now())
