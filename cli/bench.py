@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, str] = {
     "cold": "questions to archived days, as the command line asks them",
     "storage": "bytes a signal, hot, warm and cold, and what a billion would take",
     "monitor": "5,000 approved signals on 200 symbols: a price round, snapshots a second, memory",
+    "evaluate": "ten thousand traders on two hundred symbols at the close of a minute, on one core",
     "bridge": "from an order's decision to its bytes, and a thousand open positions in one process",
     "kill-matrix": "the bridge killed at every await, by every answer of the venue, and what came of it",
     "chaos": "signals made, stored and received while everything breaks: equal, and nothing twice",

@@ -15,7 +15,7 @@ from shared.log import setup
 # Modules of this package with an `app` of commands each, and modules with one command of their own name.
 NOUNS = (
     "users", "traders", "machines", "accounts", "signals", "orders", "positions", "partitions",
-    "archive", "audit", "risk", "emergency", "alerts", "deploy",
+    "archive", "audit", "risk", "emergency", "alerts", "deploy", "strategies",
 )  # fmt: skip
 COMMANDS = ("doctor", "bench", "up")
 

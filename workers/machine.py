@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -44,7 +43,7 @@ from workers.signals.feeds.simulated import SimulatedFeed
 from workers.signals.following import Following
 from workers.signals.role import SignalsRole
 from workers.signals.shares import Shares
-from workers.signals.traders import load_traders
+from workers.signals.traders import TraderList
 from workers.status import Status
 from workers.trading.policy import Policy
 from workers.trading.role import TradingRole
@@ -138,7 +137,7 @@ async def build(
                 clock,
                 wakes,
                 connection.call,
-                partial(load_traders, connection),
+                TraderList(connection).load,
                 state / "spool",
                 replay=replaying,
                 holds=(lambda _symbol: True) if shares is None else shares.holds,

@@ -111,6 +111,11 @@ class Board:
         return np.arange(len(self.symbols), dtype=np.intp)
 
     @property
+    def readings(self) -> tuple[tuple[str, Reading], ...]:
+        """The indicators that are computed, each with its interval."""
+        return tuple(self._readings)
+
+    @property
     def memory(self) -> int:
         """About how many bytes the numbers and the handles take."""
         return self._handle_bytes + self.numbers.nbytes

@@ -20,7 +20,7 @@ from shared.models import MarketKind, Side, Signal, Trader
 from shared.symbols import unify
 from workers.signals.board import Board, bits, place_term
 from workers.signals.condition import Condition, Tell, prepare_matches
-from workers.signals.indicators import FIELDS, Output, Term
+from workers.signals.indicators import FIELDS, Output, Reading, Term
 from workers.signals.parser import parse_all
 from workers.signals.program import Array, Graph, Program
 
@@ -128,6 +128,11 @@ class Evaluator:
     def unfit(self) -> list[Unfit]:
         """Those of the market's traders that cannot be evaluated, in the order of their ids."""
         return [self._unfit[one] for one in sorted(self._unfit)]
+
+    @property
+    def readings(self) -> tuple[tuple[str, Reading], ...]:
+        """The indicators that are computed, each with its interval."""
+        return self._board.readings
 
     @property
     def waiting(self) -> int:

@@ -378,7 +378,13 @@ class SignalsRole:
     def _assign(self, traders: Sequence[Trader]) -> None:
         """Evaluate these traders on the symbols that this machine holds."""
         self._is_reheld = False
-        held = [one for one in (self._cut(trader) for trader in traders) if one.symbols]
+        # Thousands of traders watch the same symbols: each list of them is looked through once.
+        cut = {one: tuple(filter(self._holds, one)) for one in {trader.symbols for trader in traders}}
+        held = [
+            one if len(symbols) == len(one.symbols) else one.model_copy(update={"symbols": symbols})
+            for one in traders
+            if (symbols := cut[one.symbols])
+        ]
         known, self.unfit = self.unfit, self._unreadable + self._evaluator.assign(held)
         self.counts["traders"], self.counts["unfit"] = len(traders), len(self.unfit)
         self.counts["rules"] = self._evaluator.rules
@@ -386,12 +392,6 @@ class SignalsRole:
             if one in known:
                 continue
             log.warning("trader_unfit", trader=str(one.trader_id), name=one.name, reason=one.reason)
-
-    def _cut(self, trader: Trader) -> Trader:
-        symbols = tuple(filter(self._holds, trader.symbols))
-        return (
-            trader if len(symbols) == len(trader.symbols) else trader.model_copy(update={"symbols": symbols})
-        )
 
     def _pass_on(self) -> None:
         self._wakes.wake("analysis")
