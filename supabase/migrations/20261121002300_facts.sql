@@ -271,18 +271,21 @@ declare
   events jsonb;
 begin
   with leaving as (
-    update public.positions p set exit_reason = f.reason, status_at = at,
+    update public.positions p set status_at = at,
+      exit_reason = case when f.write_off or (f.lot is not null and p.exit_amount = 0) then f.reason else coalesce(p.exit_reason, f.reason) end,
+      -- What is under the lot is dust: the bridge says that no order can take out less than this.
+      lot = greatest(p.lot, case when f.lot < 'infinity' then f.lot end),
       written_off = case when f.write_off then p.amount else p.written_off end
     from (
       select private.uuid_of(item ->> 'position_id') as id, item ->> 'reason' as reason, item ->> 'message' as message,
-        false as write_off
+        private.decimal(item ->> 'lot') as lot, false as write_off
       from jsonb_array_elements(exits) item
       union all
-      select private.uuid_of(item ->> 'position_id'), coalesce(item ->> 'reason', 'venue_closed'), item ->> 'message', true
+      select private.uuid_of(item ->> 'position_id'), coalesce(item ->> 'reason', 'venue_closed'), item ->> 'message', null, true
       from jsonb_array_elements(write_offs) item
     ) f
     where p.id = f.id and p.account_id = record_exits.account_id and p.status = 'open'
-      and (p.exit_reason is null or f.write_off)
+      and (p.exit_reason is null or f.write_off or f.lot > p.lot)
     returning p.signal_id, p.id, f.reason, f.message, p.amount
   )
   select jsonb_agg(jsonb_build_object('signal_id', l.signal_id,

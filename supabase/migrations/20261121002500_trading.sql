@@ -299,7 +299,7 @@ $$;
 --   outcomes    [{client_order_id, outcome: confirmed|submitted|unresolved|rejected|denied|canceled, venue_order_id?,
 --                 amount?, trigger_price?, code?, message?}]
 --   stops       [{position_id, stop_loss}]
---   exits       [{position_id, reason, message?}]
+--   exits       [{position_id, reason, message?, lot?}]; with a `lot` what is under it is dust
 --   write_offs  [{position_id, reason?, message?}]
 --   intents     [{signal_id, leg, attempt, side, kind, amount, price?, trigger_price?, planned_price?, reduce_only?,
 --                 managed_by?, attached?, post_only?, lot, stop_loss, take_profit?, trailing_percent?,

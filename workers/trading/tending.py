@@ -21,6 +21,7 @@ from workers.trading.decisions.outcome import describe
 from workers.trading.decisions.protection import (
     Cancel,
     Command,
+    Drop,
     Flatten,
     Move,
     Place,
@@ -227,6 +228,17 @@ class Tending:
             self._counts["flattened"] += 1
             round_.facts.exits.append(
                 {"position_id": str(position.id), "reason": command.reason, "message": command.message}
+            )
+        elif position is not None and isinstance(command, Drop):
+            log.warning("dropped_as_dust", position_id=str(position.id), why=command.message)
+            self._counts["dropped"] += 1
+            round_.facts.exits.append(
+                {
+                    "position_id": str(position.id),
+                    "reason": "dust",
+                    "message": command.message,
+                    "lot": text(command.lot),
+                }
             )
         elif position is not None and isinstance(command, Place):
             intent = make_intent(command, trade, position, self._market.price(position.venue_symbol))

@@ -1,7 +1,7 @@
 -- What the venue does by itself: funding, liquidations, orders of others. Each is recorded once, as what it is.
 begin;
 \ir trading_setup.psql
-select plan(36);
+select plan(39);
 
 select pg_temp.make_ready() as s \gset
 select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'s') || '{"planned_price": "99.5"}')) \g /dev/null
@@ -79,6 +79,25 @@ select is((select closes_at - opened_at from public.positions where signal_id = 
 select pg_temp.tell(pg_temp.told('outcomes', pg_temp.outcome(:'d', 'entry', 'canceled'))) \g /dev/null
 select is((select status || ' ' || exit_reason || ' ' || close_state from public.positions where signal_id = :'d'),
   'closed dust dust', 'what is less than the venue trades is closed as dust');
+
+select pg_temp.make_ready('SOLUSDT', '20 minutes') as v \gset
+select pg_temp.tell(pg_temp.told('intents', pg_temp.entry(:'v'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'v', 'entry', '1', '100', '0.03', '0'))) \g /dev/null
+select pg_temp.tell(pg_temp.told('outcomes', pg_temp.outcome(:'v', 'entry', 'canceled'))) \g /dev/null
+create function pg_temp.drop_dust(s text, under text) returns jsonb language sql as $$
+  select pg_temp.tell(pg_temp.told('exits', jsonb_build_object('position_id', p.id, 'reason', 'dust', 'lot', under)))
+  from public.positions p where p.signal_id = s::uuid;
+$$;
+select pg_temp.tell(pg_temp.told('exits', jsonb_build_object('position_id', (select id from public.positions where signal_id = :'v'),
+  'reason', 'protection_failed'))) \g /dev/null
+select pg_temp.drop_dust(:'v', '0.03') \g /dev/null
+select is((select status::text from public.positions where signal_id = :'v'), 'open', 'what is no less than the least that leaves is not dust');
+select pg_temp.drop_dust(:'v', '0.05') \g /dev/null
+select is((select p.status || ' ' || p.exit_reason || ' ' || p.close_state || ' ' || trim_scale(p.amount) || ' ' || trim_scale(p.realized_pnl)
+    || ' ' || s.outcome_code from public.positions p join public.signals s on s.id = p.signal_id where p.signal_id = :'v'),
+  'closed dust dust 0.03 -3 dust', 'what is worth less than any order is, and what it cost is lost');
+select is((select p.realized_pnl = public.recomputed_pnl(p) from public.positions p where p.signal_id = :'v'), true,
+  'which its fills say as well');
 
 -- Orders of others ----------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from workers.trading.decisions.pairs import partner_of
 from workers.trading.decisions.protection import (
     Cancel,
     Command,
+    Drop,
     Flatten,
     Move,
     Patience,
@@ -282,6 +283,47 @@ def test_dust_needs_no_protection() -> None:
     assert look(position(amount=Decimal("0.0004")), ENTRY) == []
 
 
+SPOT_RULES = replace(RULES, spot=True)
+REFUSED_EXIT = order(Leg.EXIT, status=OrderStatus.REJECTED, code="below_min_notional")
+
+
+def test_what_is_worth_too_little_to_leave_is_dropped_once_the_venue_refused_it() -> None:
+    """Worth 4.9, and the least order is worth 5."""
+    small = position(amount=Decimal("0.049"), exit_reason="protection_failed")
+    assert look(small, ENTRY, rules=SPOT_RULES) == [Place(Leg.EXIT, "market", Decimal("0.049"))]
+    [dropped] = look(small, ENTRY, REFUSED_EXIT, rules=SPOT_RULES)
+    assert isinstance(dropped, Drop)
+    assert dropped.lot == Decimal("0.050")
+    # Futures are left down to the last lot.
+    assert look(small, ENTRY, REFUSED_EXIT) == [Place(Leg.EXIT, "market", Decimal("0.049"))]
+
+
+@given(
+    thousandths=st.integers(1, 100),
+    price=st.none() | st.integers(1, 200),
+    step=st.sampled_from(["0.001", "0.01", "0.1"]),
+    spot=st.booleans(),
+    refused=st.booleans(),
+    resting=st.booleans(),
+)
+def test_nothing_is_dropped_that_an_order_could_take_out_or_that_is_worth_one(
+    thousandths: int, price: int | None, step: str, spot: bool, refused: bool, resting: bool
+) -> None:
+    """A step that grew may leave less than one of it."""
+    rules = replace(RULES, amount_step=Decimal(step), min_amount=Decimal(step), spot=spot)
+    held = position(amount=Decimal(thousandths) / 1000, exit_reason="manual_close")
+    orders = [ENTRY, *([REFUSED_EXIT] if refused else []), *([STOP] if resting else [])]
+    last = None if price is None else Decimal(price)
+    commands = guard(Situation(held, orders, rules, FUTURES, last, NOW), Patience())
+    stuck = held.amount < Decimal(step) or (spot and refused)
+    is_dust = stuck and not resting and last is not None and held.amount * last < rules.min_cost
+    assert [isinstance(one, Drop) for one in commands].count(True) == is_dust
+    if is_dust:
+        [dropped] = commands
+        assert isinstance(dropped, Drop)
+        assert dropped.lot > held.amount
+
+
 @pytest.mark.parametrize(
     ("side", "kind", "value", "atr", "stop", "target"),
     [
@@ -371,6 +413,7 @@ class Venue:
             if answer == "refused":
                 self.stiff.add(one.client_order_id)
             return
+        assert not isinstance(command, Drop), "what is held here is worth an order"
         if command.paired and command.leg is Leg.TAKE_PROFIT:
             stop = max((o for o in self.orders.values() if o.leg is Leg.STOP_LOSS), key=lambda o: o.attempt)
             assert (stop.amount, stop.remaining) == (command.amount, command.amount)

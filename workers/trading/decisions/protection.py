@@ -8,6 +8,7 @@ that it learns, so a restart continues where a crash left off.
   old one is cancelled, where the venue lets both rest.
 - A stop that the venue refused, or nobody can confirm in time, ends in a market exit.
 - An exit that the venue refuses is given again, after some times with growing pauses.
+- What no order can take out, and is worth less than the venue's least order, is closed as dust.
 - One leg filled: the position is flat, and whatever still rests of it is cancelled.
 """
 
@@ -19,7 +20,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from shared.money import ZERO, add, divide, multiply, subtract
+from shared.money import ZERO, add, divide, multiply, subtract, text
 from workers.trading.decisions.pairs import partner_of
 from workers.trading.decisions.rules import Rules
 from workers.trading.orders import Kind, Leg, ManagedBy, Order, OrderStatus, Position, PositionSide
@@ -82,7 +83,15 @@ class Flatten:
     message: str
 
 
-Command = Place | Move | Cancel | Flatten
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Close the position as dust: what is left of it is under `lot`, and no order can take it out."""
+
+    lot: Decimal
+    message: str
+
+
+Command = Place | Move | Cancel | Flatten | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,10 @@ def guard(it: Situation, patience: Patience) -> list[Command]:
     held = it.rules.closable(it.position.amount)
     entries = _live(it.orders, Leg.ENTRY)
     exited = any(order.filled > ZERO for order in it.orders if order.leg is not Leg.ENTRY)
+    dust = _dust(it, held)
+    if dust is not None:
+        # What the bridge watches itself ends first.
+        return [Cancel(order.client_order_id) for order in it.orders if order.is_live] or [dust]
     if held == ZERO:
         return _cancel_all(it.orders) if exited or not entries else []
     commands: list[Command] = []
@@ -254,6 +267,27 @@ def _emergency(it: Situation, held: Decimal, patience: Patience) -> Flatten | No
     if watched and target is not None and reached(position.side, it.price, target):
         return Flatten("take_profit", "the price reached the take profit that the bridge watches")
     return None
+
+
+def _dust(it: Situation, held: Decimal) -> Drop | None:
+    """What is left when nothing rests any more, if it is dust by its value. A part that a grown lot left
+    behind, and that is worth an order, is not: it stays open, and somebody is told."""
+    left, least = it.position.amount, it.rules.min_cost
+    resting = any(order.is_live and order.managed_by == "venue" for order in it.orders)
+    if left < it.position.lot or it.price is None or resting:
+        return None
+    worth = multiply(left, it.price)
+    if worth >= least:
+        return None
+    # Futures are left down to the last lot, whatever it is worth; on spot the venue has refused the exit.
+    refused = any(order.leg is Leg.EXIT and order.status in REFUSED for order in it.orders)
+    if held > ZERO and not (it.rules.spot and refused):
+        return None
+    above = add(it.rules.round_amount(left), it.rules.amount_step)
+    return Drop(
+        max(it.rules.lot, above),
+        f"{text(left)} is worth {text(worth)} {it.rules.quote}, and the venue's least order {text(least)}",
+    )
 
 
 def _protect(it: Situation, held: Decimal) -> list[Command]:
