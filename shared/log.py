@@ -49,6 +49,11 @@ def setup(*, json: bool = False, level: str = "info", stream: TextIO | None = No
     logging.getLogger("realtime").setLevel(logging.CRITICAL)
 
 
+def candle_key(symbol: str, interval: str, close_ms: int) -> str:
+    """How log lines name a candle: what fired on it is found by this, before it has an id of its own."""
+    return f"{symbol}|{interval}|{close_ms}"
+
+
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace whatever looks like a token, a key or a password in an address, and every concealed secret."""
     for key, value in event.items():

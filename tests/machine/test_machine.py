@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from scripts.local_supabase.processes import Process
+from shared.log import setup
 from tests.machine.recording import MINUTES, SYMBOLS, Recording
 from tests.machine.scenes import wipe
 from tests.stacks import Stack
@@ -29,8 +33,14 @@ async def first(recording: Recording) -> dict[str, Any]:
     """What an undisturbed run on an empty record leaves."""
     wipe(recording.stack)
     machine = await recording.machine("first", watch=[str(recording.scene.user_id)])
-    status = await machine.run()
-    return {"record": recording.record(), "status": status, "outcomes": recording.outcomes()}
+    told = StringIO()
+    setup(json=True, stream=told)
+    try:
+        status = await machine.run()
+    finally:
+        structlog.reset_defaults()
+    log = [json.loads(line) for line in told.getvalue().splitlines()]
+    return {"record": recording.record(), "status": status, "outcomes": recording.outcomes(), "log": log}
 
 
 async def test_candles_become_signals_orders_and_closed_positions(
@@ -46,6 +56,34 @@ async def test_candles_become_signals_orders_and_closed_positions(
     assert recording.ask("select count(*) from public.orders where status = 'unresolved'") == [(0,)]
     fees = recording.ask("select min(fees) > 0 from public.positions where status = 'closed'")
     assert fees == [(True,)]
+
+
+async def test_the_log_has_the_whole_way_of_a_signal_from_its_candle_to_its_last_fill(
+    recording: Recording, first: dict[str, Any]
+) -> None:
+    won = "select s.id::text, s.symbol, s.interval, (extract(epoch from s.triggered_at) * 1000)::bigint"
+    closed = recording.ask(f"{won} from public.signals s where s.status = 'closed' order by s.id")
+    assert len(closed) > 5
+    for number, symbol, interval, fired_ms in closed:
+        lines = [
+            line
+            for line in first["log"]
+            if line.get("signal_id") == number or number in line.get("signal_ids", ())
+        ]
+        events = [line["event"] for line in lines]
+        assert lines[0]["candle"] == f"{symbol}|{interval}|{fired_ms}"
+        assert events[:3] == ["signals_fired", "signals_stored", "signal_judged"]
+        assert events[3] == "signal_watched"
+        assert {line.get("action") for line in lines if line["event"] == "signal_watched"} == {"ready"}
+        trading = events[4:]
+        assert trading[0] == "order_intended"
+        assert trading[-1] == "position_closed"
+        # Once for each fill in the record.
+        fills = recording.ask(f"select count(*) from public.trade_executions where signal_id = '{number}'")
+        assert trading.count("order_filled") == fills[0][0] >= 2
+        assert all(line["timestamp"] and line["level"] == "info" for line in lines)
+    by_candle = [line for line in first["log"] if line["event"] == "signals_fired"]
+    assert sum(line["count"] for line in by_candle) == first["status"].count("signals", "fired")
 
 
 async def test_the_events_of_every_signal_replay_to_its_status(

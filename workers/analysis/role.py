@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from shared import work
 from shared.candles import interval_ms
 from shared.clock import Clock
 from shared.errors import SigtrailError, Unavailable
 from shared.identity import from_ms, triggered_ms
+from shared.log import candle_key
 from shared.market import Market
 from shared.metrics import Metric
 from shared.role import Call
@@ -167,7 +169,10 @@ class AnalysisRole:
 
     async def _analyse(self, one: Work, now: datetime) -> None:
         interval = str(one.signal["interval"])
-        fired, length = triggered_ms(one.signal_id), interval_ms(interval)
+        symbol, fired = str(one.signal["symbol"]), triggered_ms(one.signal_id)
+        # Of this task alone: whatever is logged on the way to a verdict says of what.
+        bind_contextvars(signal_id=str(one.signal_id), candle=candle_key(symbol, interval, fired))
+        length = interval_ms(interval)
         latest = fired + STALE_CANDLES * length
         if self._clock.millis() > latest:
             self._results.expire(one, "signal_stale")
@@ -176,7 +181,7 @@ class AnalysisRole:
             self._results.reject(one, "trader_inactive", {"analyst": self._analyst.name})
             return
         self._market.follow(interval)
-        candles = self._market.history(str(one.signal["symbol"]), interval, self._analyst.candles_needed)
+        candles = self._market.history(symbol, interval, self._analyst.candles_needed)
         try:
             verdict = await self._analyst.analyse(one, candles)
         except NotEnoughHistory as error:
@@ -243,6 +248,8 @@ class AnalysisRole:
                 continue
             if function == "complete_analysis":
                 self.counts[str(item["verdict"])] += 1
+                told = {"confidence": item["confidence"], "code": item.get("outcome_code")}
+                log.info("signal_judged", signal_id=item["signal_id"], verdict=item["verdict"], **told)
             else:
                 self.counts["failed" if function == "fail_analysis" else "expired"] += 1
         if function == "complete_analysis" and any(item["verdict"] == "approved" for item in items):

@@ -261,6 +261,7 @@ class MonitoringRole:
             self.counts["snapshots"] += 1
             if item["action"] != "continue":
                 self.counts[item["action"]] += 1
+                log.info("signal_watched", signal_id=item["signal_id"], action=item["action"])
 
     # Leases, on the wall's clock
 

@@ -28,6 +28,7 @@ import structlog
 from shared.candles import Candle
 from shared.clock import Clock
 from shared.errors import SigtrailError, Unavailable
+from shared.log import candle_key
 from shared.market import Market
 from shared.metrics import Metric
 from shared.models import Signal, Trader
@@ -237,6 +238,7 @@ class SignalsRole:
             while len(self._fired) > KEPT_FIRED:
                 self._fired.popitem(last=False)
             self.counts["fired"] += len(signals)
+            _tell(signals)
 
     def owe(self, since: Mapping[str, int]) -> None:
         """Evaluate again what closed of these symbols after these closes (Unix milliseconds), as far as the
@@ -425,3 +427,12 @@ class SignalsRole:
         if not task.cancelled() and (defect := task.exception()) is not None:
             self._defect = defect
             self._wakes.nudge(self.name)
+
+
+def _tell(signals: Sequence[Signal]) -> None:
+    """A line for each candle that fired: from here on a signal is found by its id."""
+    by_candle: dict[tuple[str, str, int], list[str]] = {}
+    for one in signals:
+        by_candle.setdefault((one.symbol, one.interval, one.triggered_ms), []).append(str(one.id))
+    for candle, ids in by_candle.items():
+        log.info("signals_fired", candle=candle_key(*candle), count=len(ids), signal_ids=ids)

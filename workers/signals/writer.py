@@ -209,6 +209,8 @@ class Writer:
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise OutcomeUnknown(f"ingest_signals answered what it never should: {answer!r:.200}") from error
         self._reject(letters)
+        ids = [row["id"] for row in rows]
+        log.info("signals_stored", inserted=inserted, duplicates=duplicates, signal_ids=ids)
         self.counts["batches"] += 1
         self.counts["inserted"] += inserted
         self.counts["duplicates"] += duplicates

@@ -43,6 +43,7 @@ from workers.trading.permit import Permit
 from workers.trading.policy import Policy
 from workers.trading.reckoning import Reckoning
 from workers.trading.sending import Results, cancel, move, send
+from workers.trading.story import tell
 from workers.trading.tending import Tending, id_of
 from workers.trading.traffic.traffic import PUT_OFF, Withheld, asking
 from workers.trading.venues.venue import Venue
@@ -441,6 +442,7 @@ class Desk:
         self._fees.recorded(taken, symbols)
         self._oversight.recorded(facts)
         self.figures.note(self.account.venue, self._book, taken, state)
+        tell(self.account.id, self._book, facts, taken, state)
         self._take_over(state, asked_at)
         self._keeper.note({one for one in entering if self._book.get(one) is None})
         self._count(facts)
