@@ -229,11 +229,19 @@ def _print(found: dict[str, Any]) -> None:
         if not found[name]:
             continue
         console.print(f"\n[bold]{name}[/]")
-        for row in found[name]:
+        for row in map(brief, found[name]):
             values = "  ".join(
                 f"{field} {show(row[field])}" for field in fields if row.get(field) not in (None, {}, [])
             )
             console.print(f"  {show(row[time])}  {values}", markup=False)
+
+
+def brief(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the history for people: a question to a model is pages long, and stays in the JSON."""
+    data = row.get("event_data")
+    if row.get("event_type") != "analysis_requested" or not isinstance(data, dict) or "request" not in data:
+        return row
+    return {**row, "event_data": {**data, "request": "see --json"}}
 
 
 def _one_of(name: str, given: str | None, known: list[str]) -> None:
