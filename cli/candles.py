@@ -63,11 +63,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A feed that is open, the candles that warm it up, and the interval that it delivers."""
+    """A feed that is open, the candles that warm it up, the interval that it delivers, and longer candles for
+    those who watch longer intervals."""
 
     feed: Feed
     warm: Sequence[Candle]
     interval: str
+    longer: Sequence[Candle] = ()
 
 
 async def open_feed(source: Source, notes: Console) -> Opened:
@@ -93,20 +95,27 @@ async def open_live(source: Source, sessions: SessionFactory | None = None) -> O
 
     Raises FeedUnavailable when the venue cannot be reached.
     """
-    symbols = source.chosen or await _watched_symbols() or USUAL_SYMBOLS
+    watched = await _watched()
+    symbols = source.chosen or tuple(sorted(watched)) or USUAL_SYMBOLS
     feed = LiveFeed(partial(open_exchange, source.venue, "usdm", sessions), symbols)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(feed.close)
-        opened = Opened(feed, await feed.open(), "1m")
+        warm = await feed.open()
+        opened = Opened(feed, warm, "1m", await feed.open_longer(watched))
         closing.pop_all()
     return opened
 
 
-async def _watched_symbols() -> tuple[str, ...]:
+async def _watched() -> dict[str, set[str]]:
+    """On which intervals active traders watch each symbol."""
     async with operator() as client:
-        wanted = client.table("traders").select("symbols").eq("status", "active").eq("market", "usdm")
-        rows = await ask("traders", wanted.execute)
-    return tuple(sorted({symbol for row in rows for symbol in row["symbols"]}))
+        wanted = client.table("traders").select("symbols,interval").eq("status", "active")
+        rows = await ask("traders", wanted.eq("market", "usdm").execute)
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for symbol in row["symbols"]:
+            found.setdefault(symbol, set()).add(row["interval"])
+    return found
 
 
 async def _open_recorded(source: Source, folder: Path) -> Opened:

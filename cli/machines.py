@@ -101,6 +101,7 @@ async def _run(
         settings,
         feed=opened.feed,
         warm=opened.warm,
+        longer=opened.longer,
         replaying=False,
         roles=roles,
         state=machine_folder(settings, "-".join(sorted(roles))),

@@ -100,6 +100,7 @@ async def _main_job(
             settings,
             feed=feed,
             warm=opened.warm,
+            longer=opened.longer,
             replaying=feed.kind != "live",
             state=machine_folder(settings),
             paper=machine_folder(settings, "paper"),

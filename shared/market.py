@@ -57,6 +57,16 @@ class Market:
             if candle.interval == base:
                 self._build_longer(candle)
 
+    def seed_longer(self, candles: Iterable[Candle]) -> None:
+        """Make longer candles known that the short ones of `seed` do not reach back to; those that are known
+        already stay."""
+        found: dict[tuple[str, str], dict[int, Candle]] = {}
+        for candle in candles:
+            found.setdefault((candle.symbol, candle.interval), {})[candle.open_ms] = candle
+        for key, by_open in found.items():
+            by_open |= {known.open_ms: known for known in self._history.get(key, ())}
+            self._history[key] = deque((by_open[at] for at in sorted(by_open)), maxlen=self._depth)
+
     def correct(self, candle: Candle) -> bool:
         """Put a corrected candle in the place of the one that was published; answers whether it was known.
 
@@ -90,7 +100,8 @@ class Market:
             aggregation = Aggregation(interval)
             for candle in self._history[symbol, base]:
                 longer = aggregation.add(candle)
-                if longer is not None:
+                last = self.latest(symbol, interval)
+                if longer is not None and (last is None or longer.open_ms > last.open_ms):
                     self._keep(longer)
             self._aggregations[symbol].append(aggregation)
             self._aggregations[symbol].sort(key=lambda one: one.length)

@@ -85,6 +85,7 @@ async def build(
     state: Path,
     paper: Path | None = None,
     warm: Sequence[Candle] = (),
+    longer: Sequence[Candle] = (),
     roles: Sequence[str] = PIPELINE,
     machine_id: str | None = None,
     region: str = "local",
@@ -95,7 +96,7 @@ async def build(
     shared: bool = False,
     most_symbols: int | None = None,
 ) -> Machine:
-    """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm`.
+    """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm` (and `longer`).
 
     `state` is a folder of this machine's own (its name, its spool); `paper` keeps the paper accounts, which
     outlive a machine: any machine here may take one over. `watch` are the ids of users whose subscriptions
@@ -115,6 +116,7 @@ async def build(
         clock: Clock = MarketClock(_first_moment(feed)) if replaying else WallClock()
         market = Market(feed.market)
         market.seed(warm)
+        market.seed_longer(longer)
         if isinstance(feed, LiveFeed):
             feed.on_correction = market.correct
         connections: dict[str, Connection] = {}

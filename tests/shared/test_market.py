@@ -267,3 +267,25 @@ def test_a_corrected_candle_takes_the_place_of_the_one_that_was_published() -> N
     for number in range(7, 10):
         market.publish(make(number, 100.0))
     assert heard[-1] == join(market.history("BTCUSDT")[5:], "5m")
+
+
+def test_longer_candles_of_the_past_are_kept_beside_those_that_are_built() -> None:
+    def hour(number: int, close: float = 100.0) -> Candle:
+        opened = DAY + number * 60 * MINUTE_MS
+        return replace(make(0, close), interval="1h", open_ms=opened, close_ms=opened + 60 * MINUTE_MS)
+
+    short = [make(minute) for minute in range(-60, 30)]
+    for is_followed_first in (True, False):
+        market = Market()
+        if is_followed_first:
+            market.follow("1h")
+        market.seed(short)
+        market.seed_longer([hour(number) for number in (-3, -2, -1)])
+        market.follow("1h")
+        for minute in range(30, 60):
+            market.publish(make(minute))
+        built = join(short[:60], "1h")
+        kept = built if is_followed_first else hour(-1)
+        assert market.history("BTCUSDT", "1h")[:3] == [hour(-3), hour(-2), kept]
+        assert market.history("BTCUSDT", "1h")[3].open_ms == DAY
+        assert market.base_interval("BTCUSDT") == "1m"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from scripts.fake_venue import Fault
+from shared.candles import MINUTE_MS
 from shared.errors import InputError
+from shared.market import Market
 from tests.signals.live import live_scene
 from tests.signals.recordings import trader
 from tests.signals.scene import Scene as RoleScene
@@ -225,6 +228,29 @@ async def test_a_symbol_is_followed_later() -> None:
         one.close("SOLUSDT", 0, 150.0)
         await one.expect("SOLUSDT", 150.0)
         assert one.feed.symbols == ("BTCUSDT", "SOLUSDT")
+
+
+async def test_longer_intervals_have_their_own_history() -> None:
+    async with live_scene() as one:
+        hour = 60 * MINUTE_MS
+        first = one.at(0) // hour * hour
+        for back in range(1, 9):
+            bar = replace(one.bar("BTCUSDT", 0, 90.0 + back), open_ms=first - back * hour)
+            one.venue.know_candle(replace(bar, close_ms=bar.open_ms + hour), one.name)
+        # Its hour has not ended.
+        bar = replace(one.bar("BTCUSDT", 0, 555.0), open_ms=first, close_ms=first + hour)
+        one.venue.know_candle(bar, one.name)
+        await one.start()
+        found = await one.feed.longer({"BTCUSDT": {"1m", "1h"}, "NOPEUSDT": {"1h"}})
+        assert [(candle.interval, candle.close) for candle in found] == [
+            ("1h", 90.0 + back) for back in range(5, 0, -1)
+        ]
+        market = Market()
+        market.seed(one.history)
+        market.seed_longer(found)
+        market.follow("1h")
+        assert market.history("BTCUSDT", "1h") == found
+        assert market.base_interval("BTCUSDT") == "1m"
 
 
 async def test_a_new_trader_has_its_symbols_with_their_history(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ class Following:
             return 0
         try:
             await self._feed.follow(new, self._market.seed)
+            intervals = self._role.intervals
+            self._market.seed_longer(await self._feed.longer({one: intervals[one] for one in new}))
         except (ccxt.BaseError, OSError) as error:
             log.warning("symbols_not_followed", symbols=sorted(new), error=f"{error!s:.200}")
             return 0

@@ -40,7 +40,7 @@ from workers.signals.marks import Marks
 from workers.signals.metrics import SpoolState, Timings, measure
 from workers.signals.missed import evaluate_missed, find_missed
 from workers.signals.spool import Spool, SpoolError, SpoolFull
-from workers.signals.traders import LoadTraders
+from workers.signals.traders import LoadTraders, intervals_of
 from workers.signals.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -254,9 +254,12 @@ class SignalsRole:
     @property
     def wanted(self) -> frozenset[str]:
         """The symbols that active traders of this market watch, whichever machine holds them."""
-        return frozenset(
-            symbol for one in self._traders if one.market == self._market.kind for symbol in one.symbols
-        )
+        return frozenset(self.intervals)
+
+    @property
+    def intervals(self) -> Mapping[str, set[str]]:
+        """The intervals on which active traders of this market watch each symbol."""
+        return intervals_of(one for one in self._traders if one.market == self._market.kind)
 
     def settled(self) -> Mapping[str, int]:
         """Up to which close each symbol was evaluated, with all that fired in the database; empty while

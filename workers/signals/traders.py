@@ -3,7 +3,7 @@ that were changed."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -99,6 +99,15 @@ async def load_traders(connection: Connection) -> tuple[list[Trader], list[Unfit
     Raises what `shared.client` makes of a failed request.
     """
     return await TraderList(connection).load()
+
+
+def intervals_of(traders: Iterable[Trader]) -> dict[str, set[str]]:
+    """On which intervals these traders watch each symbol."""
+    found: dict[str, set[str]] = {}
+    for trader in traders:
+        for symbol in trader.symbols:
+            found.setdefault(symbol, set()).add(trader.interval)
+    return found
 
 
 async def _read_page(connection: Connection, after: UUID, since: datetime | None) -> Sequence[dict[str, Any]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -117,14 +117,22 @@ class LiveFeed:
             found = await self.follow(self._wanted)
         except ccxt.BaseError as error:
             await self.close()
-            raise FeedUnavailable(
-                f"{self._rest.id} delivers no candles: {type(error).__name__}: {error!s:.200}"
-            ) from error
+            raise self._unavailable(error) from error
         if not self._tracks:
             await self.close()
             names = ", ".join(sorted(self.gone))
             raise InputError(f"{self._rest.id} does not trade {names} on its {self.market} market")
         return found
+
+    async def open_longer(self, wanted: Mapping[str, Iterable[str]]) -> list[Candle]:
+        """As `longer`, at the start. Raises `FeedUnavailable`."""
+        try:
+            return await self.longer(wanted)
+        except ccxt.BaseError as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: ccxt.BaseError) -> FeedUnavailable:
+        return FeedUnavailable(f"{self._rest.id} delivers no candles: {type(error).__name__}: {error!s:.200}")
 
     async def follow(
         self, symbols: Iterable[str], seed: Callable[[list[Candle]], None] = lambda _: None
@@ -149,6 +157,22 @@ class LiveFeed:
             await self._listen(tracks)
         return history
 
+    async def longer(self, wanted: Mapping[str, Iterable[str]]) -> list[Candle]:
+        """The latest candles of longer intervals, by symbol: as many as of the short ones, which would take
+        days to make them. None that ended after the last short one. Raises what ccxt raises."""
+        asked = []
+        for symbol, intervals in wanted.items():
+            track = self._tracks.get(symbol)
+            if track is None or track.last_ms is None:
+                continue
+            until_ms = track.last_ms + self._step
+            for interval in set(intervals) - {self._interval}:
+                step = interval_ms(interval)
+                since_ms = until_ms // step * step - self._history * step
+                asked.append(self.history(symbol, interval, since_ms, until_ms))
+        found = await asyncio.gather(*asked)
+        return [candle for candles in found for candle in candles]
+
     def leave(self, symbols: Iterable[str]) -> None:
         """Deliver these no more."""
         gone = set(symbols)
@@ -163,10 +187,10 @@ class LiveFeed:
             line.reconnect(why)
 
     async def history(self, symbol: str, interval: str, since_ms: int, until_ms: int) -> list[Candle]:
-        """The sound candles of a span that closed, the oldest first; those that open in [since, until)."""
+        """The sound candles of a span, the oldest first: those that opened and closed in it."""
         step = interval_ms(interval)
         first = -(-since_ms // step) * step
-        limit = min(until_ms, self._clock.now_ms() // step * step)
+        limit = min(until_ms, self._clock.now_ms()) // step * step
         unified = find_unified(self._rest, symbol, self.market)
         rows = await self._fetch(unified, interval, range(first, limit, step))
         candles = (_make(symbol, interval, rows[at]) for at in sorted(rows))
