@@ -54,7 +54,7 @@ def check(json: AsJson = False) -> None:
         print_json({"ok": all(one.ok for one in checks), "checks": [one.to_json() for one in checks]})
     else:
         for one in checks:
-            print(f"{'fit ' if one.ok else 'LOOK'}  {one.name:<16} {one.found}")
+            print(f"{'fit ' if one.ok else 'LOOK'}  {one.name:<20} {one.found}")
             if not one.ok:
                 print(f"      {one.do}")
     if not all(one.ok for one in checks):
