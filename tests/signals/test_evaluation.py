@@ -240,3 +240,59 @@ def test_a_reload_without_changes_changes_nothing() -> None:
         signals += close(evaluator, market, candle)
     assert signals == expected
     assert expected
+
+
+# What it takes ---------------------------------------------------------------------------------------------
+
+
+def test_a_trader_beyond_the_memory_is_refused_and_those_before_it_go_on() -> None:
+    market = Market()
+    evaluator = Evaluator(market, most_bytes=1_000_000)
+    symbols = ("BTCUSDT", *(f"S{number}USDT" for number in range(400)))
+    wide = trader("close > SMA(900)", name="wide", symbols=symbols)
+    evaluator.assign([trader("close < 100", name="small")])
+    evaluator.change([wide])
+    (unfit,) = evaluator.unfit
+    assert unfit.trader_id == wide.id
+    assert (
+        "its indicators take 6.0 MB more, and what this machine has for all traders is 1 MB" in unfit.reason
+    )
+    assert close(evaluator, market, make(0, 101)) == []
+    assert len(close(evaluator, market, make(1, 99))) == 1
+    evaluator.change([wide.model_copy(update={"symbols": ("BTCUSDT",)})])
+    assert evaluator.unfit == []
+
+
+def test_more_symbols_than_a_machine_watches_are_refused() -> None:
+    evaluator = Evaluator(Market())
+    every = [trader("close < 1", name=str(part), symbols=tuple(f"{part}S{number}" for number in range(500)))
+             for part in range(9)]  # fmt: skip
+    evaluator.assign(every)
+    (unfit,) = evaluator.unfit
+    assert unfit.reason == "the traders of this machine name more than 4096 symbols together"
+    fitting = next(one for one in every if one.id != unfit.trader_id)
+    for _ in range(2):
+        evaluator.assign([one for one in every if one is not fitting])
+    assert evaluator.unfit == [], "what was named before is free at the next reading"
+
+
+def test_a_symbol_that_is_late_is_evaluated_by_itself_and_several_closes_in_their_order() -> None:
+    one = trader("crosses_above(close, SMA(3))", symbols=("BTCUSDT", "ETHUSDT"))
+    closes = [101, 99, 103, 98, 104, 97, 105, 104, 96, 107]
+    candles = {symbol: [make(minute, price, symbol) for minute, price in enumerate(closes)]
+               for symbol in one.symbols}  # fmt: skip
+    together = play([one], [candle for pair in zip(*candles.values(), strict=True) for candle in pair])
+    market = Market()
+    evaluator = Evaluator(market)
+    evaluator.assign([one])
+    market.subscribe(evaluator.hear)
+    apart: list[Signal] = []
+    for candle in candles["BTCUSDT"]:
+        market.publish(candle)
+        apart += evaluator.evaluate()
+    for candle in candles["ETHUSDT"]:
+        market.publish(candle)
+    assert evaluator.waiting == len(closes)
+    apart += evaluator.evaluate()
+    assert sorted(apart, key=lambda each: each.id) == sorted(together, key=lambda each: each.id)
+    assert len(apart) == 6

@@ -169,30 +169,27 @@ class Reading:
     function: str
     inputs: tuple[str | Output, ...]
     arguments: tuple[tuple[str, float], ...]
-    # Hashed for each symbol and condition: a tree of tuples is slow to hash again and again.
+    # How many candles pass before its own first value, once its inputs are known; how many candles of history
+    # the first value takes, inputs and all; and 1 for an indicator of fields, one more for each within.
+    lookback: int = field(init=False, repr=False, compare=False)
+    needs: int = field(init=False, repr=False, compare=False)
+    depth: int = field(init=False, repr=False, compare=False)
+    # Asked for each symbol and condition: a tree of tuples is slow to hash again and again.
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.function, self.inputs, self.arguments)))
+        inner = [one.reading for one in self.inputs if isinstance(one, Output)]
+        lookback = _lookback(self.function, self.arguments)
+        for name, value in (
+            ("lookback", lookback),
+            ("needs", lookback + 1 + max((one.needs - 1 for one in inner), default=0)),
+            ("depth", 1 + max((one.depth for one in inner), default=0)),
+            ("_hash", hash((self.function, self.inputs, self.arguments))),
+        ):
+            object.__setattr__(self, name, value)
 
     def __hash__(self) -> int:
         return self._hash
-
-    @property
-    def lookback(self) -> int:
-        """How many candles pass before its own first value, once its inputs are known."""
-        return _lookback(self.function, self.arguments)
-
-    @property
-    def needs(self) -> int:
-        """How many candles of history the first value takes, inputs and all."""
-        inner = (one.reading.needs - 1 for one in self.inputs if isinstance(one, Output))
-        return self.lookback + 1 + max(inner, default=0)
-
-    @property
-    def depth(self) -> int:
-        """1 for an indicator of fields, one more for each indicator within."""
-        return 1 + max((one.reading.depth for one in self.inputs if isinstance(one, Output)), default=0)
 
     @property
     def keywords(self) -> dict[str, float]:
