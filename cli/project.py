@@ -13,7 +13,7 @@ from postgrest.exceptions import APIError
 from psycopg.rows import DictRow, dict_row
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from shared.client import translate
+from shared.answers import translate
 from shared.errors import InputError, NotFound, NotSent
 from shared.settings import Settings, load
 

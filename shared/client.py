@@ -1,12 +1,13 @@
 """A machine's connection to Supabase: supabase-py with a token that never runs out, and one way to call.
 
-`Connection.call` is the only place that decides what an error means and whether a call may be sent twice.
+`Connection.call` is the only place that decides whether a call may be sent twice; shared/answers.py says what
+each answer means.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -18,16 +19,8 @@ from postgrest.base_request_builder import RequestConfig
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from shared.errors import (
-    ConfigurationError,
-    DatabaseError,
-    NotAllowed,
-    NotFound,
-    NotSent,
-    OutcomeUnknown,
-    Refused,
-    Unavailable,
-)
+from shared.answers import translate
+from shared.errors import ConfigurationError, DatabaseError, NotSent, OutcomeUnknown, Unavailable
 from shared.keys import USER_ROLE, Tokens
 from shared.settings import Settings
 from shared.transport import Session, Sockets
@@ -58,11 +51,6 @@ IDEMPOTENT = frozenset(
     }
 )
 
-# SQLSTATEs after which the transaction certainly was rolled back, so that the same call may be sent again.
-ROLLED_BACK = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
-# PostgREST could not reach the database (or its pool ran dry): nothing was executed.
-NO_DATABASE = frozenset({"PGRST000", "PGRST001", "PGRST002", "PGRST003"})
-GATEWAY = frozenset({"502", "503", "504", "520"})
 # Handshakes cost more than calls: connections stay open between a candle and the next, and less long than a
 # server keeps them (75 s): one that ends just as a call goes out leaves its outcome unknown.
 KEEP_SECONDS = 70.0
@@ -177,11 +165,17 @@ class _Call(RequestConfig[httpx.AsyncClient]):
     What orjson writes otherwise: not-a-number is null, and an orjson.Fragment goes out as it is.
     """
 
-    def send(self, additional_headers: httpx.Headers) -> Awaitable[httpx.Response]:
+    # Of the answer, once there is one.
+    status: int | None = None
+
+    async def send(self, additional_headers: httpx.Headers) -> httpx.Response:
         self.headers["Content-Type"] = "application/json"
-        return cast(Session, self.session).post_plainly(
-            _address(str(self.path)), self.headers, orjson.dumps(self.json, default=_plain)
+        content = orjson.dumps(self.json, default=_plain)
+        answer = await cast(Session, self.session).post_plainly(
+            _address(str(self.path)), self.headers, content
         )
+        self.status = answer.status_code
+        return answer
 
 
 @lru_cache(maxsize=256)
@@ -203,22 +197,22 @@ async def call(client: AsyncClient, http: Session, name: str, params: Mapping[st
 
     Raises TypeError for arguments that JSON cannot hold.
     """
+    builder = client.rpc(name, {})
+    made = builder.request
+    request = builder.request = _Call(
+        http,
+        made.path,
+        made.http_method,
+        made.headers,
+        made.params,
+        made.auth,
+        dict(params),
+        made.retry_enabled,
+    )
     try:
-        builder = client.rpc(name, {})
-        made = builder.request
-        builder.request = _Call(
-            http,
-            made.path,
-            made.http_method,
-            made.headers,
-            made.params,
-            made.auth,
-            dict(params),
-            made.retry_enabled,
-        )
         response = await builder.execute()
     except APIError as error:
-        raise translate(name, error) from error
+        raise translate(name, error, request.status) from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise NotSent(f"{name}: the Supabase API cannot be reached ({_reason(error)})") from error
     except httpx.UnsupportedProtocol as error:
@@ -226,23 +220,6 @@ async def call(client: AsyncClient, http: Session, name: str, params: Mapping[st
     except httpx.TransportError as error:
         raise OutcomeUnknown(f"{name}: no answer came back ({_reason(error)})") from error
     return response.data
-
-
-def translate(name: str, error: APIError) -> DatabaseError | Unavailable:
-    """What an error answer means: was it refused, not allowed, not there, or simply not now?"""
-    code = str(error.code or "")
-    message = f"{name}: {error.message or 'no message'}"
-    if code in ROLLED_BACK or code in NO_DATABASE:
-        return NotSent(f"{message} ({code})")
-    if code in GATEWAY or code.startswith(("08", "XX", "58")) or code == "500":
-        return OutcomeUnknown(f"{message} ({code})")
-    details = None if error.details is None else str(error.details)
-    kind: type[DatabaseError] = Refused
-    if code in {"42501", "401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303"}:
-        kind = NotAllowed
-    elif code in {"42883", "42P01", "404", "PGRST106", "PGRST116", "PGRST202", "PGRST205"}:
-        kind = NotFound
-    return kind(message, code=code or None, details=details, hint=error.hint)
 
 
 async def connect(settings: Settings, role: str, machine_id: str) -> Connection:

@@ -50,19 +50,21 @@ class Sockets(httpx.AsyncBaseTransport):
         if session is None:
             session = self._session = self._open()
         seconds = request.extensions.get("timeout", {})
+        limit = aiohttp.ClientTimeout(
+            connect=seconds.get("pool"), sock_connect=seconds.get("connect"), sock_read=seconds.get("read")
+        )
+        # aiohttp sets no limit to writing, and a peer may stop to read.
+        whole = None if None in seconds.values() else sum(seconds.values())
         with _meant():
-            answer = await session.request(
-                request.method,
-                str(request.url),
-                headers=_headers(request),
-                data=_content(request),
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    connect=seconds.get("pool"),
-                    sock_connect=seconds.get("connect"),
-                    sock_read=seconds.get("read"),
-                ),
-            )
+            async with asyncio.timeout(whole):
+                answer = await session.request(
+                    request.method,
+                    str(request.url),
+                    headers=_headers(request),
+                    data=_content(request),
+                    allow_redirects=False,
+                    timeout=limit,
+                )
         return httpx.Response(
             answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request
         )

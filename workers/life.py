@@ -30,6 +30,8 @@ from workers.stepping import FIRST_PAUSE, LONGEST_PAUSE, Stepping, Stopped
 log = structlog.get_logger(__name__)
 
 VERSION = "0.1.0"
+# After a companion failed, until it begins again.
+COMPANION_PAUSE = 30.0
 HEARTBEAT_SECONDS = 15.0
 FLUSH_SECONDS = 1.0
 # How long the measuring subscriptions may delay the start.
@@ -147,7 +149,7 @@ class Machine:
         self._spawn(self._beat(), "heartbeat")
         self._spawn(self._flush(), "flush")
         for companion in self._companions:
-            self._spawn(companion.run(), companion.name)
+            self._spawn(self._accompany(companion), companion.name)
         if self._recorder is not None:
             await self._recorder.start()
             await self._recorder.ready(READY_SECONDS)
@@ -195,6 +197,16 @@ class Machine:
             self.status.note_error(task.get_name(), error)
             log.error("task_failed", task=task.get_name(), error=str(error), exc_info=error)
             self.stop()
+
+    async def _accompany(self, companion: Companion) -> None:
+        """It stops nobody: what fails in it is told, and it begins again."""
+        while True:
+            try:
+                return await companion.run()
+            except Exception as error:
+                self.status.note_error(companion.name, error)
+                log.exception("companion_failed", companion=companion.name)
+            await asyncio.sleep(COMPANION_PAUSE)
 
     async def _pump(self) -> None:
         async for batch in self._feed.batches():

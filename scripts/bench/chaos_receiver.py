@@ -16,7 +16,8 @@ from uuid import UUID
 import httpx
 from postgrest.exceptions import APIError
 
-from shared.client import Connection, connect_user, translate
+from shared.answers import translate
+from shared.client import Connection, connect_user
 from shared.errors import NotSent, Unavailable
 from shared.keys import Tokens
 from shared.realtime import Arrival, Realtime

@@ -188,6 +188,24 @@ async def test_a_password_leaves_for_no_server_without_tls(monkeypatch: pytest.M
     assert not any("s3cret" in line or line.upper().startswith("AUTH") for line in server.commands)
 
 
+async def test_a_password_that_smtp_cannot_say_is_a_failure_with_its_reason() -> None:
+    async with mail_server(EHLO="250-mail\r\n250 AUTH PLAIN LOGIN") as server:
+        failure = await failure_of(
+            Email(Server("smtp", "127.0.0.1", server.port, "ann", "pässword"), "a@x.test", ["a@x.test"])
+        )
+    assert "plain ASCII" in str(failure)
+    assert "pässword" not in str(failure)
+
+
+async def test_a_mail_server_that_drips_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.alerts.email.MOST_STEPS", 0.01)
+    async with mail_server() as server:
+        failure = await failure_of(
+            Email(Server("smtp", "127.0.0.1", server.port), "a@x.test", ["a@x.test"], seconds=0.5)
+        )
+    assert "too long" in str(failure)
+
+
 def test_a_channel_is_there_when_its_settings_are_and_half_of_them_are_a_mistake() -> None:
     settings = make_settings()
     assert open_channels(settings) == []

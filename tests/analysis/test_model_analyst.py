@@ -218,7 +218,7 @@ PASSING: dict[str, tuple[Behaviour, bool]] = {
     "busy for it does not know how long": (fails(429, "slow down", "Retry-After: soon"), False),
     "a fault": (fails(500), False),
     "overloaded": (fails(503), False),
-    "a gateway's page": (answers(502, b"<html>Bad gateway</html>", kind="text/html"), False),
+    "a gateway's page": (answers(502, b"<html>Bad gateway</html>", kind="text/html"), True),
     "an error in a success": (answers(200, {"error": {"message": "upstream"}}), False),
     "a page in a success": (answers(200, b"<html>Welcome</html>", kind="text/html"), True),
     "nothing in a success": (answers(200, b""), True),

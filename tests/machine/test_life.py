@@ -20,7 +20,7 @@ from shared.wakes import Wakes
 from tests.charts import START_MS, draw
 from tests.machine.roles import FakeRole
 from tests.waiting import until
-from workers.life import Machine
+from workers.life import Companion, Machine
 from workers.signals.feeds.feed import FeedKind
 from workers.status import Status
 
@@ -76,7 +76,7 @@ class Reel:
 class Plant:
     """A machine of two roles, with all its parts at hand."""
 
-    def __init__(self, clock: Clock, feed: Reel) -> None:
+    def __init__(self, clock: Clock, feed: Reel, *companions: Companion) -> None:
         self.line, self.feed, self.wakes, self.market = Line(), feed, Wakes(), Market()
         self.log: list[tuple[str, str, datetime]] = []
         self.closed: list[str] = []
@@ -92,6 +92,7 @@ class Plant:
             self.market,
             self.wakes,
             self.line,
+            companions=companions,
             closers=[self._close],
         )
 
@@ -128,6 +129,35 @@ async def test_a_live_machine_works_until_it_is_told_to_stop() -> None:
     await running
     assert plant.told()[0] == "running"
     assert plant.told()[-1] == "stopped"
+
+
+class Clumsy:
+    """A companion that fails twice before it works."""
+
+    name = "clumsy"
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    async def run(self) -> None:
+        self.runs += 1
+        if self.runs < 3:
+            raise AttributeError("what nobody thought of")
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def test_a_companion_that_fails_stops_nobody_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.life.COMPANION_PAUSE", 0)
+    clumsy = Clumsy()
+    plant = Plant(WallClock(), Reel(3, finite=False), clumsy)
+    running = asyncio.create_task(plant.machine.run())
+    await until(lambda: clumsy.runs == 3)
+    assert (plant.status.state, plant.status.error_count) == ("running", 2)
+    plant.machine.stop()
+    await running
 
 
 async def test_a_start_waits_for_the_database() -> None:

@@ -160,6 +160,24 @@ async def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_open() ->
         assert len(wire.requests) == 1
 
 
+async def test_a_peer_that_stops_to_read_is_not_waited_for() -> None:
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await left.wait()
+        writer.close()
+
+    left = asyncio.Event()
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connection = await open_connection(settings(f"http://127.0.0.1:{port}"), lambda: "t", "analyst")
+    connection._http.timeout = httpx.Timeout(0.1)
+    with pytest.raises(OutcomeUnknown):
+        await connection.call("record_trading", {"facts": "x" * (32 << 20)})
+    left.set()
+    await connection.close()
+    server.close()
+
+
 async def test_a_server_that_closes_what_is_idle_costs_no_call() -> None:
     closed: list[asyncio.StreamWriter] = []
 

@@ -8,6 +8,7 @@ import hashlib
 import smtplib
 import ssl
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -22,6 +23,8 @@ from workers.alerts.delivery import ChannelName, Delivery, DeliveryFailed
 log = structlog.get_logger(__name__)
 
 SECONDS = 15.0
+# In all, with those before it: within the lease.
+MOST_STEPS = 6
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -69,13 +72,20 @@ class Email:
         self._sender = sender
         self._receivers = tuple(receivers)
         self._seconds = seconds
+        # smtplib waits in a thread of its own: those of the machine have better things to do.
+        self._thread = ThreadPoolExecutor(1, "email")
 
     async def send(self, delivery: Delivery) -> None:
-        # smtplib waits in its thread, and its socket's time-out ends that.
-        await asyncio.to_thread(self._send, self.write(delivery))
+        sending = asyncio.get_running_loop().run_in_executor(self._thread, self._send, self.write(delivery))
+        try:
+            # The socket's time-out is one for each step, of which a slow server makes many.
+            await asyncio.wait_for(sending, MOST_STEPS * self._seconds)
+        except TimeoutError:
+            raise DeliveryFailed("the mail server takes too long") from None
 
     async def close(self) -> None:
-        """Each message has a connection of its own."""
+        """Each message has a connection of its own; those that wait are sent another time."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def write(self, delivery: Delivery) -> EmailMessage:
         """The message."""
@@ -104,6 +114,8 @@ class Email:
             raise DeliveryFailed(f"the mail server answered {error.smtp_code}: {text[:200]}") from None
         except smtplib.SMTPRecipientsRefused as error:
             raise DeliveryFailed(f"the mail server refused all {len(error.recipients)} receivers") from None
+        except UnicodeError:
+            raise DeliveryFailed("the mail server's user and password have to be plain ASCII") from None
         except (smtplib.SMTPException, OSError) as error:
             raise DeliveryFailed(f"the mail server failed ({type(error).__name__})") from None
         if refused:

@@ -173,7 +173,8 @@ class Completions:
         if status in (408, 409, 425, 429) or status >= 500:
             return AskFailed(
                 f"{host} does not answer now ({status}{said})",
-                may_be_charged=False,
+                # Behind a gateway's 502 or 504 the model may have written all of it.
+                may_be_charged=status in (408, 502, 504) or status > 504,
                 retry_after=_retry_after(headers.get("Retry-After")),
             )
         return QuestionRefused(f"{host} refuses the question ({status}{said})")

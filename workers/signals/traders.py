@@ -13,7 +13,8 @@ from postgrest import CountMethod
 from postgrest.exceptions import APIError
 from pydantic import ValidationError
 
-from shared.client import Connection, translate
+from shared.answers import translate
+from shared.client import Connection
 from shared.errors import NotSent
 from shared.models import TRADER_COLUMNS, Trader
 from workers.signals.evaluator import Unfit
