@@ -11,17 +11,19 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.moments import moment
-from cli.project import ask, operator
 from shared.candles import Candle, interval_ms
+from shared.client import connect
 from shared.clock import WallClock
 from shared.errors import InputError
 from shared.identity import floor_ms
+from shared.settings import load
 from shared.venue_sessions import SessionFactory
 from workers.signals.feeds.feed import Feed, FeedUnavailable
 from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.recorded import RecordedFeed, find_files
 from workers.signals.feeds.simulated import SimulatedFeed
 from workers.signals.feeds.venue import open_exchange
+from workers.signals.traders import intervals_of, load_traders
 
 USUAL_SYMBOLS = (
     "ADAUSDT",
@@ -108,14 +110,12 @@ async def open_live(source: Source, sessions: SessionFactory | None = None) -> O
 
 async def _watched() -> dict[str, set[str]]:
     """On which intervals active traders watch each symbol."""
-    async with operator() as client:
-        wanted = client.table("traders").select("symbols,interval").eq("status", "active")
-        rows = await ask("traders", wanted.eq("market", "usdm").execute)
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        for symbol in row["symbols"]:
-            found.setdefault(symbol, set()).add(row["interval"])
-    return found
+    connection = await connect(load(), "signal_worker", "feed")
+    try:
+        traders, _ = await load_traders(connection)
+    finally:
+        await connection.close()
+    return intervals_of(one for one in traders if one.market == "usdm")
 
 
 async def _open_recorded(source: Source, folder: Path) -> Opened:

@@ -170,6 +170,16 @@ async def test_rest_that_fails_for_a_while_delays_and_loses_nothing(
         assert one.feed.gate.missing == 0
 
 
+async def test_what_the_venue_refuses_to_tell_is_not_taken_for_missing() -> None:
+    async with live_scene() as one:
+        await one.start()
+        one.venue.faults.add(refused := Fault("error_before", one.klines, times=8, status=422))
+        one.know("BTCUSDT", 0, 101.0)
+        one.close("BTCUSDT", 1, 102.0)
+        await one.expect("BTCUSDT", 101.0, 102.0)
+        assert (refused.struck, one.feed.gate.missing) == (8, 0)
+
+
 async def test_a_stream_that_went_silent_is_opened_again() -> None:
     async with live_scene(stale_seconds=0.3) as one:
         await one.start()

@@ -107,6 +107,17 @@ def test_every_candle_once_in_order_as_the_venue_has_it(minutes: list[dict[str, 
     assert venue.known == venue.rows
 
 
+def test_answers_about_one_gap_say_nothing_of_the_next() -> None:
+    venue = Venue()
+    for number in range(2 * MOST_ANSWERS):
+        at = BEGIN + number * STEP
+        now = at + STEP + GRACE_MS
+        row = venue.have(row_of(at, 101.0 + number))
+        venue.ask(now, without=at)
+        venue.frame(row, now)
+    assert venue.order == sorted(venue.rows)
+
+
 def test_what_waits_behind_a_gap_is_bounded() -> None:
     track = Track("BTCUSDT", "BTC/USDT:USDT", STEP)
     track.begin(BEGIN)

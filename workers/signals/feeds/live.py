@@ -315,7 +315,8 @@ class LiveFeed:
                     if end is not None:
                         raise end
                 self._pause = FIRST_PAUSE
-            except (ccxt.NetworkError, OSError) as error:
+            except (ccxt.BaseError, OSError) as error:
+                # Whatever the venue says: the stream goes on, and so does the machine.
                 self.counts["failed_repairs"] += 1
                 log.warning("repair_failed", venue=self._rest.id, error=f"{error!s:.200}")
                 wait = max(self._pause * random.uniform(0.5, 1.0), _retry_after(self._rest))  # noqa: S311
@@ -331,8 +332,11 @@ class LiveFeed:
         except (ccxt.NetworkError, OSError):
             raise
         except ccxt.BaseError as error:
+            # No answer about the candles: what it does not say is not missing there.
             log.warning("repair_refused", symbol=track.symbol, error=f"{error!s:.200}")
-            rows = {}
+            track.ask_at = asyncio.get_running_loop().time() + FIRST_PAUSE * random.uniform(2.0, 4.0)  # noqa: S311
+            await self._look_up(track)
+            return
         self.counts["repairs"] += 1
         answered = track.last_ms
         for correction in track.hear_rest(wanted, rows.values(), self._clock.now_ms()):

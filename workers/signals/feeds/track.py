@@ -93,6 +93,7 @@ class Track:
         taken: list[Row] = []
         while self.last_ms is not None and (row := self._waiting.pop(self.last_ms + self.step, None)):
             self.last_ms += self.step
+            self._answers = 0
             self._remember(row)
             taken.append(row)
         return taken
