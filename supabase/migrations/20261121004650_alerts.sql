@@ -248,8 +248,8 @@ as $$
     format('%s is not asked by machine %s: %s', told.key, m.machine_id, case
       when told.value #>> '{breaker,state}' <> 'closed' then coalesce(told.value #>> '{breaker,why}', 'it does not answer')
       else 'their clocks are apart' end),
-    jsonb_build_object('venue', told.key, 'breaker', told.value #>> '{breaker,state}',
-      'clock_offset_ms', told.value #> '{clock,offset_ms}')
+    jsonb_build_object('venue', left(told.key, 200), 'breaker', left(told.value #>> '{breaker,state}', 100),
+      'clock_offset_ms', left(told.value #>> '{clock,offset_ms}', 40))
   from public.cloud_machines m, jsonb_each(case jsonb_typeof(m.details -> 'venues') when 'object' then m.details -> 'venues'
     else '{}' end) told
   where m.status <> 'stopped' and m.last_heartbeat_at >= now() - interval '1 minute'
@@ -261,7 +261,7 @@ as $$
       when told.value ? 'journal' then 'its journal cannot be written'
       when told.value ? 'unopened' then 'its venue cannot be asked at the start'
       else 'it hangs' end),
-    jsonb_build_object('account_id', told.key, 'do', told.value ->> 'do')
+    jsonb_build_object('account_id', left(told.key, 200), 'do', left(told.value ->> 'do', 500))
   from public.cloud_machines m
   cross join jsonb_each(case jsonb_typeof(m.details -> 'desks') when 'object' then m.details -> 'desks' else '{}' end) told
   left join public.exchange_accounts a on a.id = private.uuid_of(told.key)
@@ -296,7 +296,8 @@ declare
   raised integer;
   resolved integer;
 begin
-  perform private.note_alert(c.kind, c.kind || ':' || c.key, c.title, c.details, c.user_id, c.machine_id, false)
+  -- Machines name their venues and desks: whatever they say, the others' alerts are raised.
+  perform private.note_alert(c.kind, left(c.kind || ':' || c.key, 200), c.title, c.details, c.user_id, c.machine_id, false)
   from private.alert_conditions() c;
   get diagnostics raised = row_count;
   -- What lasts was noted just now, so silence is the end: after the rest of its time.
@@ -353,6 +354,8 @@ begin
   join private.alert_kinds k on k.kind = a.kind and k.tells_end
   join private.alert_deliveries r on r.alert_id = a.id and r.news = 'raised' and r.channel = any (channels)
   where a.resolved_at > now() - interval '1 day'
+  -- Machines that look at the same time wait for each other, and not in a circle.
+  order by 1, 2, 3
   on conflict do nothing;
   -- What was claimed for the last time and never answered for took its machines along.
   update private.alert_deliveries d set dead_at = clock_timestamp(), leased_until = null,

@@ -91,6 +91,8 @@ class StubVenue:
 
     async def trades(self, symbol: str, since: datetime | None) -> list[VenueTrade]:
         self.asked.append("trades")
+        if symbol in self.delisted:
+            raise BadSymbol(symbol)
         if self.fails:
             raise RequestTimeout("away")
         return self.fills

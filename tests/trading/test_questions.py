@@ -175,6 +175,16 @@ async def test_what_differs_for_good_is_somebody_elses() -> None:
     assert await poll(POLICY.probes + 2) == ["holdings", "trades"]
 
 
+async def test_what_differs_is_nobody_elses_while_the_venue_does_not_tell_its_fills() -> None:
+    venue, _, poll = await glancing()
+    venue.holds[SYMBOL, "long"] = Decimal(13)
+    venue.delisted.add(SYMBOL)
+    for number in range(1, POLICY.probes + 2):
+        await poll(number)
+    venue.delisted.clear()
+    assert await poll(POLICY.probes + 2) == ["holdings", "trades"]
+
+
 async def test_a_gap_is_caught_up_with_by_holdings_and_open_orders() -> None:
     venue, hearing, _ = await glancing()
     assert venue.stream is not None

@@ -161,8 +161,9 @@ class Hearing:
         if self._is_sweep_due(now):
             self._swept_at, self._swept_activity = now, self._activity
         self._rhythm.asked(now)
-        self._glance.heard()
         if not self._deaf:
+            # Where the venue does not tell its fills, what differs may well be ours.
+            self._glance.heard()
             self._since = now - self._policy.overlap
 
     def doubt(self, order: Order, now: datetime) -> None:

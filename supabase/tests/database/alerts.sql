@@ -1,7 +1,7 @@
 -- Alerts: one for each thing that is the matter, seen by its owner, raised by machines about themselves alone.
 begin;
 \ir stage.psql
-select plan(34);
+select plan(35);
 
 -- What the record says of the stage's machines is not what this is about.
 update public.cloud_machines set last_heartbeat_at = now(), status = 'running';
@@ -61,6 +61,18 @@ select is((select count(*)::int from public.alerts where resolved_at is null), 2
 update public.alerts set last_at = now() - interval '3 minutes';
 select private.watch_alerts() \g /dev/null
 select is((select count(*)::int from public.alerts where resolved_at is null), 0, 'and not before');
+
+delete from public.alerts;
+update public.cloud_machines set last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-analyst';
+update public.cloud_machines set details = jsonb_build_object(
+  'venues', jsonb_build_object(repeat('v', 250), jsonb_build_object('breaker', jsonb_build_object('state', repeat('s', 6000)))),
+  'desks', jsonb_build_object(repeat('d', 250), jsonb_build_object('do', repeat('o', 9000))))
+where machine_id = 'stage-bridge';
+select private.watch_alerts() \g /dev/null
+select is((select string_agg(kind, ' ' order by kind) from public.alerts), 'account_trouble machine_silent venue_disconnected',
+  'whatever a machine says, the others are heard of');
+update public.cloud_machines set last_heartbeat_at = now(), details = '{}';
+delete from public.alerts;
 
 -- Who sees them -------------------------------------------------------------------------------------------
 
