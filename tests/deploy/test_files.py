@@ -165,6 +165,9 @@ def test_fly_and_compose_run_every_role_and_ask_the_port_that_machines_listen_on
     own = {name: one for name, one in services.items() if one.get("image") == "sigtrail"}
     assert set().union(*(roles_of(one["command"]) for one in own.values())) == set(ROLES)
     assert all(one["volumes"] == [f"{name}:/state"] for name, one in own.items()), "a disk each"
+    for part in ("trading", "archive"):
+        has_it = [name for name, one in own.items() if f"../{part}.env" in one["env_file"]]
+        assert has_it == [part], "what one role alone needs, no other has"
     prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     [job] = prometheus["scrape_configs"]
     assert job["static_configs"][0]["targets"] == [f"{name}:{port}" for name in own]
@@ -175,7 +178,7 @@ def test_fly_and_compose_run_every_role_and_ask_the_port_that_machines_listen_on
 
 
 def test_the_example_of_an_environment_names_settings_that_exist() -> None:
-    text = (DEPLOY / "production.env.example").read_text()
+    text = "".join(path.read_text() for path in sorted(DEPLOY.glob("*.env.example")))
     named = set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE))
     aliases = {"SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"}
     assert named - aliases <= {name.upper() for name in Settings.model_fields}
