@@ -247,7 +247,7 @@ def test_a_reload_without_changes_changes_nothing() -> None:
 
 def test_a_trader_beyond_the_memory_is_refused_and_those_before_it_go_on() -> None:
     market = Market()
-    evaluator = Evaluator(market, most_bytes=1_000_000)
+    evaluator = Evaluator(market, most=1_000_000)
     symbols = ("BTCUSDT", *(f"S{number}USDT" for number in range(400)))
     wide = trader("close > SMA(900)", name="wide", symbols=symbols)
     evaluator.assign([trader("close < 100", name="small")])

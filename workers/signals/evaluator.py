@@ -21,11 +21,10 @@ from shared.symbols import unify
 from workers.signals.board import Board, bits, place_term
 from workers.signals.condition import Condition, Tell, prepare_matches
 from workers.signals.indicators import FIELDS, Output, Reading, Term
+from workers.signals.memory import most_bytes
 from workers.signals.parser import parse_all
 from workers.signals.program import Array, Graph, Program
 
-# What the indicators of all traders may take; a trader beyond it is refused, and those before it go on.
-MOST_BYTES = 4 * 1024**3
 MOST_SYMBOLS = 4096
 # So many nodes of conditions that nobody has any more are kept before the graph is made anew.
 SPARE_NODES = 10_000
@@ -96,9 +95,10 @@ class Evaluator:
     that is closed at that moment. Indicators and what conditions have in common are computed once for all.
     """
 
-    def __init__(self, market: Market, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, market: Market, most: int | None = None) -> None:
         self._market = market
-        self._most_bytes = most_bytes
+        # What the indicators of all traders may take; a trader beyond it is refused, those before it go on.
+        self._most_bytes = most_bytes() if most is None else most
         self._board = Board(market.history)
         self._sections: dict[str, _Section] = {}
         self._entries: dict[UUID, _Entry] = {}
