@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -12,39 +11,15 @@ from urllib.parse import parse_qsl
 import aiohttp
 import orjson
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from scripts.fake_venue.call import Call, Reply
 from scripts.fake_venue.certificate import issue
 from scripts.fake_venue.exchange import Exchange
 from scripts.fake_venue.faults import Fault, Faults
+from shared.venue_sessions import OnePlace
 
 _GARBAGE = '{"orderId": 12, "status": "NE'
 _HTML = "<html><head><title>{status}</title></head><body>The server is not available.</body></html>"
-
-
-class Everywhere(AbstractResolver):
-    """Every host is this port of loopback."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host="127.0.0.1",
-                port=self._port,
-                family=socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 class Server:
@@ -82,9 +57,8 @@ class Server:
 
     def open_session(self) -> aiohttp.ClientSession:
         """A session that reaches this server under every host."""
-        connector = aiohttp.TCPConnector(
-            resolver=Everywhere(self.port), ssl=self.authority.client, use_dns_cache=False
-        )
+        resolver = OnePlace("127.0.0.1", self.port)
+        connector = aiohttp.TCPConnector(resolver=resolver, ssl=self.authority.client, use_dns_cache=False)
         return aiohttp.ClientSession(connector=connector)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:

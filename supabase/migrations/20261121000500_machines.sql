@@ -47,6 +47,21 @@ begin
 end;
 $$;
 
+-- Refuses a machine that nobody knows: what it took could not be followed.
+create function private.check_registered() returns void
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if not private.is_operator() and not exists (
+    select from public.cloud_machines m where m.machine_id = private.caller_machine()
+  ) then
+    raise exception 'machine % is not registered', coalesce(private.caller_machine(), '(none)')
+      using errcode = 'insufficient_privilege', hint = 'call register_machine first';
+  end if;
+end;
+$$;
+
 create function private.machine_heartbeat(status text, details jsonb) returns void
 language plpgsql security definer
 set search_path = ''

@@ -55,12 +55,7 @@ begin
     and private.caller_role() <> (case stage when 'trading' then 'trading_bridge' else 'analyst' end) then
     raise exception 'role % does not work on %', private.caller_role(), stage using errcode = 'insufficient_privilege';
   end if;
-  if not private.is_operator() and not exists (
-    select from public.cloud_machines m where m.machine_id = private.caller_machine()
-  ) then
-    raise exception 'machine % is not registered', coalesce(private.caller_machine(), '(none)')
-      using errcode = 'insufficient_privilege', hint = 'call register_machine first';
-  end if;
+  perform private.check_registered();
 end;
 $$;
 

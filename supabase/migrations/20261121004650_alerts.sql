@@ -141,10 +141,7 @@ begin
   if private.is_operator() then
     return;
   end if;
-  if not exists (select from public.cloud_machines m where m.machine_id = private.caller_machine()) then
-    raise exception 'machine % is not registered', coalesce(private.caller_machine(), '(none)')
-      using errcode = 'insufficient_privilege', hint = 'call register_machine first';
-  end if;
+  perform private.check_registered();
   if not exists (select from private.alert_kinds k where k.kind = check_alert_caller.kind and k.by_machines) then
     raise exception 'machines raise no alerts of kind %: the record does', kind using errcode = 'insufficient_privilege';
   end if;
@@ -337,12 +334,7 @@ begin
   if max_rows is null or max_rows not between 1 and 100 then
     raise exception 'a claim takes 1 to 100 deliveries, not %', max_rows using errcode = 'invalid_parameter_value';
   end if;
-  if not private.is_operator() and not exists (
-    select from public.cloud_machines m where m.machine_id = private.caller_machine()
-  ) then
-    raise exception 'machine % is not registered', coalesce(private.caller_machine(), '(none)')
-      using errcode = 'insufficient_privilege', hint = 'call register_machine first';
-  end if;
+  perform private.check_registered();
   -- News of the last day: a channel that is new is not told of a year.
   insert into private.alert_deliveries (alert_id, news, channel)
   select a.id, 'raised', c.channel
