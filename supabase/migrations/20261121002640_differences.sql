@@ -43,33 +43,65 @@ create table private.wallets_seen (
 );
 alter table private.wallets_seen enable row level security;
 
+-- What the record says that an account's fills and incomes did to each currency, ever: kept with every fill and income,
+-- since summing them anew would take the longer the more an account trades.
+create table private.recorded_flows (
+  account_id uuid not null references public.exchange_accounts (id) on delete cascade,
+  currency text not null,
+  amount numeric not null,
+  primary key (account_id, currency)
+) with (fillfactor = 70);
+alter table private.recorded_flows enable row level security;
+
 -- Functions -----------------------------------------------------------------------------------------------
 
--- What the record says that an account's fills and incomes did to each currency, ever.
-create function private.recorded_flows(account public.exchange_accounts) returns table (currency text, amount numeric)
-language sql stable
+-- Each in its own statement's turn, and in one order: two transactions that fill the same accounts never wait in a circle.
+create function private.add_fill_flows() returns trigger
+language plpgsql security definer
 set search_path = ''
 as $$
-  with filled as (
-    select x.normalised_symbol, x.fee_currency, sum(case x.side when 'buy' then -x.cost else x.cost end) as quote,
-      sum(case x.side when 'buy' then x.amount else -x.amount end) as base, sum(x.fee_cost) as fees
-    from public.trade_executions x where x.account_id = account.id
-    group by x.normalised_symbol, x.fee_currency
-  )
-  select flow.currency, sum(flow.amount)
+begin
+  insert into private.recorded_flows as r (account_id, currency, amount)
+  select a.account_id, a.currency, sum(a.amount)
   from (
-    select c.quote as currency, f.quote as amount from filled f cross join lateral private.currencies(f.normalised_symbol) c
+    select x.account_id, c.quote as currency, case x.side when 'buy' then -x.cost else x.cost end as amount
+    from added x cross join lateral private.currencies(x.normalised_symbol) c
     union all
-    select c.base, f.base from filled f cross join lateral private.currencies(f.normalised_symbol) c
-    where account.market = 'spot'
+    -- A contract that was bought is in no wallet.
+    select x.account_id, c.base, case x.side when 'buy' then x.amount else -x.amount end
+    from added x cross join lateral private.currencies(x.normalised_symbol) c
+    join public.exchange_accounts e on e.id = x.account_id
+    where e.market = 'spot'
     union all
-    select coalesce(f.fee_currency, c.quote), -f.fees
-    from filled f cross join lateral private.currencies(f.normalised_symbol) c where f.fees <> 0
-    union all
-    select i.currency, i.amount from public.account_incomes i where i.account_id = account.id
-  ) flow
-  group by flow.currency;
+    select x.account_id, coalesce(x.fee_currency, c.quote), -x.fee_cost
+    from added x cross join lateral private.currencies(x.normalised_symbol) c where x.fee_cost <> 0
+  ) a
+  group by a.account_id, a.currency
+  order by a.account_id, a.currency
+  on conflict on constraint recorded_flows_pkey do update set amount = r.amount + excluded.amount;
+  return null;
+end;
 $$;
+
+create function private.add_income_flows() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  insert into private.recorded_flows as r (account_id, currency, amount)
+  select i.account_id, i.currency, sum(i.amount) from added i
+  group by i.account_id, i.currency
+  order by i.account_id, i.currency
+  on conflict on constraint recorded_flows_pkey do update set amount = r.amount + excluded.amount;
+  return null;
+end;
+$$;
+
+-- Neither fills nor incomes are ever changed in what counts here, nor deleted.
+create trigger trade_executions_flows after insert on public.trade_executions
+  referencing new table as added for each statement execute function private.add_fill_flows();
+create trigger account_incomes_flows after insert on public.account_incomes
+  referencing new table as added for each statement execute function private.add_income_flows();
 
 -- Take in what the venue says is in the wallet: [{currency, amount, rounding?}], all that is not zero. Answers whether
 -- it and the record are of one mind; if not, it is worth a look soon.
@@ -98,10 +130,11 @@ begin
     select f.currency, f.amount as recorded, coalesce(private.decimal(b.item ->> 'amount'), 0) as amount,
       -- Digits that venues cut off: a millionth, of each fill's fee and of what the bridge says.
       0.000001 + coalesce(private.decimal(b.item ->> 'rounding'), 0) as rounding
-    from private.recorded_flows(account) f
+    from private.recorded_flows f
     left join lateral (
       select item from jsonb_array_elements(balances) item where item ->> 'currency' = f.currency limit 1
     ) b on true
+    where f.account_id = account.id
     order by f.currency
   loop
     select * into last from public.account_differences d
