@@ -48,13 +48,14 @@ def list_machines(
 def list_shares(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """Show which machine evaluates which of the 64 shares of each market's symbols, and how far it is."""
+    """Show which machine evaluates which of the 64 shares of each venue's symbols, and how far it is."""
 
     async def read() -> list[dict[str, Any]]:
         async with database() as connection:
             return await (await connection.execute(query("machine_shares"))).fetchall()
 
     columns = {
+        "venue": "VENUE",
         "market": "MARKET",
         "machine_id": "MACHINE",
         "count": "SHARES",
@@ -108,7 +109,7 @@ async def _run(
         paper=machine_folder(settings, "paper"),
         region=region,
         observed=True,
-        shared=source.chosen is None,
+        shared=source.venue if source.chosen is None else None,
         most_symbols=most_symbols,
     )
     await run_machine(machine)

@@ -108,7 +108,7 @@ async def _main_job(
             roles=_roles(settings),
             venue=None if fake is None else fake.courier,
             observed=True,
-            shared=source.chosen is None,
+            shared=source.venue if source.chosen is None else None,
         )
         closing.pop_all()
         notes.print(f"{feed.description}", soft_wrap=True)

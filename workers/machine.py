@@ -93,7 +93,7 @@ async def build(
     poll_seconds: float = POLL_SECONDS,
     venue: Callable[[Clock, Market, Wakes], Courier] | None = None,
     observed: bool = False,
-    shared: bool = False,
+    shared: str | None = None,
     most_symbols: int | None = None,
 ) -> Machine:
     """Put a machine together: `roles` of it, on `feed`, which is open and answered `warm` (and `longer`).
@@ -102,9 +102,9 @@ async def build(
     outlive a machine: any machine here may take one over. `watch` are the ids of users whose subscriptions
     are measured; `poll_seconds` is how long a lost message may cost. `venue` makes what takes the market's
     candles to a venue that lives on them; `observed` opens its endpoint for /metrics and /healthz and has
-    it deliver alerts. With `shared` it evaluates its share of the symbols that active traders watch, at most
-    `most_symbols`, beside other machines; without it all that the feed delivers. The machine closes the
-    feed. Raises ConfigurationError for an unknown role.
+    it deliver alerts. With `shared`, the name of the venue that it hears, it evaluates its share of the
+    symbols that active traders watch, at most `most_symbols`, beside other machines of that venue; without it
+    all that the feed delivers. The machine closes the feed. Raises ConfigurationError for an unknown role.
     """
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
@@ -130,9 +130,9 @@ async def build(
         wakes, status = Wakes(), Status(name, replaying)
         courier = None if venue is None else venue(clock, market, wakes)
         shares = None
-        if shared and not replaying and "signals" in roles:
+        if shared is not None and not replaying and "signals" in roles:
             worker = connections[DATABASE_ROLES["signals"]]
-            shares = Shares(market, worker.call, most_symbols=most_symbols)
+            shares = Shares(shared, market, worker.call, most_symbols=most_symbols)
         makers: dict[str, Callable[[Connection], Measured]] = {
             "signals": lambda connection: SignalsRole(
                 market,

@@ -201,28 +201,29 @@ as $$
   ) machines;
 $$;
 
--- Shares of a market that active traders watch, which nobody holds although machines are there to hold them. One
--- changes hands within ten seconds.
+-- Shares of a venue's market that active traders watch, which nobody holds although machines of that venue are there to
+-- hold them. One changes hands within ten seconds.
 create function private.check_shares() returns jsonb
 language sql stable
 set search_path = ''
 as $$
   select private.check_result(
     'shares', coalesce(sum(m.alone), 0) = 0,
-    coalesce(jsonb_agg(jsonb_build_object('market', m.market, 'held', 64 - m.alone, 'alone', m.alone, 'since', m.since)
-      order by m.market), '[]'),
+    coalesce(jsonb_agg(jsonb_build_object('venue', m.venue, 'market', m.market, 'held', 64 - m.alone, 'alone', m.alone,
+      'since', m.since) order by m.venue, m.market), '[]'),
     'nobody evaluates these symbols: start a machine of the role signals, or one that takes more symbols'
   )
   from (
-    select s.market, count(*) filter (where alone) as alone, min(s.leased_until) filter (where alone) as since
+    select s.venue, s.market, count(*) filter (where alone) as alone, min(s.leased_until) filter (where alone) as since
     from public.signal_shares s
     cross join lateral (
       select s.machine_id is null or s.leased_until < now() - interval '15 seconds' as alone
     ) held
     where exists (select from public.traders t where t.status = 'active' and t.market = s.market)
-      and exists (select from public.signal_share_machines m where m.market = s.market)
-      and exists (select from public.cloud_machines c where 'signals' = any (c.roles) and c.status <> 'stopped')
-    group by s.market
+      and exists (
+        select from public.signal_share_machines m join public.cloud_machines c on c.machine_id = m.machine_id
+        where m.venue = s.venue and m.market = s.market and 'signals' = any (c.roles) and c.status <> 'stopped')
+    group by s.venue, s.market
   ) m;
 $$;
 

@@ -1,8 +1,9 @@
-"""Which symbols this machine evaluates: its shares of the market, held by leases that it renews.
+"""Which symbols this machine evaluates: its shares of a venue's market, held by leases that it renews.
 
-Every machine hears all candles, so that it can take a share over at once; it evaluates those of its shares. A
-machine that cannot reach the database goes on with what it has: nobody else can take it then, and if somebody
-did, what both fire has the same ids. It stops when the database says that a share is another's.
+Every machine of the venue hears all candles, so that it can take a share over at once; it evaluates those of
+its shares. A machine that cannot reach the database goes on with what it has: nobody else can take it then,
+and if somebody did, what both fire has the same ids. It stops when the database says that a share is
+another's.
 
 Each renewal says up to which close everything of a share is in the database. Whoever takes the share
 evaluates what closed after that.
@@ -41,14 +42,16 @@ def share_of(symbol: str) -> int:
 class Shares:
     """Takes, renews and gives back shares beside the steps of the roles.
 
-    `call` reaches the database as signal_worker. `most_symbols` is how many this machine can evaluate, None
+    `venue` is the one that the market's candles come from: only machines that hear the same share. `call`
+    reaches the database as signal_worker. `most_symbols` is how many this machine can evaluate, None
     for all. `counts` has held, symbols, taken, lost, given and unheld (shares that nobody holds).
     """
 
     name = "shares"
 
-    def __init__(self, market: Market, call: Call, *, most_symbols: int | None = None) -> None:
+    def __init__(self, venue: str, market: Market, call: Call, *, most_symbols: int | None = None) -> None:
         self.counts: Counter[str] = Counter()
+        self._venue = venue
         self._market = market
         self._call = call
         self._most_symbols = most_symbols
@@ -92,15 +95,16 @@ class Shares:
             await asyncio.wait([keeping])
         shares = self._said()
         self._fences.clear()
-        await self._call("leave_shares", {"market": self._market.kind})
+        await self._call("leave_shares", {})
         if shares:
-            await self._call("release_shares", {"market": self._market.kind, "shares": shares})
+            await self._release(shares)
 
     async def renew(self) -> None:
         """Say that this machine lives, and take, lose or give what the database answers."""
         answer = await self._call(
             "renew_shares",
             {
+                "venue": self._venue,
                 "market": self._market.kind,
                 "most": self._find_most(),
                 "shares": self._said(),
@@ -112,10 +116,14 @@ class Shares:
         if surplus:
             self._drop(one["share"] for one in surplus)
             self.counts["given"] += len(surplus)
-            await self._call("release_shares", {"market": self._market.kind, "shares": surplus})
+            await self._release(surplus)
         self.counts["held"] = len(self._fences)
         self.counts["symbols"] = sum(map(self.holds, self._market.symbols))
         self.counts["unheld"] = answer["free"]
+
+    async def _release(self, shares: list[dict[str, Any]]) -> None:
+        which = {"venue": self._venue, "market": self._market.kind}
+        await self._call("release_shares", which | {"shares": shares})
 
     def _hear(self, answer: dict[str, Any]) -> None:
         lost = [share for share in answer["lost"] if share in self._fences]

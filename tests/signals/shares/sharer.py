@@ -20,6 +20,8 @@ from shared.settings import load
 from workers.machine import build
 from workers.signals.feeds.feed import FeedKind
 
+VENUE = "pipe"
+
 
 class PipeFeed:
     """Live candles, as whoever holds the pipe says them."""
@@ -68,7 +70,7 @@ async def main(state: Path) -> None:
         roles=["signals"],
         machine_id=state.name,
         region="test",
-        shared=True,
+        shared=VENUE,
     )
     await machine.run()
 

@@ -47,7 +47,7 @@ async def scene_of(folder: Path, **options: Any) -> tuple[Scene, Shares, Databas
     """A role on a market of one symbol, which evaluates what its shares hold."""
     scene = Scene(folder, trader("close < 100"), replay=False)
     database = Database()
-    shares = Shares(scene.market, database.call, **options)
+    shares = Shares("binance", scene.market, database.call, **options)
     scene.role._holds = shares.holds
     shares.serve(scene.role)
     return scene, shares, database
@@ -133,7 +133,8 @@ async def test_more_than_is_fair_is_given_back(tmp_path: Path) -> None:
     await shares.stop()
     assert not list(shares.held)
     assert [one["share"] for one in database.last("release_shares")["shares"]] == [1, 2]
-    assert database.last("leave_shares") == {"market": "usdm"}
+    assert database.last("leave_shares") == {}
+    assert all(database.last(one)["venue"] == "binance" for one in ("renew_shares", "release_shares"))
 
 
 async def test_no_more_symbols_are_asked_for_than_fit(tmp_path: Path) -> None:
