@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -195,6 +197,22 @@ async def ensure_demo(
         return [row["name"] for row in fresh]
 
 
+async def open_demo(file: Path) -> None:
+    """See that the demo's user can sign in with the password in this file (mode 600).
+
+    A password that is missing is made; one that is there stays.
+    """
+    if file.exists():  # noqa: ASYNC240 - a small file of this machine
+        return
+    password = secrets.token_urlsafe(12)
+    async with operator() as client:
+        user = await _demo_user(client)
+        await client.auth.admin.update_user_by_id(user["id"], {"password": password})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as text:
+        text.write(password + "\n")
+
+
 async def _make_paper_account(client: AsyncClient, user: str, market: str) -> str:
     # It protects positions as Binance's futures do, so that one venue comes to the same as the other.
     account = await create_paper_account(client, user, f"Paper {market}", "10000", market, attached=False)
@@ -203,7 +221,7 @@ async def _make_paper_account(client: AsyncClient, user: str, market: str) -> st
 
 async def _demo_user(client: AsyncClient) -> dict[str, Any]:
     rows = await ask("users", client.table("users").select("*").eq("email", EMAIL).execute)
-    # Nobody signs in as the demo by password: `up` watches with a token of its own.
+    # Whoever wants to sign in as the demo asks for a password of their own: see open_demo.
     return dict(rows[0]) if rows else await create_user(EMAIL, secrets.token_urlsafe(24), "elite")
 
 

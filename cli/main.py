@@ -17,7 +17,7 @@ NOUNS = (
     "users", "traders", "machines", "accounts", "signals", "orders", "positions", "partitions",
     "archive", "audit", "risk", "emergency", "alerts", "deploy", "strategies",
 )  # fmt: skip
-COMMANDS = ("doctor", "bench", "up")
+COMMANDS = ("doctor", "bench", "console", "up")
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:

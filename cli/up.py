@@ -18,7 +18,8 @@ from rich.live import Live
 
 from cli.analyst import OPTION_HELP, greet_analyst, with_analyst
 from cli.candles import Opened, Source, open_feed
-from cli.demo import ensure_demo
+from cli.console import open_console
+from cli.demo import EMAIL, ensure_demo, open_demo
 from cli.output import notes, print_json
 from cli.overview import Rates, Record, list_faults, one_line, panel, read_record
 from cli.partitions import open_days, runs
@@ -27,7 +28,7 @@ from cli.queries import query
 from cli.running import machine_folder, run_machine
 from cli.venue import FAKES, PAPER, FakeVenue, check_venue, ensure_account, open_fake
 from shared.clock import WallClock
-from shared.errors import InputError, SigtrailError
+from shared.errors import ConfigurationError, InputError, SigtrailError
 from shared.identity import from_ms
 from shared.settings import Settings, load
 from workers.machine import PIPELINE, Machine, build
@@ -94,7 +95,7 @@ async def _main_job(
             fake = await running.enter_async_context(open_fake(venue, feed.market, settings))
             await fake.remote("list", market=feed.market, symbols=sorted(feed.symbols))
             settings = fake.settings
-        await _make_demo(opened, venue, fake)
+        demo = await _make_demo(opened, venue, fake)
         await _open_past_days(feed)
         machine = await build(
             settings,
@@ -112,13 +113,31 @@ async def _main_job(
         )
         closing.pop_all()
         notes.print(f"{feed.description}", soft_wrap=True)
+        await _show_console(running, settings, demo=demo)
         await _watch_over(machine, feed, settings, seconds, quiet=quiet)
     for fault in list_faults(feed.gate):
         notes.print(fault, soft_wrap=True, markup=False)
     return await _summary(machine, feed, settings)
 
 
-async def _make_demo(opened: Opened, venue: str, fake: FakeVenue | None) -> None:
+async def _show_console(running: AsyncExitStack, settings: Settings, *, demo: bool) -> None:
+    """Serve the console as long as the machine runs, and say where, and how to sign in as the demo."""
+    try:
+        address = await running.enter_async_context(open_console(settings))
+    except ConfigurationError as error:  # signals and orders need no screen
+        notes.print(f"no console: {error}", soft_wrap=True, markup=False)
+        return
+    entry = ""
+    if demo:
+        file = machine_folder(settings, "demo-password")
+        await open_demo(file)
+        shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        entry = f", sign in as {EMAIL} with the password in {shown}"
+    notes.print(f"the console is at {address}{entry}", soft_wrap=True, markup=False)
+
+
+async def _make_demo(opened: Opened, venue: str, fake: FakeVenue | None) -> bool:
+    """Answers whether this project is the demo's."""
     market = opened.feed.market
     make = None if fake is None else partial(ensure_account, fake)
     made = await ensure_demo(opened.feed.symbols, opened.interval, market, make)
@@ -129,6 +148,7 @@ async def _make_demo(opened: Opened, venue: str, fake: FakeVenue | None) -> None
         notes.print(f"{venue} plays {fake.played} at {fake.remote.resolver} (process {fake.remote.pid})")
         if made is None:
             notes.print("this project has traders of its own: they trade their own accounts, not this venue")
+    return made is not None
 
 
 def _roles(settings: Settings) -> tuple[str, ...]:

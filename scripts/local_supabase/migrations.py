@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from scripts.local_supabase.errors import StackError
 from scripts.local_supabase.settings import CHECKOUT, Settings
@@ -45,7 +47,7 @@ def supabase(settings: Settings, *arguments: str) -> subprocess.CompletedProcess
 
     Raises StackError when the CLI is not installed.
     """
-    if not CLI.exists() or shutil.which("node") is None:
+    if not CLI.exists() or shutil.which("node", path=_path()) is None:
         raise StackError("The Supabase CLI is not installed: run `./scripts/install`.")
     return subprocess.run(  # noqa: S603
         command(settings, arguments), env=environment(settings), capture_output=True, text=True, check=False
@@ -58,7 +60,13 @@ def command(settings: Settings, arguments: Sequence[str]) -> list[str]:
 
 def environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
+        "PATH": _path(),
         "SUPABASE_DB_PORT": str(settings.db_port),
         "SUPABASE_TELEMETRY_DISABLED": "1",
         "SUPABASE_NO_UPDATE_NOTIFIER": "1",
     }
+
+
+def _path() -> str:
+    """Where commands are looked for: the environment's own Node before the system's, which may be too old."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

@@ -135,6 +135,11 @@ class Run:
     def is_running(self) -> bool:
         return self.process.poll() is None
 
+    @property
+    def log(self) -> str:
+        """What it has written to standard error so far."""
+        return self._errors.read_text()
+
     def kill(self) -> None:
         """What a power cut does."""
         self.process.kill()
@@ -143,7 +148,7 @@ class Run:
     def end(self, timeout: float = 120) -> tuple[dict[str, Any], str]:
         """Wait for its end; answers the document, and what was written to standard error."""
         status = self.process.wait(timeout)
-        errors = self._errors.read_text()
+        errors = self.log
         assert status == 0, errors
         document: dict[str, Any] = json.loads(self._output.read_text())
         return document, errors

@@ -35,19 +35,33 @@ class Machine:
         self.checkout = folder / "checkout"
         self.commands = folder / "bin"
         self.calls = folder / "calls"
-        for made in ("scripts", ".venv/bin", "node_modules", "supabase/functions"):
+        for made in (
+            "scripts",
+            ".venv/bin",
+            "node_modules",
+            "supabase/functions",
+            "console/dist",
+            "console/src",
+            "console/public",
+            "console/node_modules",
+        ):
             (self.checkout / made).mkdir(parents=True)
         self.commands.mkdir()
         self.calls.touch()
         shutil.copy(CHECKOUT / "scripts" / "install", self.checkout / "scripts")
-        for name in ("node", "npm", "apt-get"):
-            self.put(self.commands / name, f'echo "{name} $*" >> {self.calls}')
+        self.put(self.commands / "apt-get", f'echo "apt-get $*" >> {self.calls}')
+        self.put(self.checkout / ".venv/bin/npm", f'echo "npm $*" >> {self.calls}')
         self.put(self.checkout / ".venv/bin/python", f'[ "$1" = -c ] || echo "python $*" >> {self.calls}')
         self.put(self.checkout / ".venv/bin/deno", f'echo "deno $*" >> {self.calls}')
         self.install_packages(PACKAGES)
         self.stamp("requirements.lock", ".venv/.installed")
         self.stamp("package-lock.json", "node_modules/.installed")
         self.stamp("supabase/functions/deno.lock", ".venv/.functions")
+        self.stamp("console/package-lock.json", "console/node_modules/.installed")
+        for source in ("src/main.tsx", "public/icon.svg", "index.html", "vite.config.ts"):
+            (self.checkout / "console" / source).write_text("source\n")
+        self.install()
+        self.calls.write_text("")
 
     def put(self, file: Path, script: str) -> None:
         file.write_text(f"#!/bin/sh\n{script}\n")
@@ -122,6 +136,7 @@ def test_a_package_that_was_removed_is_missing(machine: Machine) -> None:
         ("requirements.lock", "python -m pip install"),
         ("package-lock.json", "npm ci"),
         ("supabase/functions/deno.lock", "deno cache"),
+        ("console/src/main.tsx", "npm run --prefix console"),
     ],
 )
 def test_a_changed_lock_is_installed_once(machine: Machine, lock: str, call: str) -> None:
@@ -143,8 +158,9 @@ def test_packages_of_python_are_checked_against_their_hashes(machine: Machine) -
     ("lock", "command", "said"),
     [
         ("requirements.lock", ".venv/bin/python", "pip could not install"),
-        ("package-lock.json", "../bin/npm", "npm could not install"),
+        ("package-lock.json", ".venv/bin/npm", "npm could not install"),
         ("supabase/functions/deno.lock", ".venv/bin/deno", "Deno could not fetch"),
+        ("console/src/main.tsx", ".venv/bin/npm", "The console could not be built"),
     ],
 )
 def test_a_failed_installation_is_said_and_tried_again(

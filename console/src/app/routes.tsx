@@ -1,0 +1,87 @@
+/** Every page and its address. Addresses live behind `#`, so that any static host serves them without rules. */
+import {
+  createHashHistory,
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { Empty, ErrorFace } from "./faces.tsx";
+import { Frame } from "./frame.tsx";
+
+const root = createRootRoute({
+  component: Frame,
+  errorComponent: ({ error, reset }) => <ErrorFace error={error} retry={reset} />,
+  notFoundComponent: () => <Empty title="There is no such page.">Choose one from the menu.</Empty>,
+});
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/signals" });
+  },
+});
+const signals = createRoute({
+  getParentRoute: () => root,
+  path: "/signals",
+  component: lazyRouteComponent(() => import("../signals/page.tsx"), "SignalsPage"),
+});
+const signal = createRoute({
+  getParentRoute: () => root,
+  path: "/signals/$id",
+  component: lazyRouteComponent(() => import("../signal/page.tsx"), "SignalPage"),
+});
+const positions = createRoute({
+  getParentRoute: () => root,
+  path: "/positions",
+  component: lazyRouteComponent(() => import("../positions/page.tsx"), "PositionsPage"),
+});
+const traders = createRoute({
+  getParentRoute: () => root,
+  path: "/traders",
+  component: lazyRouteComponent(() => import("../traders/page.tsx"), "TradersPage"),
+});
+const performance = createRoute({
+  getParentRoute: () => root,
+  path: "/performance",
+  component: lazyRouteComponent(() => import("../performance/page.tsx"), "PerformancePage"),
+});
+const machines = createRoute({
+  getParentRoute: () => root,
+  path: "/machines",
+  component: lazyRouteComponent(() => import("../machines/page.tsx"), "MachinesPage"),
+});
+const accounts = createRoute({
+  getParentRoute: () => root,
+  path: "/accounts",
+  component: lazyRouteComponent(() => import("../accounts/page.tsx"), "AccountsPage"),
+});
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("../audit/page.tsx"), "AuditPage"),
+});
+
+const tree = root.addChildren([
+  home,
+  signals,
+  signal,
+  positions,
+  traders,
+  performance,
+  machines,
+  accounts,
+  audit,
+]);
+
+export function createConsoleRouter() {
+  return createRouter({ routeTree: tree, history: createHashHistory(), defaultPreload: "intent" });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof createConsoleRouter>;
+  }
+}

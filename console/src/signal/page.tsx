@@ -1,0 +1,3 @@
+export function SignalPage() {
+  return <h1>Signal</h1>;
+}

@@ -1,0 +1,3 @@
+export function SignalsPage() {
+  return <h1>Signals</h1>;
+}

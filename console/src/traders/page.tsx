@@ -1,0 +1,3 @@
+export function TradersPage() {
+  return <h1>Traders</h1>;
+}

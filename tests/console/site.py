@@ -1,0 +1,69 @@
+"""The running main job that the console is driven against: `python -m tests.console.site`.
+
+A stack of its own, and `up` on it as a new user would start it, replaying a simulated market at a steady pace:
+signals keep coming. Once it serves the console, one line of JSON on standard output says where and as whom. It
+ends when its standard input does, and leaves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cli.demo import EMAIL
+from scripts.local_supabase.settings import CHECKOUT
+from tests.acceptance.journey import Run, ask, running, sigtrail, write_candles
+from tests.stacks import Stack, running_stack
+from tests.waiting import until
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
+# Five days of market, five minutes of it a second: it lasts longer than the tests do.
+MINUTES = 5 * 24 * 60
+SPEED = "300"
+STRANGER, PASSWORD = "stranger@example.com", "nothing here is mine"
+
+
+async def serve() -> None:
+    with tempfile.TemporaryDirectory(prefix="sigtrail-site-") as name:
+        root = Path(name)
+        root.chmod(0o755)  # noqa: ASYNC240 - PostgreSQL's own user has to get in
+        candles = await write_candles(root / "candles", SYMBOLS, MINUTES, seed=7)
+        with (
+            running_stack(root / "stack", CHECKOUT) as stack,
+            running(stack, root / "machine", "--candles", str(candles), "--speed", SPEED) as run,
+        ):
+            made = sigtrail(stack, root, "users", "add", STRANGER, more={"SIGTRAIL_PASSWORD": PASSWORD})
+            assert made.returncode == 0, made.stderr
+            told = await until(partial(look, stack, run, root / "machine"), timeout=180, every=0.2)
+            print(json.dumps(told), flush=True)
+            await asyncio.to_thread(sys.stdin.read)
+
+
+def look(stack: Stack, run: Run, state: Path) -> dict[str, Any]:
+    """Where the console is and who may sign in, once there is something to see."""
+    if not run.is_running:
+        raise RuntimeError(f"the main job ended: {run.log}")
+    address = re.search(r"the console is at (http\S+?),? ", run.log)
+    if address is None or ask(stack, "select count(*) from public.positions")[0][0] < 1:
+        return {}
+    (password,) = state.rglob("demo-password")
+    return {
+        "url": address[1],
+        "supabaseUrl": stack.url,
+        "dbUrl": stack.db_url,
+        "email": EMAIL,
+        "password": password.read_text().strip(),
+        "stranger": STRANGER,
+        "strangerPassword": PASSWORD,
+        "candles": str(state.parent / "candles"),
+    }
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
