@@ -32,6 +32,9 @@ _POSTGREST: tuple[tuple[frozenset[str], Meaning], ...] = (
     (frozenset({"PGRST1", "PGRST2"}), Refused),
     (frozenset({"PGRST3"}), NotAllowed),
 )
+# The database is there and says that it failed over this call: of itself, or of what was sent (a time limit,
+# no memory, an error inside). Whoever sends the same again and again has to find out which.
+_FAILED = frozenset({"57014", "53200", "XX"})
 # What others than the database say, by the status of HTTP.
 _STATUSES: dict[int, Meaning] = {
     400: Refused,
@@ -58,7 +61,7 @@ def translate(name: str, error: APIError, status: int | None = None) -> Database
     meaning = meaning_of(code, status)
     message = f"{name}: {error.message or 'no message'}"
     if issubclass(meaning, Unavailable):
-        return meaning(f"{message} ({code or status})")
+        return meaning(f"{message} ({code or status})", code=code or None)
     details = None if error.details is None else str(error.details)
     return meaning(message, code=code or None, details=details, hint=error.hint)
 
@@ -72,6 +75,12 @@ def meaning_of(code: str, status: int | None) -> Meaning:
     # The client names an answer that it cannot read by its status.
     told = int(code) if code.isdigit() else status
     return OutcomeUnknown if told is None else _STATUSES.get(told, OutcomeUnknown)
+
+
+def may_be_of_what_was_sent(error: Unavailable) -> bool:
+    """Whether what was sent may be why the database failed: it said so itself, and is there. Never what a
+    gateway says, nor a database that is away, full, locked or going down."""
+    return bool(_FAILED & {error.code or "", (error.code or "")[:2]})
 
 
 def _find(table: tuple[tuple[frozenset[str], Meaning], ...], code: str) -> Meaning | None:

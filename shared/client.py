@@ -19,7 +19,7 @@ from postgrest.base_request_builder import RequestConfig
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from shared.answers import translate
+from shared.answers import may_be_of_what_was_sent, translate
 from shared.errors import ConfigurationError, DatabaseError, NotSent, OutcomeUnknown, Unavailable
 from shared.keys import USER_ROLE, Tokens
 from shared.settings import Settings
@@ -143,8 +143,11 @@ class Connection:
         self._circuit.admit()
         try:
             answer = await call(self.client, self._http, name, params)
-        except Unavailable:
-            self._circuit.failed()
+        except Unavailable as error:
+            if may_be_of_what_was_sent(error):
+                self._circuit.succeeded()
+            else:
+                self._circuit.failed()
             raise
         except DatabaseError:
             self._circuit.succeeded()

@@ -63,7 +63,14 @@ class NotFound(DatabaseError):
 
 
 class Unavailable(SigtrailError):
-    """No usable answer came from the database; the same call may succeed later."""
+    """No usable answer came from the database; the same call may succeed later.
+
+    `code` is the database's or PostgREST's own, where it was they who said so.
+    """
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class NotSent(Unavailable):

@@ -13,8 +13,9 @@ import orjson
 import pytest
 import stamina
 
+from shared.answers import may_be_of_what_was_sent
 from shared.client import Circuit, Connection, open_connection
-from shared.errors import NotAllowed, NotFound, NotSent, OutcomeUnknown, Refused, SigtrailError
+from shared.errors import NotAllowed, NotFound, NotSent, OutcomeUnknown, Refused, SigtrailError, Unavailable
 from shared.keys import LIFETIME_SECONDS, Tokens, mint, mint_for_user
 from shared.settings import Settings
 
@@ -225,6 +226,39 @@ async def test_a_database_that_does_not_answer_is_left_alone_for_a_while() -> No
         with pytest.raises(NotSent):
             await connection.call("claim_work", {})
     assert len(api.requests) < 12
+    await connection.close()
+
+
+async def test_a_database_that_fails_over_a_call_answers_all_the_same() -> None:
+    api = Api(error(500, "XX000", "internal"))
+    connection = await reach(api)
+    for _ in range(10):
+        with pytest.raises(OutcomeUnknown) as caught:
+            await connection.call("ingest_signals", {})
+        assert may_be_of_what_was_sent(caught.value)
+    assert (len(api.requests), connection.away_seconds) == (30, 0)
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(503, "PGRST003", "Timed out acquiring connection"),
+        error(503, "53300", "too many connections"),
+        error(500, "57P01", "terminating connection"),
+        httpx.Response(500, text="Internal Server Error"),
+        httpx.Response(502, text="<html>bad gateway</html>"),
+        httpx.Response(500, json={"message": "an invalid response", "code": 500}),
+        httpx.ReadTimeout("too slow"),
+    ],
+)
+async def test_what_stands_in_between_never_fails_over_what_was_sent(
+    answer: httpx.Response | Exception,
+) -> None:
+    connection = await reach(Api(answer))
+    with pytest.raises(Unavailable) as caught:
+        await connection.call("claim_work", {})
+    assert not may_be_of_what_was_sent(caught.value)
     await connection.close()
 
 

@@ -15,7 +15,8 @@ class FakeIngest:
     """Stands in for `Connection.call`.
 
     `reject` gives (code, message) for a row that is not taken, `poison` says for which row the whole call is
-    refused. `away` is how many calls find no database, `lost` how many are done without an answer arriving.
+    refused, `fails` with what error the database fails over a call with this row. `away` is how many calls
+    find no database, `lost` how many are done without an answer arriving.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class FakeIngest:
         self.calls: list[str] = []
         self.reject: Callable[[Row], tuple[str, str] | None] = lambda _: None
         self.poison: Callable[[Row], bool] = lambda _: False
+        self.fails: Callable[[Row], Exception | None] = lambda _: None
         self.away = 0
         self.lost = 0
         self.held_back = False
@@ -53,6 +55,8 @@ class FakeIngest:
         for row in rows:
             if self.poison(row):
                 raise Refused("ingest_signals: invalid input syntax", code="22P02")
+            if (failure := self.fails(row)) is not None:
+                raise failure
         rejected, inserted, duplicates = [], 0, 0
         for index, row in enumerate(rows):
             reason = self.reject(row)

@@ -174,6 +174,44 @@ async def test_one_bad_row_of_a_batch_is_refused_alone(stack: Stack, tmp_path: P
     assert len(scene.signals()) == 2
 
 
+FAIL_OVER = """
+create function public.fail_over() returns trigger language plpgsql as $$
+begin
+  raise exception 'it broke' using errcode = 'XX000';
+end;
+$$;
+create trigger fail_over before insert on public.signals for each row when (new.symbol = '%s')
+  execute function public.fail_over();
+"""
+
+
+async def test_a_row_that_the_database_fails_over_is_kept_and_the_others_are_stored(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """A defect inside the database, that one row brings out: PostgREST answers 500 for all of its batch."""
+    symbols = ["BTCUSDT", "FAILOVERUSDT", "ETHUSDT", "SOLUSDT"]
+    scene = open_scene(stack, symbols=symbols)
+    async with rigged(tmp_path, scene) as rig:
+        with psycopg.connect(stack.admin_db_url, autocommit=True) as database:
+            database.execute((FAIL_OVER % "FAILOVERUSDT").encode())
+            try:
+                for minute, close in enumerate([101.0, 99.0]):
+                    for symbol in symbols:
+                        rig.market.publish(make(minute, close, symbol))
+                rig.clock.advance_ms(DAY + 2 * 60_000)
+                with pytest.raises(Unavailable, match="it broke"):
+                    await rig.role.step()
+                await rig.role.step()
+            finally:
+                database.execute("drop function public.fail_over cascade")
+        assert (rig.role.counts["inserted"], rig.role.counts["rejected_XX000"]) == (3, 1)
+        assert rig.role.counts["pending"] == 0
+    (letter,) = [json.loads(line) for line in (tmp_path / "dead-letters.jsonl").read_text().splitlines()]
+    assert (letter["code"], letter["row"]["symbol"]) == ("XX000", "FAILOVERUSDT")
+    assert "it broke" in letter["message"]
+    assert len(scene.signals()) == 3
+
+
 async def test_a_changed_trader_is_evaluated_anew(stack: Stack, tmp_path: Path) -> None:
     scene = open_scene(stack, conditions=["close > 1000"])
     async with rigged(tmp_path, scene) as rig:

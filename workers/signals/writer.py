@@ -7,6 +7,11 @@ When no answer comes, the writer waits, longer each time and never as long as an
 BREAK_AFTER failures in a row its breaker opens: from then on a few rows a time look whether the database is
 back, and only when they were answered the full batches follow. A backlog drains beside new rows: see `lanes`.
 
+A row that the database itself fails over (an error inside it, a time limit, no memory) has its batch fail
+again and again: such a batch is halved too. The row that is alone at last is a dead letter when the database
+took others beside it, and fails over it once more: by that a database that is ill of itself is told apart.
+What a gateway answers, or a database that is away, never makes a dead letter.
+
 A database whose clock was put back refuses signals as of its future. Live, they are no dead letters: they are
 sent again until its clock has come so far, unless they are more than EARLY ahead of this machine's clock too.
 """
@@ -26,6 +31,7 @@ from uuid import UUID, uuid4
 import orjson
 import structlog
 
+from shared.answers import may_be_of_what_was_sent
 from shared.errors import (
     DatabaseError,
     NotAllowed,
@@ -40,7 +46,7 @@ from shared.role import Call
 from workers.signals.dead_letters import DeadLetter, DeadLetters
 from workers.signals.lanes import Lanes
 from workers.signals.metrics import Timings
-from workers.signals.spool import Entry, Spool
+from workers.signals.spool import Entry, Spool, SpoolError
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +61,8 @@ LONGEST_PAUSE = 5.0
 # After so many failures in a row the breaker opens; so many rows then look whether the database is back.
 BREAK_AFTER = 3
 PROBE_ROWS = 20
+# So many rows in a row are taken for what the database fails over, without any new row being stored.
+MOST_CONVICTED = 20
 # Nobody's clock is so far off: a signal from beyond is a mistake.
 EARLY = timedelta(days=1)
 
@@ -92,6 +100,11 @@ class Writer:
         self._spool = spool
         self._lanes = Lanes(spool)
         self._failures = 0
+        # First rows of batches that the database failed over once; a row that it took, to see that it takes
+        # rows; and how many others were convicted since.
+        self._suspects: set[int] = set()
+        self._witness: dict[str, Any] | None = None
+        self._convicted = 0
         self._dead_letters = dead_letters
         self._call = call
         self._now = now
@@ -159,33 +172,45 @@ class Writer:
             self.counts["gone_bad"] += (lost := self._lanes.restart())
             log.error("spooled_rows_gone_bad", count=lost, folder=str(self._spool.folder))
         ends = await asyncio.gather(*map(self._deliver, taken), return_exceptions=True)
+        troubles = [end for end in ends if end is not None]
+        left = 0
         try:
             left = self._lanes.leave()
-        finally:
-            self.counts["pending"], self.counts["backlog"] = self._lanes.waiting, self._lanes.backlog
-        for end in ends:
-            if end is not None:
-                raise end
+        except SpoolError as error:
+            troubles.append(error)
+        self.counts["pending"], self.counts["backlog"] = self._lanes.waiting, self._lanes.backlog
+        if troubles:
+            gravest, *others = sorted(troubles, key=_rank)
+            for other in others:
+                log.warning("writer_troubled", error=f"{type(other).__name__}: {other!s:.200}")
+            raise gravest
         return left
 
-    async def _deliver(self, entries: Sequence[Entry]) -> None:
-        """Have these rows answered, together or, when the call as a whole is refused, in halves."""
+    async def _deliver(self, entries: Sequence[Entry], *, on_trial: bool = False) -> None:
+        """Have these rows answered, together or, when the call as a whole is refused or fails again, in
+        halves. A row on trial has failed alone, and the database took another since."""
         rows = [orjson.loads(entry.payload) for entry in entries]
+        middle = len(entries) // 2
         began = perf_counter()
         try:
-            answer = await self._call(
-                "ingest_signals", {"signals": rows, "request_id": str(name_request(self._run_id, rows))}
-            )
+            answer = await self._ingest(rows)
         except (NotAllowed, NotFound):
             # About the machine, not about the rows.
             raise
         except DatabaseError as error:
-            if len(entries) > 1:
-                middle = len(entries) // 2
+            if middle:
                 await self._deliver(entries[:middle])
                 await self._deliver(entries[middle:])
                 return
             self._reject([DeadLetter(rows[0], error.code or "refused", str(error))])
+        except Unavailable as error:
+            if not may_be_of_what_was_sent(error):
+                raise
+            if not on_trial:
+                await self._try(entries, error)
+                return
+            self._convicted += 1
+            self._reject([DeadLetter(rows[0], error.code or "failed", str(error))])
         else:
             early = self._settle(rows, answer)
             entries = [entry for place, entry in enumerate(entries) if place not in early]
@@ -193,7 +218,33 @@ class Writer:
             self._timings.batch.observe(perf_counter() - began)
         if not entries:
             raise NotSent("ingest_signals: the database's clock is behind: all these are of its future")
+        self._suspects.discard(entries[0].sequence)
         self._lanes.settle(entries)
+
+    async def _ingest(self, rows: Sequence[dict[str, Any]], request: UUID | None = None) -> Any:
+        named = str(request or name_request(self._run_id, rows))
+        return await self._call("ingest_signals", {"signals": rows, "request_id": named})
+
+    async def _try(self, entries: Sequence[Entry], error: Unavailable) -> None:
+        """Find the rows that the database fails over. Raises `error` where that cannot be told now."""
+        first, middle = entries[0].sequence, len(entries) // 2
+        if not middle:
+            if self._witness is None or self._convicted >= MOST_CONVICTED:
+                raise error
+            # Another request: the answer to the one before is no sign of life.
+            await self._ingest([self._witness], uuid4())
+            await self._deliver(entries, on_trial=True)
+        elif first not in self._suspects:
+            # It may be over by the next round.
+            self._suspects.add(first)
+            raise error
+        else:
+            halves = [entries[:middle], entries[middle:]]
+            # Either one first: a half that is sound makes a witness, and one that is not may end the round.
+            random.shuffle(halves)
+            self._suspects.update(half[0].sequence for half in halves)
+            for half in halves:
+                await self._deliver(half)
 
     def _settle(self, rows: Sequence[dict[str, Any]], answer: Any) -> set[int]:
         """Take the answer for these rows; answers the places of those that have to be sent again."""
@@ -209,6 +260,10 @@ class Writer:
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise OutcomeUnknown(f"ingest_signals answered what it never should: {answer!r:.200}") from error
         self._reject(letters)
+        if inserted:
+            refused = {one["index"] for one in answer["rejected"]}
+            self._witness = next((row for at, row in enumerate(rows) if at not in refused), self._witness)
+            self._convicted = 0
         ids = [row["id"] for row in rows]
         log.info("signals_stored", inserted=inserted, duplicates=duplicates, signal_ids=ids)
         self.counts["batches"] += 1
@@ -256,6 +311,13 @@ class Writer:
             log.info("writer_recovered", pending=self._lanes.waiting, failures=self._failures)
         self._failures, self.failure = 0, None
         self.counts["breaker_open"] = 0
+
+
+def _rank(error: BaseException) -> int:
+    """What is raised of several: a defect, then what no waiting heals, then what it does."""
+    if not isinstance(error, SigtrailError):
+        return 0
+    return 2 if isinstance(error, Unavailable) else 1
 
 
 def name_request(run: UUID, rows: Sequence[dict[str, Any]]) -> UUID:
