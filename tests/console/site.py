@@ -1,8 +1,8 @@
 """The running main job that the console is driven against: `python -m tests.console.site`.
 
-A stack of its own, and `up` on it as a new user would start it, replaying a simulated market at a steady pace:
-signals keep coming. Once it serves the console, one line of JSON on standard output says where and as whom. It
-ends when its standard input does, and leaves nothing.
+A stack of its own, and `up` on it as a new user would start it. It replays a simulated market at a steady
+pace, so that signals keep coming. Once it serves the console, one line of JSON on standard output says where
+and as whom. It ends when its standard input does, and leaves nothing.
 """
 
 from __future__ import annotations
