@@ -6,6 +6,7 @@ import { NotConfigured } from "./app/faces.tsx";
 import { createConsoleRouter } from "./app/routes.tsx";
 import { isWorthRetrying } from "./app/failure.ts";
 import { apply } from "./app/theme.ts";
+import { keepForOffline } from "./offline/register.ts";
 import { openProject } from "./project.ts";
 import { ProjectContext } from "./session/session.tsx";
 import { SessionGate } from "./session/gate.tsx";
@@ -14,6 +15,7 @@ import "./app/page.css";
 import "./kit/kit.css";
 
 apply();
+keepForOffline();
 const root = createRoot(document.getElementById("root")!);
 
 const queries = new QueryClient({

@@ -43,6 +43,7 @@ class Machine:
             "console/dist",
             "console/src",
             "console/public",
+            "console/worker",
             "console/node_modules",
         ):
             (self.checkout / made).mkdir(parents=True)
