@@ -37,6 +37,11 @@ class Aggregation:
             return None
         return join(parts, self.interval)
 
+    def insert(self, candle: Candle) -> None:
+        """A short candle came late: if it is of the bucket that forms, it takes its place there."""
+        if self._parts and candle.open_ms - candle.open_ms % self.length == self._bucket:
+            self._parts = sorted([*self._parts, candle], key=lambda part: part.open_ms)
+
     def correct(self, candle: Candle) -> None:
         """The venue corrected a short candle: if it is of the bucket that forms, the corrected one counts."""
         self._parts = [candle if part.open_ms == candle.open_ms else part for part in self._parts]

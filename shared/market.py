@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import islice
+from operator import attrgetter
 
 from shared.aggregation import Aggregation, join
 from shared.candles import INTERVALS, Candle, Gap, Gate, Refusal, exact, interval_ms
@@ -73,18 +75,30 @@ class Market:
         Nobody hears of it: what was evaluated stands. Whoever reads history from now on reads the corrected
         one, and the longer candles that it is a part of.
         """
-        key = (candle.symbol, candle.interval)
         if not self._replace(candle):
             return False
         if candle.interval == self._base.get(candle.symbol):
             for aggregation in self._aggregations.get(candle.symbol, ()):
                 aggregation.correct(candle)
-                bucket = candle.open_ms - candle.open_ms % aggregation.length
-                parts = [
-                    one for one in self._history[key] if bucket <= one.open_ms < bucket + aggregation.length
-                ]
-                if len(parts) * (candle.close_ms - candle.open_ms) == aggregation.length:
-                    self._replace(join(parts, aggregation.interval))
+                if (whole := self._join_around(candle, aggregation)) is not None:
+                    self._replace(whole)
+        return True
+
+    def insert(self, candle: Candle) -> bool:
+        """Put a base candle that came late between those that were published before and after it; answers
+        whether there was such a place.
+
+        Nobody hears of it. History has it from now on, and the longer candles that it completes.
+        """
+        known = self._history.get((candle.symbol, self._base.get(candle.symbol, "")))
+        if not known or not known[0].open_ms < candle.open_ms < known[-1].open_ms:
+            return False
+        if candle.interval != known[0].interval or not self._place(candle):
+            return False
+        for aggregation in self._aggregations.get(candle.symbol, ()):
+            aggregation.insert(candle)
+            if (whole := self._join_around(candle, aggregation)) is not None:
+                self._place(whole)
         return True
 
     def follow(self, interval: str) -> None:
@@ -155,6 +169,28 @@ class Market:
                 f"last one at {known[-1].open_ms} ms"
             )
         known.append(candle)
+
+    def _join_around(self, candle: Candle, aggregation: Aggregation) -> Candle | None:
+        """The longer candle around a short one, when all of it is known."""
+        bucket = candle.open_ms - candle.open_ms % aggregation.length
+        known = self._history[candle.symbol, candle.interval]
+        parts = [one for one in known if bucket <= one.open_ms < bucket + aggregation.length]
+        is_whole = len(parts) * (candle.close_ms - candle.open_ms) == aggregation.length
+        return join(parts, aggregation.interval) if is_whole else None
+
+    def _place(self, candle: Candle) -> bool:
+        """Keep it where it belongs, unless it is known or older than all that there is room for."""
+        known = self._history.setdefault((candle.symbol, candle.interval), deque(maxlen=self._depth))
+        place = bisect_left(known, candle.open_ms, key=attrgetter("open_ms"))
+        if place < len(known) and known[place].open_ms == candle.open_ms:
+            return False
+        if len(known) == known.maxlen:
+            if place == 0:
+                return False
+            known.popleft()
+            place -= 1
+        known.insert(place, candle)
+        return True
 
     def _replace(self, candle: Candle) -> bool:
         known = self._history.get((candle.symbol, candle.interval), deque())

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -164,6 +165,10 @@ async def build(
             "archive": lambda connection: ArchiveRole(settings),
         }
         made = [makers[role](connections[DATABASE_ROLES[role]]) for role in ROLES if role in roles]
+        if isinstance(feed, LiveFeed):
+            feed.on_healed = partial(
+                _heal, market, next((o for o in made if isinstance(o, SignalsRole)), None)
+            )
         for one in made:
             status.counts[one.name] = getattr(one, "counts", Counter())
             if isinstance(one, AnalysisRole):
@@ -203,6 +208,12 @@ async def build(
             companions=() if seen is None else seen.companions,
             closers=[connection.close for connection in connections.values()],
         )
+
+
+def _heal(market: Market, role: SignalsRole | None, candle: Candle) -> None:
+    """A candle came after all: history has it, and what would have fired at it and since is made up for."""
+    if market.insert(candle) and role is not None:
+        role.owe({candle.symbol: candle.open_ms})
 
 
 def _sharing(shares: Shares, role: SignalsRole, feed: Feed, market: Market) -> list[Role]:

@@ -289,3 +289,42 @@ def test_longer_candles_of_the_past_are_kept_beside_those_that_are_built() -> No
         assert market.history("BTCUSDT", "1h")[:3] == [hour(-3), hour(-2), kept]
         assert market.history("BTCUSDT", "1h")[3].open_ms == DAY
         assert market.base_interval("BTCUSDT") == "1m"
+
+
+@given(st.sets(st.integers(1, 28), max_size=12), st.data())
+def test_what_came_late_leaves_the_history_as_if_it_had_come_in_time(
+    late: set[int], data: st.DataObject
+) -> None:
+    """Also that of longer candles, whenever it came: before or after their end."""
+    due = {minute: data.draw(st.integers(minute + 1, 29), label=f"{minute} comes with") for minute in late}
+    whole, market = Market(), Market()
+    heard: list[Candle] = []
+    market.subscribe(heard.append)
+    for one in (whole, market):
+        one.follow("3m")
+        one.follow("5m")
+    for minute in range(30):
+        whole.publish(make(minute, 100.0 + minute))
+        if minute not in late:
+            market.publish(make(minute, 100.0 + minute))
+        latest = market.latest("BTCUSDT")
+        newest = 0 if latest is None else latest.open_ms
+        for came in sorted(at for at, to in due.items() if to <= minute and make(at).open_ms < newest):
+            assert market.insert(make(came, 100.0 + came))
+            assert not market.insert(make(came, 555.0)), "it is there"
+            del due[came]
+    assert not due
+    for interval in ("1m", "3m", "5m"):
+        assert market.history("BTCUSDT", interval) == whole.history("BTCUSDT", interval)
+    assert not any(one.open_ms == make(minute).open_ms for one in heard for minute in late)
+
+
+def test_what_came_late_is_no_news() -> None:
+    market = Market(depth=3)
+    assert not market.insert(make(1))
+    for minute in (1, 3, 4):
+        market.publish(make(minute))
+    assert not market.insert(make(0)), "older than all"
+    assert not market.insert(make(5)), "newer than all: to be published"
+    assert market.insert(make(2))
+    assert [one.open_ms for one in market.history("BTCUSDT")] == [make(n).open_ms for n in (2, 3, 4)]

@@ -51,10 +51,12 @@ class Scene:
         self.klines = KLINES[name]
         self.got: defaultdict[str, list[Candle]] = defaultdict(list)
         self.corrected: list[Candle] = []
+        self.healed: list[Candle] = []
         self.history: list[Candle] = []
         self.reading: asyncio.Task[None] | None = None
         self._market = market
         feed.on_correction = self.corrected.append
+        feed.on_healed = self.healed.append
 
     def at(self, minutes: int) -> int:
         return BEGIN + minutes * MINUTE_MS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from tests.signals.live import live_scene
 from tests.signals.recordings import trader
 from tests.signals.scene import Scene as RoleScene
 from tests.waiting import until
+from workers.machine import _heal
 from workers.signals.feeds.feed import FeedUnavailable
+from workers.signals.feeds.track import MOST_ANSWERS
 from workers.signals.feeds.venue import open_exchange
 from workers.signals.following import Following
 from workers.signals.role import TRADERS
@@ -143,6 +146,53 @@ async def test_a_candle_that_the_venue_does_not_have_stays_a_gap_and_is_named() 
         (told,) = [entry for entry in entries if entry["event"] == "candles_missing"]
         assert (told["symbol"], told["missing"]) == ("BTCUSDT", 2)
         assert one.feed.gate.missing == 2
+
+
+@pytest.mark.parametrize("name", ["binance", "bybit"])
+async def test_rest_that_lags_behind_the_stream_is_waited_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.signals.feeds.live.FIRST_PAUSE", 0.01)
+    async with live_scene(name, symbols=("BTCUSDT",)) as one:
+        await one.start()
+        one.pass_time(1.95)
+        one.tell("BTCUSDT", 1, 102.0)
+        # REST ends with minute -1: nothing of what came since, whatever it is asked.
+        await until(lambda: one.feed.counts["repairs"] >= 2 * MOST_ANSWERS)
+        assert (one.got["BTCUSDT"], one.feed.gate.missing) == ([], 0)
+        one.know("BTCUSDT", 0, 101.0)
+        await one.expect("BTCUSDT", 101.0, 102.0)
+        assert (one.feed.gate.missing, one.healed) == (0, [])
+
+
+async def test_a_gap_heals_when_the_venue_tells_of_it_after_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.signals.feeds.live.FIRST_PAUSE", 0.01)
+    async with live_scene(symbols=("BTCUSDT",), heal_seconds=0.05) as one:
+        await one.start()
+        held = RoleScene(tmp_path, trader("close < 100"), replay=False)
+        held.market.seed(one.history)
+        held.market.follow("5m")
+        await held.role.start()
+        one.feed.on_healed = partial(_heal, held.market, held.role)
+        one.close("BTCUSDT", 0, 101.0)
+        one.pass_time(3)
+        one.tell("BTCUSDT", 2, 103.0)
+        one.pass_time(3.2)
+        with capture_logs() as entries:
+            await one.expect("BTCUSDT", 101.0, 103.0)
+        assert [entry["missing"] for entry in entries if entry["event"] == "candles_missing"] == [1]
+        for candle in one.got["BTCUSDT"]:
+            held.market.publish(candle)
+        await held.role.step()
+        assert held.role.counts["fired"] == 0
+        one.know("BTCUSDT", 1, 99.0)
+        await until(lambda: one.feed.counts["healed"] == 1)
+        await held.role.step()
+        assert held.role.counts["caught_up"] == 1, "it fell below 100 in the minute that came late"
+        assert [c.close for c in held.market.history("BTCUSDT", count=3)] == [101.0, 99.0, 103.0]
+        await held.role.stop()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.signals.feeds.track import GRACE_MS, KEPT, MOST_ANSWERS, Row, Track, frames_of
+from workers.signals.feeds.track import (
+    GIVE_UP_MS,
+    GRACE_MS,
+    HEAL_MS,
+    KEPT,
+    MOST_ANSWERS,
+    MOST_GAPS,
+    Row,
+    Track,
+    frames_of,
+)
 
 STEP = 60_000
 BEGIN = 100 * STEP
@@ -116,6 +126,46 @@ def test_answers_about_one_gap_say_nothing_of_the_next() -> None:
         venue.ask(now, without=at)
         venue.frame(row, now)
     assert venue.order == sorted(venue.rows)
+
+
+def test_a_gap_that_rest_tells_of_later_is_healed() -> None:
+    venue = Venue()
+    first, second = row_of(BEGIN, 101.0), row_of(BEGIN + STEP, 102.0)
+    venue.versions = [first, second]
+    venue.frame(second, BEGIN + 2 * STEP)
+    for now in (BEGIN + 2 * STEP - 1, BEGIN + STEP + GIVE_UP_MS - 1):
+        for _ in range(2 * MOST_ANSWERS):
+            venue.ask(now)
+    assert venue.order == [], "REST knows nothing later either: it lags"
+    assert venue.track.gaps(BEGIN + 2 * STEP) is None
+    venue.ask(BEGIN + STEP + GIVE_UP_MS)
+    assert venue.order == [BEGIN + STEP]
+    assert venue.track.gaps(BEGIN + 2 * STEP) == range(BEGIN, BEGIN + STEP, STEP)
+    assert venue.track.heal([]) == []
+    assert venue.track.heal([first, second]) == [first]
+    assert venue.track.gaps(BEGIN + 2 * STEP) is None
+
+
+def test_a_gap_behind_which_nothing_came_is_delivered_as_any_other() -> None:
+    venue = Venue()
+    now = BEGIN + 3 * STEP + GIVE_UP_MS
+    for _ in range(MOST_ANSWERS):
+        venue.ask(now)
+    assert venue.track.missing(now) is None
+    assert (venue.order, venue.track.gaps(now)) == ([], range(BEGIN, BEGIN + 3 * STEP, STEP))
+    rows = [venue.have(row_of(BEGIN + number * STEP, 101.0 + number)) for number in range(3)]
+    assert venue.track.heal(rows) == []
+    venue.take([])
+    assert venue.order == [BEGIN, BEGIN + STEP, BEGIN + 2 * STEP]
+
+
+def test_gaps_are_forgotten_in_the_end() -> None:
+    venue = Venue()
+    venue.frame(venue.have(row_of(BEGIN + 500 * STEP, 101.0)), BEGIN + 501 * STEP)
+    for _ in range(MOST_ANSWERS):
+        venue.ask(BEGIN + 501 * STEP)
+    assert 200 < len(venue.track.gaps(BEGIN + 501 * STEP) or ()) <= MOST_GAPS
+    assert venue.track.gaps(BEGIN + 501 * STEP + HEAL_MS) is None
 
 
 def test_what_waits_behind_a_gap_is_bounded() -> None:

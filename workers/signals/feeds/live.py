@@ -5,8 +5,9 @@
                   REST: what the stream left out
 
 A candle is delivered when the venue called it closed. What a stream left out (it was away, silent, or lost a
-frame) is asked for over REST before anything newer of that symbol is delivered. Only what the venue itself
-does not have stays a gap, and `gate` names it. A candle that the venue corrects after it was delivered is
+frame) is asked for over REST before anything newer of that symbol is delivered. What the venue itself does
+not have, or its REST does not tell for a minute, is a gap, and `gate` names it. Gaps are asked for again:
+what comes after all is told to `on_healed`. A candle that the venue corrects after it was delivered is
 told to `on_correction`, and delivered to nobody again.
 """
 
@@ -22,7 +23,7 @@ from operator import attrgetter
 import ccxt
 import structlog
 
-from shared.candles import Candle, Gap, Gate, Refusal, interval_ms
+from shared.candles import Candle, Gap, Gate, Refusal, find_fault, interval_ms
 from shared.errors import InputError
 from shared.models import MarketKind
 from workers.signals.feeds.feed import FeedKind, FeedUnavailable
@@ -41,6 +42,9 @@ PER_LINE = 100
 AT_ONCE = 4
 # How often it is looked whether candles are missing, and sockets silent.
 LOOK_SECONDS = 0.5
+# Gaps are asked for again after so long, and then at growing distances.
+HEAL_SECONDS = 15.0
+LONGEST_HEAL_SECONDS = 600.0
 # So many candles in a row that only REST told of, although there were trades: the subscription is dead.
 MOST_UNHEARD = 2
 
@@ -49,8 +53,8 @@ class LiveFeed:
     """The candles of several symbols of one venue as they close.
 
     `connect` makes exchange objects: one for REST, one for each socket; `clock` knows the venue's time.
-    `counts` has reconnects, repairs, failed_repairs, corrections and resubscriptions; `gone` are symbols that
-    the venue does not trade (any more): they are named and the others go on.
+    `counts` has reconnects, repairs, failed_repairs, corrections, healed and resubscriptions; `gone` are
+    symbols that the venue does not trade (any more): they are named and the others go on.
     """
 
     kind: FeedKind = "live"
@@ -66,6 +70,7 @@ class LiveFeed:
         stale_seconds: float | None = None,
         per_line: int = PER_LINE,
         look_seconds: float = LOOK_SECONDS,
+        heal_seconds: float = HEAL_SECONDS,
         gate: Gate | None = None,
         clock: VenueClock | None = None,
     ) -> None:
@@ -74,6 +79,7 @@ class LiveFeed:
         self.counts: Counter[str] = Counter()
         self.gone: set[str] = set()
         self.on_correction: Callable[[Candle], object] | None = None
+        self.on_healed: Callable[[Candle], object] | None = None
         self._connect = connect
         self._rest = connect()
         self._clock = clock or VenueClock(self._rest)
@@ -85,6 +91,7 @@ class LiveFeed:
         self._stale_seconds = stale_seconds or self._step / 1000 + 15.0
         self._per_line = per_line
         self._look_seconds = look_seconds
+        self._heal_seconds = heal_seconds
         self._tracks: dict[str, Track] = {}
         self._lines: list[Line] = []
         self._ready: list[Candle] = []
@@ -193,7 +200,7 @@ class LiveFeed:
         limit = min(until_ms, self._clock.now_ms()) // step * step
         unified = find_unified(self._rest, symbol, self.market)
         rows = await self._fetch(unified, interval, range(first, limit, step))
-        candles = (_make(symbol, interval, rows[at]) for at in sorted(rows))
+        candles = (_make(symbol, interval, rows[at]) for at in sorted(rows) if at < limit)
         gate = Gate(on_refusal=_report_refusal)
         return [candle for candle in candles if gate.admit(candle)]
 
@@ -310,7 +317,12 @@ class LiveFeed:
                 if track.ask_at <= loop.time() and (wanted := track.missing(self._clock.now_ms())) is not None
             ]
             try:
-                answers = (self._ask(track, wanted) for track, wanted in due)
+                answers = [self._ask(track, wanted) for track, wanted in due]
+                answers += [
+                    self._heal(track, wanted)
+                    for track in self._tracks.values()
+                    if (wanted := self._due_gaps(track, loop.time())) is not None
+                ]
                 for end in await asyncio.gather(*answers, return_exceptions=True):
                     if end is not None:
                         raise end
@@ -356,6 +368,42 @@ class LiveFeed:
                 if track.symbol in line:
                     line.reconnect(f"the stream left out {track.symbol}")
 
+    def _due_gaps(self, track: Track, now: float) -> range | None:
+        """The gaps of this track, when it is time to ask for them again."""
+        wanted = track.gaps(self._clock.now_ms())
+        if wanted is None:
+            track.heal_pause = 0.0
+            return None
+        if track.heal_pause and track.heal_at <= now:
+            track.heal_pause = min(2 * track.heal_pause, LONGEST_HEAL_SECONDS)
+            track.heal_at = now + track.heal_pause
+            return wanted
+        if not track.heal_pause:
+            track.heal_pause = self._heal_seconds
+            track.heal_at = now + track.heal_pause
+        return None
+
+    async def _heal(self, track: Track, wanted: range) -> None:
+        """Ask for gaps again: a venue whose REST lagged knows of them now."""
+        try:
+            rows = await self._fetch(track.unified, self._interval, wanted)
+        except (ccxt.NetworkError, OSError):
+            raise
+        except ccxt.BaseError as error:
+            log.warning("repair_refused", symbol=track.symbol, error=f"{error!s:.200}")
+            return
+        for row in track.heal(rows.values()):
+            candle = _make(track.symbol, self._interval, row)
+            fault = find_fault(candle)
+            if fault is not None:
+                self.gate.refuse(Refusal(candle.symbol, candle.interval, candle.open_ms, *fault))
+                continue
+            self.counts["healed"] += 1
+            log.info("gap_healed", symbol=track.symbol, open_ms=candle.open_ms)
+            if self.on_healed is not None:
+                self.on_healed(candle)
+        self._deliver(track)
+
     async def _look_up(self, track: Track) -> None:
         """Is the symbol traded at all? Markets are read anew at most once a minute."""
         now = asyncio.get_running_loop().time()
@@ -376,14 +424,14 @@ class LiveFeed:
             log.error("symbol_gone", symbol=symbol, why=why)
 
     async def _fetch(self, unified: str, interval: str, wanted: range) -> dict[int, Row]:
-        """The candles of a span over REST, in pages."""
+        """The candles of a span over REST, in pages; with a hole in it also some behind it."""
         found: dict[int, Row] = {}
         since = wanted.start
         while since < wanted.stop:
             count = min(PAGE, (wanted.stop - since) // wanted.step)
             async with self._turns:
                 rows = await self._rest.fetch_ohlcv(unified, interval, since, count)
-            news = {int(row[0]): _row(row) for row in rows if since <= row[0] < wanted.stop}
+            news = {int(row[0]): _row(row) for row in rows if since <= row[0]}
             if not news:
                 break
             found |= news
@@ -394,7 +442,7 @@ class LiveFeed:
         limit = self._clock.now_ms() // self._step * self._step
         wanted = range(limit - self._history * self._step, limit, self._step)
         rows = await self._fetch(track.unified, self._interval, wanted)
-        candles = [_make(track.symbol, self._interval, rows[at]) for at in sorted(rows)]
+        candles = [_make(track.symbol, self._interval, rows[at]) for at in sorted(rows) if at < limit]
         sound = [candle for candle in candles if self.gate.admit(candle)]
         if sound:
             track.begin(sound[-1].open_ms)

@@ -13,8 +13,14 @@ Row = tuple[float, ...]
 
 # After the end of a candle, so long may the stream take to say that it closed before REST is asked.
 GRACE_MS = 3_000
-# How often the venue's REST is asked for a candle that it does not have before a gap is taken as it is.
+# So many answers of REST that know later candles and not this one: the venue does not have it. While REST
+# knows nothing later either, it lags behind its own stream, and is waited for until GIVE_UP_MS after the
+# candle's end.
 MOST_ANSWERS = 3
+GIVE_UP_MS = 60_000
+# A gap is asked for again for so long: REST may come to know of it.
+HEAL_MS = 4 * 3_600_000
+MOST_GAPS = 240
 # So many delivered candles are remembered, to see that one of them is corrected.
 KEPT = 16
 # So many closed candles may wait behind a gap; those beyond are asked for again.
@@ -37,9 +43,15 @@ class Track:
         self.unheard = 0
         # Not asked for again before this moment of the loop's clock.
         self.ask_at = 0.0
+        # When to ask for gaps again, by the same clock, and the pause after that.
+        self.heal_at = 0.0
+        self.heal_pause = 0.0
+        # Candles that were given up, by their open; newer ones were delivered.
+        self._gaps: list[int] = []
         self._newest_ms = 0
         self._heard_ms = 0
         self._answers = 0
+        self._beyond = 0
         self._waiting: dict[int, Row] = {}
         self._delivered: dict[int, Row] = {}
         # When the venue told of each of these: what is older and comes later says nothing.
@@ -76,24 +88,50 @@ class Track:
         """
         ended = max(self._newest_ms, now_ms // self.step * self.step)
         corrections = []
+        told = 0
         for row in rows:
+            told = max(told, int(row[0]))
             if row[0] < ended and (correction := self._take(row, now_ms)) is not None:
                 corrections.append(correction)
         traded = [at for at in wanted if at in self._waiting and self._waiting[at][5] > 0]
         if traded and traded[-1] > self._heard_ms:
             self.unheard += 1
-        self._answers = 0 if all(at in self._waiting for at in wanted) else self._answers + 1
-        if self._answers >= MOST_ANSWERS:
-            self._answers = 0
+        missing = next((at for at in wanted if at not in self._waiting), None)
+        if missing is None:
+            self._answers = self._beyond = 0
+            return corrections
+        self._answers += 1
+        self._beyond += told > missing
+        is_late = now_ms - missing - self.step >= GIVE_UP_MS
+        if self._beyond >= MOST_ANSWERS or (is_late and self._answers >= MOST_ANSWERS):
+            self._answers = self._beyond = 0
             self._skip(wanted)
         return corrections
+
+    def gaps(self, now_ms: int) -> range | None:
+        """The span of the candles that were given up and may be asked for again."""
+        self._gaps = [at for at in self._gaps[-MOST_GAPS:] if at > now_ms - HEAL_MS]
+        return range(self._gaps[0], self._gaps[-1] + self.step, self.step) if self._gaps else None
+
+    def heal(self, rows: Iterable[Row]) -> list[Row]:
+        """Take REST's answer about gaps; answers those that belong between candles that were delivered. What
+        is newer than all of these is delivered as any other."""
+        newest = max(self._delivered, default=0)
+        found = {int(row[0]): row for row in rows if int(row[0]) in self._gaps}
+        late = [at for at in found if at > newest]
+        if late:
+            self.last_ms = min(late) - self.step
+            self._gaps = [at for at in self._gaps if at <= self.last_ms]
+            self._waiting |= {at: found[at] for at in late}
+        self._gaps = [at for at in self._gaps if at not in found]
+        return [found[at] for at in sorted(found) if at < newest]
 
     def take(self) -> list[Row]:
         """The closed candles that follow what was delivered without a hole; they count as delivered."""
         taken: list[Row] = []
         while self.last_ms is not None and (row := self._waiting.pop(self.last_ms + self.step, None)):
             self.last_ms += self.step
-            self._answers = 0
+            self._answers = self._beyond = 0
             self._remember(row)
             taken.append(row)
         return taken
@@ -122,9 +160,11 @@ class Track:
             self._told.pop(oldest, None)
 
     def _skip(self, wanted: range) -> None:
-        """The venue does not have the next candles: go on behind the hole."""
+        """The venue does not tell the next candles: go on behind the hole."""
         there = [at for at in wanted if at in self._waiting]
-        self.last_ms = (there[0] if there else wanted.stop) - self.step
+        stop = there[0] if there else wanted.stop
+        self._gaps += range(wanted.start, stop, self.step)
+        self.last_ms = stop - self.step
 
 
 def frames_of(message: object) -> list[tuple[str, int, int, bool]]:
