@@ -1329,6 +1329,7 @@ export type Database = {
           "machine_id": string;
           "market": string;
           "most": number;
+          "venue": string;
         };
         ComputedFields: never;
         Insert: {
@@ -1336,18 +1337,20 @@ export type Database = {
           "machine_id": string;
           "market": string;
           "most": number;
+          "venue": string;
         };
         Update: {
           "heard_until"?: string;
           "machine_id"?: string;
           "market"?: string;
           "most"?: number;
+          "venue"?: string;
         };
         Relationships: [
           {
             foreignKeyName: "signal_share_machines_machine_id_fkey";
             columns: ["machine_id"];
-            isOneToOne: false;
+            isOneToOne: true;
             referencedRelation: "cloud_machines";
             referencedColumns: ["machine_id"];
           },
@@ -1362,6 +1365,7 @@ export type Database = {
           "market": string;
           "share": number;
           "taken_at": string | null;
+          "venue": string;
         };
         ComputedFields: never;
         Insert: {
@@ -1372,6 +1376,7 @@ export type Database = {
           "market": string;
           "share": number;
           "taken_at"?: string | null;
+          "venue": string;
         };
         Update: {
           "evaluated_to"?: number | null;
@@ -1381,6 +1386,7 @@ export type Database = {
           "market"?: string;
           "share"?: number;
           "taken_at"?: string | null;
+          "venue"?: string;
         };
         Relationships: [];
       };
@@ -2028,7 +2034,7 @@ export type Database = {
         Returns: string;
       };
       "ingest_signals": { Args: { "request_id"?: string; "signals": Json }; Returns: Json };
-      "leave_shares": { Args: { "market": string }; Returns: undefined };
+      "leave_shares": { Args: Record<PropertyKey, never>; Returns: undefined };
       "list_trading": { Args: { "account_id": string; "fence": number }; Returns: Json };
       "machine_attribution": {
         Args: { "from_day"?: string; "to_day"?: string };
@@ -2109,11 +2115,11 @@ export type Database = {
         Returns: string;
       };
       "release_accounts": { Args: { "accounts": Json }; Returns: number };
-      "release_shares": { Args: { "market": string; "shares": Json }; Returns: number };
+      "release_shares": { Args: { "market": string; "shares": Json; "venue": string }; Returns: number };
       "release_work": { Args: { "available_at"?: string; "signals": Json; "stage": string }; Returns: Json };
       "renew_accounts": { Args: { "accounts": Json; "lease_seconds"?: number }; Returns: Json };
       "renew_shares": {
-        Args: { "lease_seconds"?: number; "market": string; "most": number; "shares": Json };
+        Args: { "lease_seconds"?: number; "market": string; "most": number; "shares": Json; "venue": string };
         Returns: Json;
       };
       "renew_work": { Args: { "lease_seconds"?: number; "signals": Json; "stage": string }; Returns: Json };
