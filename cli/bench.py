@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, str] = {
     "bridge": "from an order's decision to its bytes, and a thousand open positions in one process",
     "kill-matrix": "the bridge killed at every await, by every answer of the venue, and what came of it",
     "chaos": "signals made, stored and received while everything breaks: equal, and nothing twice",
+    "memory": "two hours of a machine with every role at 60 times the speed: what it takes, each minute",
     "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.recorded import RecordedFeed, find_files
 from workers.signals.feeds.simulated import SimulatedFeed
 from workers.signals.feeds.venue import open_exchange
+from workers.signals.past import condense
 from workers.signals.traders import intervals_of, load_traders
 
 USUAL_SYMBOLS = (
@@ -46,6 +48,7 @@ class Source:
     """What was asked for on the command line."""
 
     candles: Path | None = None
+    since: str | None = None
     until: str | None = None
     speed: float | None = None
     symbols: str | None = None
@@ -81,8 +84,9 @@ async def open_feed(source: Source, notes: Console) -> Opened:
     """
     if source.candles is not None:
         return await _open_recorded(source, source.candles)
-    if source.until is not None:
-        raise InputError("--until is a market time: it needs --candles")
+    for name, told in (("--since", source.since), ("--until", source.until)):
+        if told is not None:
+            raise InputError(f"{name} is a market time: it needs --candles")
     if not source.simulate:
         try:
             return await open_live(source)
@@ -119,11 +123,13 @@ async def _watched() -> dict[str, set[str]]:
 
 
 async def _open_recorded(source: Source, folder: Path) -> Opened:
+    since = None if source.since is None else floor_ms(moment(source.since))
     until = None if source.until is None else floor_ms(moment(source.until))
-    feed = RecordedFeed(folder, symbols=source.chosen, speed=source.speed, until_ms=until)
+    feed = RecordedFeed(folder, symbols=source.chosen, speed=source.speed, since_ms=since, until_ms=until)
     intervals = {interval for _, interval in find_files(folder, source.chosen).values()}
-    warm = await feed.open()
-    return Opened(feed, warm, min(intervals, key=interval_ms))
+    await feed.open()
+    past = await asyncio.to_thread(condense, feed.history())
+    return Opened(feed, past.short, min(intervals, key=interval_ms), past.longer)
 
 
 async def _open_simulated(source: Source, symbols: tuple[str, ...]) -> Opened:

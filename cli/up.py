@@ -45,6 +45,10 @@ def up(
         Path | None,
         typer.Option(help="Replay the candles of this folder (<SYMBOL>_<interval>.parquet or .csv)."),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Begin a replay at this market time; the candles before it are known as history."),
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Stop a replay at this market time.")] = None,
     seconds: Annotated[
         float | None, typer.Option("--for", min=0.1, help="Stop by itself after so many seconds.")
@@ -70,7 +74,15 @@ def up(
 ) -> None:
     """Run a machine with every role, and show what happens. Ctrl-C stops it; nothing is lost."""
     check_venue(venue)
-    feed = Source(candles=candles, until=until, speed=speed, symbols=symbols, venue=source, simulate=simulate)
+    feed = Source(
+        candles=candles,
+        since=since,
+        until=until,
+        speed=speed,
+        symbols=symbols,
+        venue=source,
+        simulate=simulate,
+    )
     summary = run(_main_job(feed, venue, analyst, seconds, quiet=json))
     if json:
         print_json(summary)

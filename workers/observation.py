@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from prometheus_client import ProcessCollector
+
 from shared.client import Connection
 from shared.metrics import Measure
 from shared.realtime import Realtime
@@ -18,7 +20,7 @@ from workers.alerts.watch import Signs, Watch
 from workers.endpoint import Address, Endpoint
 from workers.health import Condition, judge
 from workers.life import Companion
-from workers.metrics import Page, measure_machine
+from workers.metrics import Page, measure_machine, measure_python
 from workers.signals.feeds.feed import Feed
 from workers.signals.metrics import SpoolState
 from workers.signals.role import SignalsRole
@@ -61,6 +63,8 @@ def observe(
         return Signs.of(find(), status.error_count, last, gates[0].refusals() if gates else {})
 
     measures: list[Measure] = [
+        ProcessCollector(registry=None).collect,
+        measure_python,
         partial(measure_machine, status, feed, realtime, away, time.monotonic),
         *(role.measure for role in roles),
     ]

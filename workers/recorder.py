@@ -18,7 +18,6 @@ from workers.status import Latencies
 log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 60
-KEPT_ARRIVED = 100_000
 
 
 class Recorder:
@@ -87,7 +86,8 @@ class Recorder:
             if fired is None or signal_id in self._arrived:
                 continue
             self._arrived[signal_id] = None
-            if len(self._arrived) > KEPT_ARRIVED:
+            # What the role has forgotten is never measured again.
+            while self._fired_at(next(iter(self._arrived))) is None:
                 self._arrived.popitem(last=False)
             self._latencies.add((arrival.at - fired) * 1000.0)
 

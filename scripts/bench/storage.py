@@ -7,9 +7,6 @@ alone, and the main job's days, with every event and snapshot from candle to fil
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,18 +16,18 @@ from typing import Any
 import orjson
 import psycopg
 
-from cli.candles import USUAL_SYMBOLS
-from scripts.bench.fired import WARM_DAYS, days_of, fire, record, simulate_candles
+from scripts.bench.fired import days_of, fire, record
+from scripts.bench.main_job import find_candles, multiply_traders, run_main_job
 from scripts.bench.report import Progress, Result, at_most, figure
 from scripts.bench.signals import set_stage
 from scripts.bench.sql import query
 from scripts.bench.stage import empty_project
-from scripts.bench.strategies import make_traders, vary_traders
+from scripts.bench.strategies import make_traders
 from scripts.bench.tiers import Cold, Pages, archive, make_key, measure_pages, warm
 from scripts.bench.ways import become
-from shared.errors import InputError, SigtrailError
+from shared.errors import SigtrailError
 from shared.models import Trader
-from shared.settings import CHECKOUT, Settings
+from shared.settings import Settings
 from workers.archive.keys import SealKey
 from workers.signals.feeds.recorded import find_files
 
@@ -61,21 +58,10 @@ async def run(*, quick: bool, progress: Progress) -> list[Result]:
     if not quick:
         progress("this takes about four minutes; --quick gives a figure within one")
     with tempfile.TemporaryDirectory(prefix="sigtrail-bench.") as work:
-        folder, source = await _candles(Path(work), progress)
+        folder, source = await find_candles(Path(work), progress)
         progress("starting a local Supabase of its own")
         with empty_project() as settings:
             return await _measure(settings, folder, Path(work), source, quick, progress)
-
-
-async def _candles(work: Path, progress: Progress) -> tuple[Path, str]:
-    named = os.environ.get("SIGTRAIL_CANDLES")
-    if named is None:
-        progress("SIGTRAIL_CANDLES names no folder of recorded candles: a simulated market takes their place")
-        return await simulate_candles(work / "candles", USUAL_SYMBOLS, 2 * WARM_DAYS), "simulated"
-    folder = Path(named)
-    if not await asyncio.to_thread(folder.is_dir):
-        raise InputError(f"SIGTRAIL_CANDLES names {named}, which is no folder")
-    return folder, "recorded"
 
 
 async def _measure(
@@ -91,9 +77,9 @@ async def _measure(
         )
     main_days = [days[0] + timedelta(days=number) for number in range(int(length) + 1)]
     # A first candle makes the demo's user, account and traders.
-    await _run_main_job(settings, folder, _time_of(days[0], 0))
-    _multiply_traders(settings, QUICK_COPIES if quick else COPIES)
-    if not await _run_main_job(settings, folder, _time_of(days[0], length)):
+    await run_main_job(settings, folder, _time_of(days[0], 0))
+    multiply_traders(settings, QUICK_COPIES if quick else COPIES)
+    if not await run_main_job(settings, folder, _time_of(days[0], length)):
         raise SigtrailError(f"the main job made no signals of the candles in {folder}")
     count = QUICK_TRADERS if quick else TRADERS
     progress(f"{count} traders on the candles of {day}")
@@ -108,46 +94,9 @@ async def _measure(
     return [*_many_results(many, source), *_whole_results(whole, source), *_columns(many.cold)]
 
 
-async def _run_main_job(settings: Settings, folder: Path, until: str) -> int:
-    """Replay the main job until this market time; answers how many signals there are."""
-    process = await asyncio.create_subprocess_exec(
-        str(CHECKOUT / "scripts" / "sigtrail"),
-        *("up", "--json", "--candles", str(folder), "--until", until),
-        env=_environment(settings),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await process.communicate()
-    if process.returncode != 0:
-        raise SigtrailError(f"the main job failed: {errors.decode().strip().splitlines()[-1:]}")
-    return int(json.loads(output)["signals"])
-
-
 def _time_of(first: date, days: float) -> str:
     moment = datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=days)
     return moment.isoformat()
-
-
-def _multiply_traders(settings: Settings, copies: int) -> None:
-    with psycopg.connect(settings.need("supabase_db_url"), autocommit=True) as owner:
-        rows = [row[0] for row in owner.execute(query("list_traders")).fetchall()]
-        more = orjson.dumps(list(vary_traders(rows, copies))).decode()
-        owner.execute(query("copy_traders"), {"traders": more})
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """What `up` needs to use this project, and nothing of the user's own."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("SUPABASE_", "SIGTRAIL_"))
-    }
-    return kept | {
-        "SUPABASE_URL": settings.supabase_url,
-        "SUPABASE_DB_URL": settings.need("supabase_db_url"),
-        "SUPABASE_PUBLISHABLE_KEY": settings.supabase_publishable_key.get_secret_value(),
-        "SUPABASE_SECRET_KEY": settings.need("supabase_secret_key"),
-        "SUPABASE_JWT_SECRET": settings.need("supabase_jwt_secret"),
-        "SIGTRAIL_STATE": str(settings.sigtrail_state),
-    }
 
 
 async def _fire(

@@ -48,6 +48,8 @@ log = structlog.get_logger(__name__)
 # Wake this name when traders were changed (the machines' topic has an event for it).
 TRADERS = "traders"
 RELOAD_EVERY = timedelta(seconds=60)
+# What arrives later than that was caught up, and tells nothing of how long a message takes.
+FIRED_SECONDS = 600.0
 KEPT_FIRED = 100_000
 FLUSH_SECONDS = 0.1
 MOST_FLUSHES = 50
@@ -181,7 +183,7 @@ class SignalsRole:
     def fired_at(self, signal: UUID) -> float | None:
         """When this machine's evaluator fired a signal, in Unix seconds of the wall's clock.
 
-        For the latency from trigger to subscriber; the last KEPT_FIRED are remembered.
+        For the latency from trigger to subscriber; the last KEPT_FIRED of FIRED_SECONDS are remembered.
         """
         return self._fired.get(signal)
 
@@ -235,7 +237,7 @@ class SignalsRole:
             self._made += signals
             for signal in signals:
                 self._fired[signal.id] = moment
-            while len(self._fired) > KEPT_FIRED:
+            while len(self._fired) > KEPT_FIRED or next(iter(self._fired.values())) < moment - FIRED_SECONDS:
                 self._fired.popitem(last=False)
             self.counts["fired"] += len(signals)
             _tell(signals)

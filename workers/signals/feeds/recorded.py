@@ -26,6 +26,8 @@ DAY_MS = 86_400_000
 EPOCH = date(1970, 1, 1)
 # How many candles are read before other tasks of the loop get their turn.
 _TURN = 64
+# How many rows of a file are Python's objects at a time: a month of them takes hundreds of megabytes.
+_ROWS = 2048
 
 
 class RecordedFeed:
@@ -115,7 +117,7 @@ class RecordedFeed:
         return []
 
     async def batches(self) -> AsyncIterator[list[Candle]]:
-        for turn, (close_ms, batch) in enumerate(by_close(self._merge())):
+        for turn, (close_ms, batch) in enumerate(by_close(self._merge(self.gate, self._since, self._until))):
             if self._pace is not None:
                 await self._pace.wait(close_ms, self._closed)
             elif turn % _TURN == 0:
@@ -128,27 +130,36 @@ class RecordedFeed:
         self._closed.set()
         self._tables = {}
 
-    def _merge(self) -> Iterator[Candle]:
-        ways = [self._admitted(symbol) for symbol in self._tables]
+    def history(self) -> Iterator[Candle]:
+        """The sound candles before `since_ms`, in order; none without it. After `open`."""
+        if self._since is not None:
+            yield from self._merge(Gate(), None, self._since)
+
+    def _merge(self, gate: Gate, since: int | None, until: int | None) -> Iterator[Candle]:
+        ways = [self._admitted(symbol, gate, since, until) for symbol in self._tables]
         for _, _, candle in heapq.merge(*ways):
             yield candle
 
-    def _admitted(self, symbol: str) -> Iterator[tuple[int, str, Candle]]:
+    def _admitted(
+        self, symbol: str, gate: Gate, since: int | None, until: int | None
+    ) -> Iterator[tuple[int, str, Candle]]:
         """The sound candles of one file in order of time, with their place among all."""
-        interval = self._files[symbol][1]
-        step = self._step(symbol)
-        since, until, admit = self._since, self._until, self.gate.admit
-        columns = [self._tables[symbol][name].to_pylist() for name in COLUMNS]
-        for ts, opened, high, low, close, volume in zip(*columns, strict=True):
+        interval, step = self._files[symbol][1], self._step(symbol)
+        for ts, opened, high, low, close, volume in _rows(self._tables[symbol]):
             if ts is None:
-                self.gate.refuse(Refusal(symbol, interval, -1, "bad_time", "the row has no time"))
+                gate.refuse(Refusal(symbol, interval, -1, "bad_time", "the row has no time"))
                 continue
             close_ms = ts + step
             if (since is not None and ts < since) or (until is not None and close_ms > until):
                 continue
             candle = Candle(symbol, interval, ts, close_ms, opened, high, low, close, volume)
-            if admit(candle):
+            if gate.admit(candle):
                 yield close_ms, symbol, candle
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    for part in table.to_batches(max_chunksize=_ROWS):
+        yield from zip(*(part.column(name).to_pylist() for name in COLUMNS), strict=True)
 
 
 def find_files(folder: Path, symbols: Sequence[str] | None = None) -> dict[str, tuple[Path, str]]:

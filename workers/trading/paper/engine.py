@@ -53,6 +53,7 @@ class Engine:
         self.by_client_id: dict[str, str] = {}
         self.trades: list[Trade] = []
         self.last_price: dict[str, Decimal] = {}
+        self.last_sequence = self.last_trade = 0  # what was forgotten keeps its numbers
         self.seen_ms: dict[str, int] = {}  # close of the last candle that changed something, by symbol
         self._open: dict[str, dict[str, Order]] = {}  # by symbol, in the order of sending
 
@@ -257,6 +258,7 @@ class Engine:
             at_ms=at_ms,
         )
         self.trades.append(trade)
+        self.last_trade = max(self.last_trade, trade.id)
         changes.trades.append(trade)
         changes.orders[order.id] = order
         if order.request.attached:
@@ -294,17 +296,38 @@ class Engine:
             reduce_only=True,
         )
 
+    def forget(self, before_ms: int) -> tuple[list[Order], list[Trade]]:
+        """Let go of orders that ended before this time, with their families, and of trades before it; answers
+        both. The newest of each stay: the next ones are numbered by them."""
+        gone = [
+            order
+            for order in self.orders.values()
+            if self._is_past(order, before_ms) and order.sequence != self.last_sequence
+        ]
+        for order in gone:
+            del self.orders[order.id], self.by_client_id[order.request.client_id]
+        trades = [one for one in self.trades if one.at_ms < before_ms and one.id != self.last_trade]
+        if trades:
+            self.trades = [one for one in self.trades if one.at_ms >= before_ms or one.id == self.last_trade]
+        return gone, trades
+
+    def _is_past(self, order: Order, before_ms: int) -> bool:
+        related = (order.parent, order.sibling, *order.legs)
+        family = (order, *(self.orders[one] for one in related if one in self.orders))
+        return all(one.status != "open" and one.updated_ms < before_ms for one in family)
+
     # ---------------------------------------------------------------- the book
 
     def restore(self, order: Order) -> None:
         """Put back an order that the store kept."""
         self.orders[order.id] = order
+        self.last_sequence = max(self.last_sequence, order.sequence)
         self.by_client_id[order.request.client_id] = order.id
         if order.status == "open":
             self._open.setdefault(order.request.symbol, {})[order.id] = order
 
     def _place(self, request: Request, now_ms: int, changes: Changes, parent: Order | None = None) -> Order:
-        sequence = len(self.orders) + 1
+        sequence = self.last_sequence + 1
         order = Order(
             id=self._name_order(request, sequence),
             sequence=sequence,
@@ -326,7 +349,7 @@ class Engine:
         return f"paper-{sequence}"
 
     def _number_trade(self, rule: Rule) -> int:
-        return len(self.trades) + 1
+        return self.last_trade + 1
 
     def _check_id(self, request: Request) -> None:
         if request.client_id in self.by_client_id:

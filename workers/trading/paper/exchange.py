@@ -39,6 +39,10 @@ from workers.trading.paper.path import Bar
 from workers.trading.paper.rules import KNOWN, Rule, rule_for
 from workers.trading.paper.store import Store
 
+# How long an order that ended, and a fill, can be asked for: Binance tells of a cancelled one for three days.
+KEPT_MS = 3 * 86_400_000
+# How often what is older is looked for.
+TIDY_MS = 3_600_000
 # How the engine's refusals reach a caller of ccxt: classes as Binance's errors map to.
 _ERRORS: dict[str, type[ExchangeError]] = {
     "symbol": BadSymbol,
@@ -102,7 +106,8 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
         )
         self.paper_engine = Engine({}, ledger, terms)
         self._paper_changed = asyncio.Event()
-        self._paper_heard = {"orders": 0, "trades": 0}
+        self._paper_heard = 0  # the last trade that was told
+        self._paper_tidied_ms: int | None = None
         self._paper_store = Store(Path(store)) if store is not None else None
         if self._paper_store is not None and not self._paper_store.load(self.paper_engine):
             self._paper_store.save(self.paper_engine)
@@ -162,6 +167,7 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
         if candle.interval != self.paper_market.base_interval(candle.symbol):
             return
         rule = self.paper_list(candle.symbol)
+        self._paper_tidy(candle.close_ms)
         engine = self.paper_engine
         if not engine.has_open(rule.symbol):
             engine.last_price[rule.symbol] = candle.price
@@ -213,7 +219,7 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
         `{"triggerPrice": …, "clientOrderId": …}` (the id is this venue's extension; real ones give none)."""
         await self.load_markets()
         asked = dict(params or {})
-        client_id = str(asked.pop("clientOrderId", "")) or f"x{len(self.paper_engine.orders) + 1}"
+        client_id = str(asked.pop("clientOrderId", "")) or f"x{self.paper_engine.last_sequence + 1}"
         self._paper_strike("create_order", "before", client_id)
         request = self._paper_request(symbol, type, side, amount, price, client_id, asked)
         changes = self._paper_try(lambda: self.paper_engine.submit(request, self.milliseconds()))
@@ -268,7 +274,7 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
         """Fills, the oldest first. Params: `fromId` answers only those with this id and later ones."""
         self._paper_strike("fetch_my_trades", "before", "")
         first = int((params or {}).get("fromId", 1))
-        known = (t for t in self.paper_engine.trades[max(first - 1, 0) :] if symbol in (None, t.symbol))
+        known = (t for t in self.paper_engine.trades if t.id >= first and symbol in (None, t.symbol))
         return self._paper_part(map(self._paper_trade, known), since, limit)
 
     async def fetch_balance(self, params: dict[str, Any] | None = None) -> Any:
@@ -312,11 +318,11 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
         params: dict[str, Any] | None = None,
     ) -> list[Any]:
         """The fills since the last call; waits until there is one."""
-        while len(self.paper_engine.trades) == self._paper_heard["trades"]:
+        while self.paper_engine.last_trade == self._paper_heard:
             self._paper_changed.clear()
             await self._paper_changed.wait()
-        fresh = self.paper_engine.trades[self._paper_heard["trades"] :]
-        self._paper_heard["trades"] = len(self.paper_engine.trades)
+        fresh = [trade for trade in self.paper_engine.trades if trade.id > self._paper_heard]
+        self._paper_heard = self.paper_engine.last_trade
         return [self._paper_trade(trade) for trade in fresh if symbol in (None, trade.symbol)]
 
     async def close(self, clean_instance_data: bool = False) -> None:
@@ -419,6 +425,18 @@ class PaperExchange(Exchange):  # type: ignore[misc]  # ccxt is not typed
             self._paper_store.save(self.paper_engine, changes)
         self.paper_activity += 1
         self._paper_changed.set()
+
+    def _paper_tidy(self, now_ms: int) -> None:
+        """Forget what ended long ago, as venues do. What an earlier machine left is not old before this one
+        ran for so long: whoever was away asks for it first."""
+        if self._paper_tidied_ms is None:
+            self._paper_tidied_ms = now_ms
+        if now_ms - self._paper_tidied_ms < KEPT_MS:
+            return
+        self._paper_tidied_ms = now_ms - KEPT_MS + TIDY_MS
+        orders, trades = self.paper_engine.forget(now_ms - KEPT_MS)
+        if self._paper_store is not None and (orders or trades):
+            self._paper_store.forget(orders, trades)
 
     def _paper_strike(self, method: str, moment: str, client_id: str) -> None:
         if self.paper_fault is not None:

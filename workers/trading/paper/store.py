@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import orjson
 
 from shared.errors import ConfigurationError
 from workers.trading.paper.engine import Changes, Engine
-from workers.trading.paper.order import order_from_json, position_from_json, to_json, trade_from_json
+from workers.trading.paper.order import (
+    Order,
+    Trade,
+    order_from_json,
+    position_from_json,
+    to_json,
+    trade_from_json,
+)
 
 _SCHEMA = """
 create table if not exists orders (sequence integer primary key, record text not null);
@@ -54,6 +62,7 @@ class Store:
             trade_from_json(orjson.loads(record))
             for (record,) in self._database.execute("select record from trades order by id")
         ]
+        engine.last_trade = max((trade.id for trade in engine.trades), default=0)
         for (record,) in self._database.execute("select record from positions order by symbol, side"):
             position = position_from_json(orjson.loads(record))
             engine.ledger.positions[position.symbol, position.side] = position
@@ -84,6 +93,15 @@ class Store:
                 symbol = changes.bar.symbol
                 seen = (symbol, engine.seen_ms.get(symbol, -1), str(engine.last_price[symbol]))
                 self._database.execute("insert or replace into symbols values (?, ?, ?)", seen)
+
+    def forget(self, orders: Iterable[Order], trades: Iterable[Trade]) -> None:
+        """Delete what the engine let go of."""
+        with self._database:
+            self._database.execute("begin immediate")
+            self._database.executemany(
+                "delete from orders where sequence = ?", [(one.sequence,) for one in orders]
+            )
+            self._database.executemany("delete from trades where id = ?", [(one.id,) for one in trades])
 
     def _write_balances(self, engine: Engine) -> None:
         self._database.executemany(
