@@ -22,7 +22,7 @@ from shared.venue_sessions import SessionFactory
 from workers.signals.feeds.feed import Feed, FeedUnavailable
 from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.recorded import RecordedFeed, find_files
-from workers.signals.feeds.simulated import SimulatedFeed
+from workers.signals.feeds.simulated import DAY_MS, SimulatedFeed
 from workers.signals.feeds.venue import open_exchange
 from workers.signals.past import condense
 from workers.signals.traders import intervals_of, load_traders
@@ -40,7 +40,8 @@ USUAL_SYMBOLS = (
     "XRPUSDT",
 )
 
-SIMULATED_PAST_MS = 3 * 24 * 60 * 60 * 1000
+# A simulated market begins with a day (UTC), so many before today.
+SIMULATED_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +136,10 @@ async def _open_recorded(source: Source, folder: Path) -> Opened:
 async def _open_simulated(source: Source, symbols: tuple[str, ...]) -> Opened:
     if source.speed is not None:
         raise InputError("--speed belongs to recorded candles: a simulated market has its own pace")
-    # Its past goes by at once, so that indicators are warm and something is to be seen; then it runs with the
-    # wall's clock.
+    # Its last days go by at once, so that something is to be seen; then it runs with the wall's clock.
     now = floor_ms(WallClock().now())
-    start = now - SIMULATED_PAST_MS
+    start = (now // DAY_MS - SIMULATED_DAYS) * DAY_MS
     feed = SimulatedFeed(symbols, start_ms=start, speed=1.0, paced_from_ms=now, seed=start)
-    return Opened(feed, await feed.open(), "1m")
+    await feed.open()
+    past = await asyncio.to_thread(feed.past)
+    return Opened(feed, past.short, "1m", past.longer)

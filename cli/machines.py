@@ -14,9 +14,9 @@ from cli.project import database, run
 from cli.queries import query
 from cli.running import machine_folder, run_machine
 from shared.log import setup
-from shared.settings import load
+from shared.settings import Settings, load
 from shared.venue_sessions import session_factory_of
-from workers.machine import build
+from workers.machine import Machine, build
 
 app = typer.Typer(name="machines", help="The processes that do the work.", no_args_is_help=True)
 
@@ -97,8 +97,18 @@ async def _run(
     settings = load()
     if "analysis" in roles:
         settings = with_analyst(settings, analyst)
+    machine = await _open(settings, roles, source, region, most_symbols)
+    await run_machine(machine)
+    if machine.status.errors:
+        raise typer.Exit(1)
+
+
+async def _open(
+    settings: Settings, roles: list[str], source: Source, region: str, most_symbols: int | None
+) -> Machine:
+    """The machine. Nobody else keeps the candles that warm it up: it lets go of them one by one."""
     opened = await open_live(source, session_factory_of(settings))
-    machine = await build(
+    return await build(
         settings,
         feed=opened.feed,
         warm=opened.warm,
@@ -112,6 +122,3 @@ async def _run(
         shared=source.venue if source.chosen is None else None,
         most_symbols=most_symbols,
     )
-    await run_machine(machine)
-    if machine.status.errors:
-        raise typer.Exit(1)

@@ -104,14 +104,13 @@ def one_line(status: Status, gate: Gate, record: Record, rates: tuple[float, flo
     held = " ".join(
         f"{name}={record.signals_by_status[name]}" for name in STATUSES if record.signals_by_status.get(name)
     )
-    latency = status.latency.to_json()
     faults = describe_faults(gate)
     candles = f"{status.candles} candles ({rates[0]:.0f}/s)" + (f", {faults}" if faults else "")
     return (
         f"{_moment(status)}  {candles}  signals: {held or 'none yet'}  "
         f"open {record.positions_open}{f' ({record.protection})' if record.positions_open else ''}  "
-        f"closed {record.positions_closed}  P&L {record.realized_pnl} USDT  fees {record.fees}  "
-        f"trigger to subscriber p50 {latency['p50'] or '-'} ms p95 {latency['p95'] or '-'} ms"
+        f"closed {record.positions_closed}  P&L {record.realized_pnl:+.2f} USDT  fees {record.fees:.2f}"
+        + (f"  trigger to subscriber {_describe_latency(status)}" if status.latency.count else "")
     )
 
 
@@ -119,7 +118,6 @@ def panel(
     title: str, status: Status, gate: Gate, record: Record, rates: tuple[float, float]
 ) -> RenderableType:
     """The state of the run as a screen."""
-    latency = status.latency.to_json()
     fresh, known = (status.count("signals", name) for name in ("inserted", "duplicates"))
     facts = Table.grid(padding=(0, 3))
     facts.add_row(
@@ -129,12 +127,12 @@ def panel(
         "signals",
         f"{fresh:,} new, {known:,} known ({rates[1]:,.1f}/s)",
         "trigger to subscriber",
-        f"p50 {latency['p50'] or '-'} ms, p95 {latency['p95'] or '-'} ms",
+        _describe_latency(status) if status.latency.count else "nothing fired yet",
     )
-    pnl = f"[{'green' if record.realized_pnl >= 0 else 'red'}]{record.realized_pnl:+.4f} USDT[/]"
+    pnl = f"[{'green' if record.realized_pnl >= 0 else 'red'}]{record.realized_pnl:+.2f} USDT[/]"
     facts.add_row(
         "realized P&L",
-        f"{pnl} after {record.fees:.4f} in fees",
+        f"{pnl} after {record.fees:.2f} in fees",
         "positions",
         f"{record.positions_open} open, {record.positions_closed} closed, "
         + (f"[bold red]{record.protection}[/]" if record.positions_left_unprotected else record.protection),
@@ -148,6 +146,11 @@ def panel(
     for error in status.errors[-3:]:
         parts.append(Text(error, style="red"))
     return Panel(Group(*parts), title=title, border_style="cyan")
+
+
+def _describe_latency(status: Status) -> str:
+    latency = status.latency.to_json()
+    return f"p50 {latency['p50']} ms, p95 {latency['p95']} ms"
 
 
 def _bars(counts: dict[str, int]) -> Table:

@@ -97,9 +97,22 @@ async def _main_job(
 ) -> dict[str, Any]:
     settings = with_analyst(load(), analyst)
     await greet_analyst(settings)
+    async with AsyncExitStack() as running:
+        machine, feed = await _open_machine(source, venue, settings, running)
+        await _watch_over(machine, feed, settings, seconds, quiet=quiet)
+    for fault in list_faults(feed.gate):
+        notes.print(fault, soft_wrap=True, markup=False)
+    return await _summary(machine, feed, settings)
+
+
+async def _open_machine(
+    source: Source, venue: str, settings: Settings, running: AsyncExitStack
+) -> tuple[Machine, Feed]:
+    """The machine on its feed, with what has to run beside it in `running`. Nobody else keeps the candles
+    that warm it up: it lets go of them one by one."""
     opened = await open_feed(source, notes)
     feed = opened.feed
-    async with AsyncExitStack() as running, AsyncExitStack() as closing:
+    async with AsyncExitStack() as closing:
         # From `build` on the feed is the machine's to close.
         closing.push_async_callback(feed.close)
         fake = None
@@ -124,12 +137,12 @@ async def _main_job(
             shared=source.venue if source.chosen is None else None,
         )
         closing.pop_all()
-        notes.print(f"{feed.description}", soft_wrap=True)
-        await _show_console(running, settings, demo=demo)
-        await _watch_over(machine, feed, settings, seconds, quiet=quiet)
-    for fault in list_faults(feed.gate):
-        notes.print(fault, soft_wrap=True, markup=False)
-    return await _summary(machine, feed, settings)
+    notes.print(feed.description, soft_wrap=True)
+    if isinstance(feed, SimulatedFeed):
+        began = f"{from_ms(feed.start_ms):%Y-%m-%d}"
+        notes.print(f"what happened since {began} goes by at once; from then on a minute takes a minute")
+    await _show_console(running, settings, demo=demo)
+    return machine, feed
 
 
 async def _show_console(running: AsyncExitStack, settings: Settings, *, demo: bool) -> None:
@@ -250,9 +263,11 @@ async def _summary(machine: Machine, feed: Feed, settings: Settings) -> dict[str
 async def _open_past_days(feed: Feed) -> None:
     """Room for signals of days that are over."""
     for first, last in runs(_past_days(feed)):
-        opened = [row for row in await open_days(first.isoformat(), last.isoformat()) if row["opened"]]
+        days = await open_days(first.isoformat(), last.isoformat())
+        opened = sorted(row["day"] for row in days if row["opened"])
         if opened:
-            notes.print(f"opened {len(opened)} days of history, {first} to {last}")
+            some = "1 day" if len(opened) == 1 else f"{len(opened)} days"
+            notes.print(f"made room for {some} of history, {opened[0]} to {opened[-1]}")
 
 
 def _past_days(feed: Feed) -> list[date]:
@@ -295,7 +310,8 @@ def _print(summary: dict[str, Any]) -> None:
         )
     )
     console.print("{positions_open} positions open ({positions_unprotected} unprotected)".format(**summary))
-    console.print("realized P&L {realized_pnl} USDT after {fees} in fees".format(**summary))
+    earned, fees = Decimal(summary["realized_pnl"]), Decimal(summary["fees"])
+    console.print(f"realized P&L {earned:+.2f} USDT after {fees:.2f} in fees")
     for error in summary["errors"]:
         notes.print(error, markup=False)
     if sys.stdout.isatty():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from shared.candles import MINUTE_MS, Candle
+from shared.aggregation import join
+from shared.candles import INTERVALS, MINUTE_MS, Candle, find_fault
 from shared.errors import InputError
+from shared.market import Market
 from tests.signals.recordings import DAY
 from tests.waiting import until
-from workers.signals.feeds.simulated import SimulatedFeed
+from workers.signals.feeds.simulated import BEGIN, SimulatedFeed
 
 
 async def play(
@@ -50,6 +53,38 @@ async def test_the_market_moves_and_has_regimes() -> None:
     windows = [sum(moves[at : at + 60]) for at in range(0, len(moves), 60)]
     assert max(windows) > 3 * min(windows)
     assert all(one.volume > 0 for one in candles)
+
+
+def test_it_has_a_past_of_every_interval_that_leads_to_its_first_candle() -> None:
+    feed = SimulatedFeed(("BTCUSDT", "NEWUSDT"), start_ms=DAY, seed=3)
+    past = feed.past(130)
+    assert past == SimulatedFeed(("NEWUSDT", "BTCUSDT"), start_ms=DAY, seed=3).past(130)
+    market = Market()
+    market.seed(past.short)
+    market.seed_longer(past.longer)
+    assert market.symbols == feed.symbols
+    for symbol, price in (("BTCUSDT", BEGIN["BTCUSDT"]), ("NEWUSDT", 100.0)):
+        for interval in INTERVALS:
+            candles = market.history(symbol, interval)
+            assert len(candles) == 130
+            assert all(find_fault(one) is None for one in candles)
+            assert all(
+                (after.open_ms, after.open) == (before.close_ms, before.close)
+                for before, after in pairwise(candles)
+            )
+            assert (candles[-1].close_ms, candles[-1].close) == (DAY, price), interval
+
+
+def test_longer_candles_of_the_past_are_made_of_its_shorter_ones() -> None:
+    past = SimulatedFeed(("BTCUSDT",), start_ms=DAY).past(300)
+    by_interval = {name: [one for one in past.longer if one.interval == name] for name in INTERVALS}
+    by_interval["1m"] = list(past.short)
+    for short, long in (("1m", "3m"), ("1m", "1h"), ("5m", "15m"), ("15m", "1h"), ("1h", "4h"), ("4h", "1d")):
+        last = by_interval[long][-1]
+        joined = join([one for one in by_interval[short] if one.open_ms >= last.open_ms], long)
+        # Volumes that were added in another order differ in their last bits.
+        assert replace(joined, volume=last.volume) == last
+        assert joined.volume == pytest.approx(last.volume)
 
 
 def test_it_says_that_it_is_simulated() -> None:
