@@ -89,7 +89,10 @@ async def test_all_roles_together_make_one_page_that_prometheus_can_read(tmp_pat
             health = (await client.get(f"http://127.0.0.1:{machine.endpoint.port}/healthz")).json()
     assert health["state"] == "starting"
     assert len(families) > 60
-    assert all(name.startswith("sigtrail_") and one.documentation for name, one in families.items())
+    assert all(name.startswith(("sigtrail_", "process_")) for name in families)
+    assert all(one.documentation for one in families.values())
+    assert families["process_resident_memory_bytes"].samples[0].value > 0
+    assert families["sigtrail_python_blocks"].samples[0].value > 0
     wide = {label for one in families.values() for sample in one.samples for label in sample.labels}
     assert wide <= {
         "machine", "version", "feed", "state", "role", "reason", "as", "code", "end", "le", "quantile",

@@ -64,10 +64,11 @@ class Scene:
         if role._spool is not None:
             die(role._spool)
 
-    async def start_again(self, seeds: Sequence[Candle]) -> None:
+    async def start_again(self, seeds: Sequence[Candle], longer: Sequence[Candle] = ()) -> None:
         """The next life of the same machine, on a market that the feed seeded with history."""
         self.market = Market()
         self.market.seed(seeds)
+        self.market.seed_longer(longer)
         self.wakes = Wakes()
         self.role = self.open()
         await self.role.start()

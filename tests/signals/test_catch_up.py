@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from workers.signals.role import CATCH_UP
 from workers.signals.spool import SpoolError
 
 DIPS = [101, 99, 101, 99, 101, 99, 101, 99]
+HOUR_MS = 60 * MINUTE_MS
 HOURS = round(CATCH_UP.total_seconds() / 3600)
 
 
@@ -123,6 +125,27 @@ async def test_longer_intervals_are_made_up_for_too(tmp_path: Path) -> None:
     await scene.start_again(candles(closes))
     await scene.role.stop()
     assert stored_minutes(scene) == [9]
+
+
+def hours(closes: Sequence[float], first: int) -> list[Candle]:
+    starts = (make((first + number) * 60, close) for number, close in enumerate(closes))
+    return [replace(one, interval="1h", close_ms=one.open_ms + HOUR_MS) for one in starts]
+
+
+@pytest.mark.parametrize("oldest", [0, 100], ids=["whole hours", "an hour whose minutes are not all known"])
+async def test_longer_intervals_are_made_up_for_with_a_history_that_no_short_ones_reach(
+    tmp_path: Path, oldest: int
+) -> None:
+    """The trader needs twenty hours, of which the minutes tell three."""
+    scene = Scene(tmp_path, trader("close < 100 and SMA(close, 20) > 100", interval="1h"), replay=False)
+    minutes = [101.0] * 119 + [99.0] + [101.0] * 80
+    past = hours([104.0] * 30, -30)
+    await scene.start_again(candles(minutes[oldest:110], oldest), past)
+    await scene.role.step()
+    await scene.kill()
+    await scene.start_again(candles(minutes[oldest:], oldest), [*past, *hours([101.0, 99.0, 101.0], 0)])
+    await scene.role.stop()
+    assert stored_minutes(scene) == [119]
 
 
 async def test_what_is_too_long_ago_is_told_and_left(tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.candles import MINUTE_MS, Candle
+from shared.candles import INTERVALS, MINUTE_MS, Candle
 from shared.errors import InputError
+from shared.market import Market
 from tests.signals.recordings import DAY, RECORDED, needs_recordings
 from tests.waiting import until
-from workers.signals.feeds.recorded import RecordedFeed
+from workers.signals.feeds.recorded import ROWS, RecordedFeed
+from workers.signals.past import condense
 
 Row = tuple[Any, ...]
 
@@ -83,6 +85,29 @@ async def test_span_and_bounds_of_time(tmp_path: Path) -> None:
     assert [batch[0].open_ms for batch in await play(feed)] == [
         DAY + minute * MINUTE_MS for minute in (3, 4, 5)
     ]
+
+
+async def test_what_lies_before_a_replay_is_its_history_of_every_interval(tmp_path: Path) -> None:
+    minutes = 3 * ROWS
+    write_parquet(tmp_path / "BTCUSDT_1m.parquet", [row(minute) for minute in range(minutes)])
+    write_parquet(tmp_path / "ETHUSDT_1m.parquet", [row(minute) for minute in range(7)])
+    since = DAY + (minutes - 3) * MINUTE_MS
+    feed = RecordedFeed(tmp_path, since_ms=since)
+    await feed.open()
+    past = condense(feed.history())
+    assert len(await play(feed)) == 3
+    assert feed.gate.admitted == 3, "the gate counts what is replayed"
+    market = Market()
+    market.seed(past.short)
+    market.seed_longer(past.longer)
+    assert [one.open_ms - DAY for one in market.history("ETHUSDT")] == [at * MINUTE_MS for at in range(7)]
+    assert [one.close_ms for one in market.history("ETHUSDT", "5m")] == [DAY + 5 * MINUTE_MS]
+    for interval in INTERVALS:
+        last = market.latest("BTCUSDT", interval)
+        assert last is not None
+        assert last.close_ms == since // INTERVALS[interval] * INTERVALS[interval]
+    assert len(market.history("BTCUSDT", "30m")) == (minutes - 3) // 30
+    assert [*RecordedFeed(tmp_path).history()] == []
 
 
 async def test_a_row_with_a_wrong_time_adds_a_day_and_not_an_age(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 while its spool took nothing.
 
 The candles are evaluated in their order by an evaluator of its own, which knows the history before them, so
-what comes out is what would have come out then, with the candles' own times. Traders are those of now: one
+what comes out is what would have come out then, with the candles' own times. Longer candles are those that
+the machine's market has: their history reaches further back than any short candles that could make them.
+Traders are those of now: one
 that was changed meanwhile fires only at closes after its change, since nobody knows what it was before.
 """
 
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from uuid import UUID
 
-from shared.candles import Candle
+from shared.candles import INTERVALS, Candle
 from shared.identity import floor_ms
 from shared.market import Market
 from shared.models import Signal, Trader
@@ -24,13 +26,15 @@ from workers.signals.feeds.feed import by_close
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Candles to evaluate, and those before them, in order of (close, symbol).
+    """Candles to evaluate, and those before them, in order of (close, symbol); the same of longer intervals.
 
     cut_off: how many closes lie so far back, or were so long ago for the history, that they stay missed
     """
 
     known: tuple[Candle, ...]
     candles: tuple[Candle, ...]
+    known_longer: tuple[Candle, ...]
+    longer: tuple[Candle, ...]
     cut_off: int
 
 
@@ -42,6 +46,8 @@ def find_missed(market: Market, since: Mapping[str, int], most_ms: int) -> Misse
     """
     known: list[Candle] = []
     missed: list[Candle] = []
+    known_longer: list[Candle] = []
+    longer: list[Candle] = []
     cut_off = 0
     newest = max((one.close_ms for one in map(market.latest, market.symbols) if one is not None), default=0)
     for symbol, begin in since.items():
@@ -52,10 +58,16 @@ def find_missed(market: Market, since: Mapping[str, int], most_ms: int) -> Misse
         # Marks that were lost stand at zero: how much was missed then is not known.
         if begin:
             cut_off += (least - begin) // (history[0].close_ms - history[0].open_ms)
-        known += [one for one in history if one.close_ms <= least]
-        missed += [one for one in history if one.close_ms > least]
+        for name in INTERVALS:
+            candles = market.history(symbol, name)
+            is_short = name == market.base_interval(symbol)
+            before, after = (known, missed) if is_short else (known_longer, longer)
+            before += [one for one in candles if one.close_ms <= least]
+            after += [one for one in candles if one.close_ms > least]
     order = attrgetter("close_ms", "symbol")
-    return Missed(tuple(sorted(known, key=order)), tuple(sorted(missed, key=order)), cut_off)
+    for found in (known, missed, known_longer, longer):
+        found.sort(key=order)
+    return Missed(tuple(known), tuple(missed), tuple(known_longer), tuple(longer), cut_off)
 
 
 async def evaluate_missed(
@@ -67,12 +79,20 @@ async def evaluate_missed(
     changed = {one.id: floor_ms(one.updated_at) for one in chosen if one.updated_at is not None}
     past = Market(kind)
     past.seed(missed.known)
+    past.seed_longer(missed.known_longer)
+    longer = dict(by_close(missed.longer))
     evaluator = Evaluator(past)
     evaluator.assign(chosen)
     past.subscribe(evaluator.hear, aggregated=True)
-    for _, together in by_close(missed.candles):
+    for close_ms, together in by_close(missed.candles):
         for candle in together:
             past.publish(candle)
+        for candle in longer.get(close_ms, ()):
+            # Where the short candles reach back far enough, it was made of them and heard.
+            last = past.latest(candle.symbol, candle.interval)
+            if last is None or last.open_ms < candle.open_ms:
+                past.seed_longer((candle,))
+                evaluator.hear(candle)
         yield together, [one for one in evaluator.evaluate() if _is_due(one, changed)]
         await asyncio.sleep(0)
 

@@ -246,3 +246,25 @@ def test_money_is_exact_whatever_happens(
         mine = [t for t in engine.trades if t.order_id == order.id]
         assert sum((t.amount for t in mine), D(0)) == order.filled <= order.amount
         assert all(t.at_ms >= order.created_ms for t in mine)
+
+
+def test_what_ended_long_ago_is_forgotten_and_numbers_go_on() -> None:
+    engine = make_engine()
+    guards = (Attached("stop", D("90000"), "sl"), Attached("take_profit", D("110000"), "tp"))
+    kept = ask(engine, 10, client_id="kept", attached=guards)
+    gone = ask(engine, 10, client_id="gone")
+    engine.walk(bar(10, "100000", "100100", "99900", "100000"))
+    ask(engine, 20, client_id="newest", side="sell", amount=D("0.02"))
+    engine.walk(bar(20, "100000", "100100", "99900", "100000"))
+    orders, trades = engine.forget(15 * MINUTE)
+    assert [order.id for order in orders] == [gone.id], "an entry stays as long as its guards are open"
+    assert [trade.client_id for trade in trades] == ["kept", "gone"]
+    assert set(engine.by_client_id) == {"kept", "sl", "tp", "newest"}
+    assert kept.id in engine.orders
+    orders, trades = engine.forget(100 * MINUTE)
+    assert trades == []
+    assert "newest" in engine.by_client_id, "the last order and trade stay: the next are numbered by them"
+    after = ask(engine, 101, client_id="after")
+    engine.walk(bar(101, "100000", "100100", "99900", "100000"))
+    assert after.sequence == 6
+    assert [trade.id for trade in engine.trades] == [3, 4]

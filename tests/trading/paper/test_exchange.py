@@ -16,6 +16,7 @@ from shared.clock import MarketClock
 from shared.errors import ConfigurationError
 from shared.market import Market
 from workers.trading.paper import PaperExchange
+from workers.trading.paper.exchange import KEPT_MS
 
 START = datetime(2025, 5, 5, tzinfo=UTC)
 BTC = "BTC/USDT:USDT"
@@ -151,3 +152,36 @@ async def test_activity_grows_only_when_something_changed(venue: Venue) -> None:
     assert venue.exchange.paper_activity == seen + 1
     venue.tick(100000.0, 100100.0, 99900.0, 100000.0)
     assert venue.exchange.paper_activity == seen + 2
+
+
+async def test_what_ended_days_ago_is_forgotten_here_and_in_the_file(tmp_path: Path) -> None:
+    store = tmp_path / "account.db"
+    venue = Venue(store)
+    venue.tick(100000.0, 100100.0, 99900.0, 100000.0)
+    for number in range(2):
+        side = "sell" if number else "buy"
+        await venue.exchange.create_order(BTC, "market", side, 0.01, None, {"clientOrderId": f"c{number}"})
+        venue.tick(100000.0, 100100.0, 99900.0, 100000.0)
+    await venue.exchange.close()
+
+    again = Venue(store)
+    again.clock.advance(venue.clock.now() + timedelta(days=30))
+    again.tick(100000.0, 100100.0, 99900.0, 100000.0)
+    assert (await again.exchange.fetch_order(None, BTC, {"clientOrderId": "c0"}))["status"] == "closed", (
+        "a machine that was away for long can still ask"
+    )
+    again.clock.advance(again.clock.now() + timedelta(milliseconds=KEPT_MS))
+    again.tick(100000.0, 100100.0, 99900.0, 100000.0)
+    with pytest.raises(OrderNotFound):
+        await again.exchange.fetch_order(None, BTC, {"clientOrderId": "c0"})
+    assert [trade["id"] for trade in await again.exchange.fetch_my_trades(BTC)] == ["2"]
+    await again.exchange.close()
+
+    last = Venue(store)
+    assert list(last.exchange.paper_engine.by_client_id) == ["c1"]
+    last.clock.advance(again.clock.now())
+    await last.exchange.create_order(BTC, "market", "buy", 0.01, None, {"clientOrderId": "c2"})
+    last.tick(100000.0, 100100.0, 99900.0, 100000.0)
+    asked = await last.exchange.fetch_my_trades(BTC, None, None, {"fromId": 3})
+    assert [trade["id"] for trade in asked] == ["3"]
+    await last.exchange.close()

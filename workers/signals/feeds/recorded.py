@@ -27,7 +27,7 @@ EPOCH = date(1970, 1, 1)
 # How many candles are read before other tasks of the loop get their turn.
 _TURN = 64
 # How many rows of a file are Python's objects at a time: a month of them takes hundreds of megabytes.
-_ROWS = 2048
+ROWS = 2048
 
 
 class RecordedFeed:
@@ -158,7 +158,7 @@ class RecordedFeed:
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    for part in table.to_batches(max_chunksize=_ROWS):
+    for part in table.to_batches(max_chunksize=ROWS):
         yield from zip(*(part.column(name).to_pylist() for name in COLUMNS), strict=True)
 
 
