@@ -189,7 +189,10 @@ async def build(
         key = settings.supabase_publishable_key.get_secret_value()
         # The archive listens to nobody: its work comes with time.
         realtime = Realtime(settings.supabase_url, key, first.token) if set(roles) != {"archive"} else None
-        seen = observe(settings, status, feed, made, realtime, connections, first.call) if observed else None
+        seen = None
+        if observed:
+            measured = made if shares is None else [*made, shares]
+            seen = observe(settings, status, feed, measured, realtime, connections, first.call)
         opened.pop_all()
         return Machine(
             status,

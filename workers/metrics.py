@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from shared.metrics import Measure, Metric, counter, gauge
 from shared.realtime import Realtime
 from workers.signals.feeds.feed import Feed
+from workers.signals.feeds.metrics import measure_feed
 from workers.status import Status
 
 
@@ -67,21 +68,7 @@ def measure_machine(
         ("state",),
     )
     yield counter("sigtrail_candles_total", "Closed candles that the feed delivered.", status.candles)
-    yield gauge("sigtrail_feed_silent_seconds", "How long no candle has come.", now() - status.heard_at)
-    yield counter(
-        "sigtrail_candles_refused_total",
-        "Candles that cannot be true, by reason.",
-        {(reason,): count for reason, count in feed.gate.refused.items()},
-        ("reason",),
-    )
-    yield counter("sigtrail_candles_missing_total", "Candles that are in no source.", feed.gate.missing)
-    counts: Mapping[str, int] = getattr(feed, "counts", {})
-    yield counter(
-        "sigtrail_feed_reconnects_total",
-        "Times that the feed's stream was lost.",
-        counts.get("reconnects", 0),
-    )
-    yield counter("sigtrail_feed_repairs_total", "Gaps that were filled over REST.", counts.get("repairs", 0))
+    yield from measure_feed(feed, now() - status.heard_at)
     yield counter("sigtrail_steps_total", "Steps that the roles took.", _by_role(status.steps), ("role",))
     yield counter(
         "sigtrail_done_total", "Things that the roles' steps did.", _by_role(status.done), ("role",)

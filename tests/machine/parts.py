@@ -31,7 +31,13 @@ def make_settings() -> Settings:
 async def build_whole(folder: Path) -> AsyncIterator[Machine]:
     """The machine; what it opened is closed at the end."""
     machine = await build(
-        make_settings(), feed=Reel(1), replaying=False, roles=ROLES, state=folder, observed=True
+        make_settings(),
+        feed=Reel(1),
+        replaying=False,
+        roles=ROLES,
+        state=folder,
+        observed=True,
+        shared="binance",
     )
     try:
         yield machine

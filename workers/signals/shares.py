@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import structlog
 
 from shared.errors import DatabaseError, Unavailable
 from shared.market import Market
+from shared.metrics import Metric, counter, gauge
 from shared.role import Call
 from workers.signals.role import SignalsRole
 
@@ -98,6 +99,20 @@ class Shares:
         await self._call("leave_shares", {})
         if shares:
             await self._release(shares)
+
+    def measure(self) -> Iterator[Metric]:
+        """What shares tell Prometheus."""
+        yield gauge("sigtrail_shares_held", "Shares of the symbols that this machine has.", len(self._fences))
+        yield gauge("sigtrail_shares_symbols", "Symbols that it evaluates.", self.counts["symbols"])
+        yield gauge(
+            "sigtrail_shares_unheld", "Shares of its market that no machine has.", self.counts["unheld"]
+        )
+        yield counter(
+            "sigtrail_shares_moved_total",
+            "Shares that it took, lost to another machine, or gave to one with room.",
+            {(one,): self.counts[one] for one in ("taken", "lost", "given")},
+            ("as",),
+        )
 
     async def renew(self) -> None:
         """Say that this machine lives, and take, lose or give what the database answers."""

@@ -126,6 +126,10 @@ async def test_more_than_is_fair_is_given_back(tmp_path: Path) -> None:
     database.give = [3]
     await shares.renew()
     assert list(shares.held) == [1, 2]
+    told = {
+        sample.labels.get("as", one.name): sample.value for one in shares.measure() for sample in one.samples
+    }
+    assert (told["sigtrail_shares_held"], told["taken"], told["given"], told["lost"]) == (2, 3, 1, 0)
     assert [one["share"] for one in database.last("release_shares")["shares"]] == [3]
     database.give = []
     database.grant(1, 2)

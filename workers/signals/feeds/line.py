@@ -66,6 +66,11 @@ class Line:
     def __len__(self) -> int:
         return len(self._tracks)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether its socket stands."""
+        return any(client.isConnected for client in (self.exchange.clients or {}).values())
+
     def __contains__(self, symbol: str) -> bool:
         return any(one.symbol == symbol for one in self._tracks.values())
 

@@ -53,8 +53,9 @@ class LiveFeed:
     """The candles of several symbols of one venue as they close.
 
     `connect` makes exchange objects: one for REST, one for each socket; `clock` knows the venue's time.
-    `counts` has reconnects, repairs, failed_repairs, corrections, healed and resubscriptions; `gone` are
-    symbols that the venue does not trade (any more): they are named and the others go on.
+    `counts` has reconnects, silences, refusals, repairs, incomplete_repairs, failed_repairs, corrections,
+    healed and resubscriptions; `gone` are symbols that the venue does not trade (any more): they are named
+    and the others go on.
     """
 
     kind: FeedKind = "live"
@@ -107,6 +108,12 @@ class LiveFeed:
     def symbols(self) -> tuple[str, ...]:
         """What is delivered now."""
         return tuple(sorted(self._tracks)) or self._wanted
+
+    @property
+    def sockets(self) -> tuple[int, int]:
+        """How many sockets are connected, and how many are not."""
+        connected = sum(line.is_connected for line in self._lines)
+        return connected, len(self._lines) - connected
 
     @property
     def description(self) -> str:

@@ -27,7 +27,7 @@ EPOCH = date(1970, 1, 1)
 # How many candles are read before other tasks of the loop get their turn.
 _TURN = 64
 # How many rows of a file are Python's objects at a time: a month of them takes hundreds of megabytes.
-ROWS = 2048
+ROWS = 256
 
 
 class RecordedFeed:
