@@ -17,10 +17,14 @@ from workers.signals.indicators import (
     LARGEST_ARGUMENT,
     MOST_HISTORY,
     MOST_OFFSET,
+    NAMES,
     Indicator,
-    find_lowest,
+    Parameter,
+    find_bounds,
+    find_lookback,
 )
 from workers.signals.parser import (
+    LARGEST_NUMBER,
     MOST_CHARACTERS,
     MOST_DEPTH,
     MOST_INDICATORS,
@@ -88,17 +92,24 @@ def _describe(one: Indicator) -> dict[str, Any]:
         "group": one.group,
         "title": one.title,
         "inputs": [{"default": name, "choosable": place < one.free} for place, name in enumerate(one.inputs)],
-        "parameters": [
-            {
-                "name": parameter.keyword,
-                "default": parameter.default,
-                "whole": parameter.whole,
-                "lowest": find_lowest(one.name, parameter.keyword) if parameter.whole else None,
-            }
-            for parameter in one.parameters
-        ],
+        "parameters": [_describe_parameter(one, parameter) for parameter in one.parameters],
         "outputs": one.outputs if one.output is None else [one.outputs[one.output]],
         "output_has_to_be_named": one.output is None,
+        "all_outputs": one.outputs,
+        "output": one.output,
+        "own_name": one.name in NAMES,
+        "lookback": find_lookback(one.name),
+    }
+
+
+def _describe_parameter(one: Indicator, parameter: Parameter) -> dict[str, Any]:
+    lowest, highest = find_bounds(one.name, parameter.keyword)
+    return {
+        "name": parameter.keyword,
+        "default": parameter.default,
+        "whole": parameter.whole,
+        "lowest": lowest,
+        "highest": highest,
     }
 
 
@@ -113,4 +124,5 @@ def _list_limits() -> dict[str, float]:
         "candles_ago": MOST_OFFSET,
         "earlier_numbers": MOST_REMEMBERED,
         "argument": LARGEST_ARGUMENT,
+        "number": LARGEST_NUMBER,
     }

@@ -164,7 +164,7 @@ def test_a_wrong_trader_is_named_and_the_others_go_on() -> None:
         [trader("RSI(14) <", name="bad"), trader(name="none"), trader("close < 100", name="good")]
     )
     assert {one.name: one.reason for one in unfit} == {
-        "bad": "column 10: this does not parse: invalid syntax",
+        "bad": "column 10: this does not parse: something is missing at its end",
         "none": "column 1: there is no condition",
     }
     assert close(evaluator, market, make(0, 101)) == []

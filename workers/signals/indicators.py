@@ -300,6 +300,35 @@ def find_lowest(name: str, keyword: str) -> int:
     raise ValueError(f"{name} takes no {keyword}")
 
 
+# Where TA-Lib's arguments that are no whole numbers begin or end, apart from those that may be anything; the
+# last kind of moving average; and the longest period.
+_BOUNDS = (-LARGEST_ARGUMENT, 0.0, 0.01, 0.99, 1.0, 100.0, LARGEST_ARGUMENT)
+_KINDS, _PERIODS = 13, 100_000
+
+
+def find_bounds(name: str, keyword: str) -> tuple[float, float]:
+    """The least and the most that TA-Lib takes for an argument, the others being at their defaults."""
+    indicator = INDICATORS[name]
+    parameter = next(one for one in indicator.parameters if one.keyword == keyword)
+    standing = [(one.keyword, one.default) for one in indicator.parameters if one is not parameter]
+
+    def is_taken(value: float) -> bool:
+        return _lookback(indicator.function, (*standing, (keyword, value))) >= 0
+
+    if parameter.whole:
+        lowest = find_lowest(name, keyword)
+        return lowest, _KINDS if keyword.endswith("matype") else _PERIODS
+    taken = [value for value in _BOUNDS if is_taken(value)]
+    return taken[0], taken[-1]
+
+
+def find_lookback(name: str) -> int:
+    """How many candles an indicator of fields looks back on with its defaults."""
+    indicator = INDICATORS[name]
+    defaults = {one.keyword: one.default for one in indicator.parameters}
+    return _lookback(indicator.function, _complete(indicator.function, defaults))
+
+
 def _choose_inputs(indicator: Indicator, inputs: tuple[Term, ...]) -> tuple[str | Output, ...]:
     if len(inputs) > indicator.free:
         reads = ", ".join(str(one) for one in indicator.inputs)
