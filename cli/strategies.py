@@ -1,4 +1,4 @@
-"""`sigtrail strategies`: what the conditions of traders may say."""
+"""`sigtrail strategies`: what the conditions of traders may say, and what traders would have come to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.backtest import backtest
 from cli.output import print_json
 from shared.candles import INTERVALS
 from shared.errors import NotFound
@@ -33,14 +34,15 @@ from workers.signals.parser import (
     MOST_WITHIN,
 )
 
-app = typer.Typer(name="strategies", help="What the conditions of traders may say.", no_args_is_help=True)
+app = typer.Typer(
+    name="strategies",
+    help="What the conditions of traders may say, and what traders would have come to.",
+    no_args_is_help=True,
+)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
-# Typer makes a lone command the whole noun; this keeps it a command of its own.
-@app.callback()
-def strategies() -> None:
-    pass
+app.command("backtest")(backtest)
 
 
 @app.command("indicators")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Sequence
+from typing import Protocol
 
 from shared.candles import Candle
 from shared.clock import MarketClock
 from shared.errors import SigtrailError
 from shared.market import Market
 from shared.role import Role
-from workers.stepping import Stepping
 
 # Far more rounds than a signal has stages; a role that always finds something to do is a defect.
 MOST_ROUNDS = 1_000
@@ -20,12 +20,19 @@ class NeverSettled(SigtrailError):
     """The roles went on finding work at one moment of market time."""
 
 
+class Steps(Protocol):
+    """What takes the steps: see `Stepping`."""
+
+    async def finish(self, role: Role) -> int:
+        """Have a role take its step, and answer how many things it did."""
+
+
 async def replay(
     batches: AsyncIterable[list[Candle]],
     clock: MarketClock,
     market: Market,
     roles: Sequence[Role],
-    stepping: Stepping,
+    stepping: Steps,
     stopping: asyncio.Event,
     *,
     on_batch: Callable[[list[Candle]], None] | None = None,
@@ -47,7 +54,7 @@ async def replay(
         await settle(roles, stepping)
 
 
-async def settle(roles: Sequence[Role], stepping: Stepping) -> int:
+async def settle(roles: Sequence[Role], stepping: Steps) -> int:
     """Take steps until every role answered 0 in one round; answers how many things were done."""
     total = 0
     for _ in range(MOST_ROUNDS):

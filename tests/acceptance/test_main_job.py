@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.acceptance.backtests import play, read_traders, recorded, told
 from tests.acceptance.journey import read_record, sigtrail, up, write_candles
 from tests.signals.recordings import RECORDED, needs_recordings
 from tests.stacks import Stack, running_stack
+from workers.backtest.run import Terms
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "LTCUSDT")
 MINUTES = 2400
@@ -164,16 +166,46 @@ def test_a_wrong_folder_is_one_sentence_and_status_2(own_stack: Stack, state: Pa
     assert "Traceback" not in done.stderr
 
 
+# The demo's account is asked to protect positions as Binance's futures do.
+DEMO = Terms(attached=False)
+RECORDED_UNTIL = "2025-05-06T09:00"
+
+
+@pytest.fixture(scope="module")
+def recorded_run(
+    state_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The summary and the record of a run over recorded candles."""
+    with running_stack(state_folder / "recorded") as other:
+        words = ("--candles", str(RECORDED), "--until", RECORDED_UNTIL)
+        ended = up(other, tmp_path_factory.mktemp("recorded"), *words)
+        return ended, {**read_record(other), "traders": read_traders(other)}
+
+
 @needs_recordings
 def test_recorded_candles_give_signals_in_many_symbols_and_statuses(
-    state_folder: Path, tmp_path: Path
+    recorded_run: tuple[dict[str, Any], Mapping[str, Any]],
 ) -> None:
-    with running_stack(state_folder / "recorded") as other:
-        ended = up(other, tmp_path, "--candles", str(RECORDED), "--until", "2025-05-06T09:00")
-        with psycopg.connect(other.db_url) as connection:
-            symbols = connection.execute("select count(distinct symbol) from public.signals").fetchone()
-    assert symbols is not None
-    assert symbols[0] >= 5
+    ended, record = recorded_run
+    assert len({row[1] for row in record["positions"]} | {row[1] for row in record["orders"]}) >= 5
     assert len(ended["signals_by_status"]) >= 4
     assert ended["positions_closed"] > 0
     assert ended["trigger_to_subscriber_ms"]["p50"] is not None
+
+
+@needs_recordings
+async def test_a_backtest_of_recorded_candles_is_what_the_database_recorded_to_the_last_digit(
+    recorded_run: tuple[dict[str, Any], Mapping[str, Any]],
+) -> None:
+    record = recorded_run[1]
+    result = await play(record["traders"], RECORDED, RECORDED_UNTIL, terms=DEMO)
+    assert told(result) == recorded(record)
+    assert len(result.record.trades.positions) > 10
+
+
+async def test_a_backtest_of_a_simulated_market_is_what_the_database_recorded_to_the_last_digit(
+    first_run: dict[str, Any], own_stack: Stack, candles: Path
+) -> None:
+    result = await play(read_traders(own_stack), candles, terms=DEMO)
+    assert told(result) == recorded(read_record(own_stack))
+    assert len(result.record.trades.positions) >= first_run["positions_closed"]

@@ -154,7 +154,8 @@ class Tending:
         if price is not None and (level := trail(position, price, rules)) is not None:
             facts.stops.append({"position_id": str(position.id), "stop_loss": text(level)})
             return commands
-        if await self._is_gone(trade, position):
+        # What is written off already waits for its last orders to be cancelled.
+        if position.amount >= position.lot and await self._is_gone(trade, position):
             facts.write_offs.append({"position_id": str(position.id), "message": "the venue holds nothing"})
             return commands
         situation = Situation(

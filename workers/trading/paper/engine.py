@@ -117,7 +117,7 @@ class Engine:
         changes = Changes(bar=bar)
         if bar.close_ms <= self.seen_ms.get(bar.symbol, -1):
             return changes
-        if self._open.get(bar.symbol):
+        if self._open.get(bar.symbol) and self._may_act(bar):
             budget = bar.volume * self.terms.participation
             for number, leg in enumerate(legs_of(bar)):
                 budget = self._walk_leg(bar, leg, budget, changes, first=number == 0)
@@ -127,6 +127,13 @@ class Engine:
         if changes:
             self.seen_ms[bar.symbol] = bar.close_ms
         return changes
+
+    def _may_act(self, bar: Bar) -> bool:
+        """Whether anything could happen to an order of the symbol in this candle: most rest far from it."""
+        return any(
+            order.working or self._point(order, bar.low, bar.high, first=False) is not None
+            for order in self._open[bar.symbol].values()
+        )
 
     def _walk_leg(self, bar: Bar, leg: Leg, budget: Decimal, changes: Changes, *, first: bool) -> Decimal:
         price = leg.start
