@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -24,8 +25,9 @@ from cli.target import (
     check_roles,
     check_version,
 )
-from shared.errors import SigtrailError
+from shared.errors import ConfigurationError, SigtrailError
 from shared.keys import mint
+from shared.machine_tokens import GivenTokens, given_tokens, warn_of
 from shared.realtime import Realtime
 from shared.settings import CHECKOUT, Settings, load
 from shared.vault import Vault
@@ -35,6 +37,11 @@ app = typer.Typer(name="deploy", help="Before the first machine starts.", no_arg
 
 # The database roles that machines become through the REST interface.
 TOKEN_ROLES = ("signal_worker", "analyst", "trading_bridge")
+# What a machine needs beside its tokens, by their roles.
+OF_ROLE = {
+    "trading_bridge": ("sigtrail_master_key",),
+    "archivist": ("sigtrail_seal_key", "supabase_db_url"),
+}
 # A machine's name that nobody registers.
 NOBODY = "deploy-check"
 REALTIME_SECONDS = 10.0
@@ -63,22 +70,69 @@ def check(json: AsJson = False) -> None:
 
 async def look(settings: Settings) -> list[Check]:
     """Every check of this project."""
-    found = _look_at_settings(settings)
+    given, found = _look_at_given(settings)
+    found += _look_at_settings(settings, given)
     async with httpx.AsyncClient(
         base_url=settings.supabase_url, timeout=15.0, trust_env=settings.supabase_url.startswith("https://")
     ) as http:
         answers = await _look_at_interface(http, settings)
         found += answers
         if answers[0].ok:
-            found += await _look_at_tokens(http, settings)
-            found.append(await _look_at_realtime(settings))
+            tokens = _tokens_of(settings, given)
+            found += await _look_at_tokens(http, settings, tokens)
+            found += await _look_at_realtime(settings, tokens)
     return found + await _look_at_database(settings)
 
 
-def _look_at_settings(settings: Settings) -> list[Check]:
+def _look_at_given(settings: Settings) -> tuple[GivenTokens | None, list[Check]]:
+    """The tokens that this environment gives its machine, and for how long."""
+    make = "make others with `sigtrail machines token`, where SUPABASE_JWT_SECRET is"
+    try:
+        given = given_tokens(settings)
+    except ConfigurationError as error:
+        return None, [Check("machine tokens", False, str(error), make)]
+    if given is None:
+        return None, []
+    left = {role: one.ends_at - time.time() for role, one in given.tokens.items()}
+    ended = [
+        f"the token for the role {role} has ended" for role, seconds in sorted(left.items()) if seconds <= 0
+    ]
+    soon = ended + warn_of(left)
+    ends = ", ".join(f"{role} until {one.end}" for role, one in sorted(given.tokens.items()))
+    return given, [
+        Check("machine tokens", not soon, "; ".join(soon) or f"machine {given.machine}: {ends}", make)
+    ]
+
+
+def _tokens_of(settings: Settings, given: GivenTokens | None) -> dict[str, Callable[[], str]]:
+    """A token for each database role that this environment can become: what is signed here, and what its
+    machine was given, with the machine's name."""
+    found: dict[str, Callable[[], str]] = {}
+    if settings.supabase_jwt_secret is not None:
+        secret = settings.supabase_jwt_secret.get_secret_value()
+        found |= {role: partial(mint, secret, role, NOBODY) for role in TOKEN_ROLES}
+    if given is not None:
+        found |= {f"{role} of {one.machine}": partial(str, one.text) for role, one in given.tokens.items()}
+    return found
+
+
+def _needed(settings: Settings, given: GivenTokens | None) -> set[str]:
+    """What has to be set. An environment with tokens and without the secret is a machine's, which needs what
+    its roles need, and nothing else."""
+    if settings.supabase_jwt_secret is not None or given is None:
+        return {
+            "supabase_secret_key",
+            "supabase_jwt_secret",
+            *OF_ROLE["trading_bridge"],
+            *OF_ROLE["archivist"],
+        }
+    return {name for role in given.tokens for name in OF_ROLE.get(role, ())}
+
+
+def _look_at_settings(settings: Settings, given: GivenTokens | None) -> list[Check]:
     names: dict[str, tuple[str, Callable[[str], object]]] = {
         "supabase_secret_key": ("Settings, API Keys, of the project's dashboard has it", str),
-        "supabase_jwt_secret": ("Settings, JWT Keys, has it: machines sign their own tokens with it", str),
+        "supabase_jwt_secret": ("Settings, JWT Keys, has it: the machines' tokens are signed with it", str),
         "supabase_db_url": ("Connect, in the project's dashboard, has it: the session pooler or direct", str),
         "sigtrail_master_key": (
             "make one with `openssl rand -base64 32`, and keep a copy elsewhere",
@@ -90,7 +144,10 @@ def _look_at_settings(settings: Settings) -> list[Check]:
         ),
     }
     wrong: list[Check] = []
+    needed = _needed(settings, given)
     for name, (where, read) in names.items():
+        if name not in needed:
+            continue
         value = getattr(settings, name)
         if value is None or not value.get_secret_value():
             wrong.append(Check("settings", False, f"{name.upper()} is not set", where))
@@ -99,7 +156,8 @@ def _look_at_settings(settings: Settings) -> list[Check]:
             read(value.get_secret_value())
         except SigtrailError as error:
             wrong.append(Check("settings", False, str(error), where))
-    return wrong or [Check("settings", True, "every key is set")]
+    said = "every key is set" if len(needed) == len(names) else "every key that its roles need is set"
+    return wrong or [Check("settings", True, said)]
 
 
 async def _look_at_interface(http: httpx.AsyncClient, settings: Settings) -> list[Check]:
@@ -131,18 +189,21 @@ async def _look_at_interface(http: httpx.AsyncClient, settings: Settings) -> lis
     return found
 
 
-async def _look_at_tokens(http: httpx.AsyncClient, settings: Settings) -> list[Check]:
-    """Whether the interface believes tokens that are signed here, and becomes each role."""
-    if settings.supabase_jwt_secret is None:
-        return []
+async def _look_at_tokens(
+    http: httpx.AsyncClient, settings: Settings, tokens: Mapping[str, Callable[[], str]]
+) -> list[Check]:
+    """Whether the interface believes the tokens, and becomes each role."""
     key = settings.supabase_publishable_key.get_secret_value()
     found: list[Check] = []
-    for role in TOKEN_ROLES:
-        token = mint(settings.supabase_jwt_secret.get_secret_value(), role, NOBODY)
-        answer = await _ask(http, key, token)
-        ok = answer is not None and answer.status_code == 200
+    for role, make in tokens.items():
+        answer = await _ask(http, key, make())
+        # The archive may not read this table: it is known all the same.
+        ok = answer is not None and answer.status_code in ((200, 403) if "archivist" in role else (200,))
         if answer is not None and answer.status_code == 401:
-            do = "take SUPABASE_JWT_SECRET of this project; where it signs by other keys, the legacy secret"
+            do = (
+                "take SUPABASE_JWT_SECRET of this project, where it signs by other keys the legacy secret;"
+                " tokens that were made with another one are worth nothing"
+            )
         else:
             do = "see roles and migrations below"
         found.append(Check(f"token {role}", ok, "is believed" if ok else f"is refused {_why(answer)}", do))
@@ -168,16 +229,17 @@ def _why(answer: httpx.Response | None) -> str:
     return f"({answer.status_code}{': ' + str(message)[:120] if message else ''})"
 
 
-async def _look_at_realtime(settings: Settings) -> Check:
+async def _look_at_realtime(settings: Settings, tokens: Mapping[str, Callable[[], str]]) -> list[Check]:
     """Whether machines hear of work over a private channel."""
     do = "look whether Realtime is enabled, and its authorization; machines go on by polling without it"
-    if settings.supabase_jwt_secret is None:
-        return Check("realtime", False, "cannot be asked without SUPABASE_JWT_SECRET", do)
-    secret = settings.supabase_jwt_secret.get_secret_value()
+    listening = [make for role, make in tokens.items() if "archivist" not in role]
+    if not listening:
+        # The archive hears nothing; without any token there is a line about that already.
+        return []
     realtime = Realtime(
         settings.supabase_url,
         settings.supabase_publishable_key.get_secret_value(),
-        lambda: mint(secret, TOKEN_ROLES[0], NOBODY),
+        listening[0],
     )
     realtime.subscribe("machines", lambda _: None)
     await realtime.start()
@@ -185,10 +247,10 @@ async def _look_at_realtime(settings: Settings) -> Check:
         async with asyncio.timeout(REALTIME_SECONDS):
             await realtime.subscribed.wait()
     except TimeoutError:
-        return Check("realtime", False, f"does not let machines listen: {realtime.last_error}", do)
+        return [Check("realtime", False, f"does not let machines listen: {realtime.last_error}", do)]
     finally:
         await realtime.stop()
-    return Check("realtime", True, "machines hear of work")
+    return [Check("realtime", True, "machines hear of work")]
 
 
 async def _look_at_database(settings: Settings) -> list[Check]:

@@ -16,6 +16,8 @@ ADVICE = {
     "partitions": "days without a partition refuse signals: does pg_cron run? `sigtrail partitions list`",
     "queue": "work waits longer than it should: start a machine of that role, `sigtrail machines list`",
     "machines": "a machine fell silent without goodbye: its leases run out by themselves; start it again",
+    "tokens": "a machine is cut off when its token ends: make another with `sigtrail machines token`, and put"
+    " it where the old one is, see docs/deploy.md",
     "shares": "nobody evaluates some symbols: start a machine with the role signals; `machines shares`",
     "positions": "a position has no confirmed stop loss: `sigtrail positions list --status open`, now",
     "orders": "nobody knows what became of an order, its account enters nothing: `sigtrail orders list`",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated, Any
 
@@ -9,14 +10,19 @@ import typer
 
 from cli.analyst import OPTION_HELP, with_analyst
 from cli.candles import Source, open_live
-from cli.output import print_rows
+from cli.output import print_json, print_rows
 from cli.project import database, run
 from cli.queries import query
 from cli.running import machine_folder, run_machine
+from shared.errors import InputError
+from shared.keys import MACHINE_ROLES, mint
 from shared.log import setup
+from shared.machine_tokens import read_tokens
 from shared.settings import Settings, load
 from shared.venue_sessions import session_factory_of
 from workers.machine import Machine, build
+
+NAME = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 app = typer.Typer(name="machines", help="The processes that do the work.", no_args_is_help=True)
 
@@ -67,6 +73,33 @@ def list_shares(
     print_rows(run(read()), columns, json=json, empty="no machine has ever taken a share: `./scripts/up`")
 
 
+@app.command("token")
+def make_tokens(
+    role: Annotated[
+        list[str], typer.Option(help=f"Any of {', '.join(sorted(MACHINE_ROLES))}; may be given again.")
+    ],
+    machine: Annotated[str, typer.Option(help="The machine's name: small letters, digits and dashes.")],
+    days: Annotated[int, typer.Option(min=1, max=366, help="For how long it is good.")] = 90,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Make tokens for one machine, so that it needs no SUPABASE_JWT_SECRET. They are kept nowhere.
+
+    Signals work as signal_worker, analysis and monitoring as analyst, trading as trading_bridge, the archive
+    as archivist. One line, for SIGTRAIL_MACHINE_TOKEN or the file of SIGTRAIL_MACHINE_TOKEN_FILE."""
+    if NAME.fullmatch(machine) is None:
+        raise InputError(f"{machine!r} is no machine's name: 3 to 63 small letters, digits and dashes")
+    secret = load().need("supabase_jwt_secret")
+    text = ",".join(mint(secret, one, machine, lifetime=days * 86_400) for one in dict.fromkeys(role))
+    tokens = read_tokens(text)
+    if json:
+        told = [{"role": one.role, "token": one.text, "ends_at": one.end} for one in tokens.values()]
+        print_json({"machine": machine, "tokens": told})
+        return
+    print(text)
+    for one in tokens.values():
+        print(f"machine {machine}, role {one.role}, until {one.end}", file=sys.stderr)
+
+
 @app.command("run")
 def run_roles(
     roles: Annotated[
@@ -107,7 +140,7 @@ async def _open(
     settings: Settings, roles: list[str], source: Source, region: str, most_symbols: int | None
 ) -> Machine:
     """The machine. Nobody else keeps the candles that warm it up: it lets go of them one by one."""
-    opened = await open_live(source, session_factory_of(settings))
+    opened = await open_live(source, session_factory_of(settings), roles)
     return await build(
         settings,
         feed=opened.feed,

@@ -22,6 +22,7 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 from shared.answers import may_be_of_what_was_sent, translate
 from shared.errors import ConfigurationError, DatabaseError, NotSent, OutcomeUnknown, Unavailable
 from shared.keys import USER_ROLE, Tokens
+from shared.machine_tokens import GivenToken, GivenTokens
 from shared.settings import Settings
 from shared.transport import Session, Sockets
 
@@ -225,9 +226,22 @@ async def call(client: AsyncClient, http: Session, name: str, params: Mapping[st
     return response.data
 
 
-async def connect(settings: Settings, role: str, machine_id: str) -> Connection:
-    """Open a connection as database role `role` for the machine `machine_id`; no request is made yet."""
-    return await open_connection(settings, Tokens.for_machine(settings, role, machine_id), role)
+async def connect(
+    settings: Settings, role: str, machine_id: str, given: GivenTokens | None = None
+) -> Connection:
+    """Open a connection as database role `role` for the machine `machine_id`; no request is made yet.
+
+    With the tokens that a machine was `given` it signs none. Raises ConfigurationError where none is for this
+    role, or they are another machine's, or over.
+    """
+    if given is None:
+        return await open_connection(settings, Tokens.for_machine(settings, role, machine_id), role)
+    if given.machine != machine_id:
+        raise ConfigurationError(
+            f"this is machine {machine_id}, and its tokens are of machine {given.machine}: make tokens with"
+            f" `--machine {machine_id}`, or give {given.machine} a state folder of its own (SIGTRAIL_STATE)"
+        )
+    return await open_connection(settings, GivenToken(given, role), role)
 
 
 async def connect_user(settings: Settings, user_id: str) -> Connection:

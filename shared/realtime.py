@@ -31,7 +31,7 @@ from realtime import (
     ServerMessage,
 )
 
-from shared.errors import RealtimeError, Unavailable
+from shared.errors import NotSent, RealtimeError, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,8 @@ Handler = Callable[["Arrival"], None]
 CatchUp = Callable[[], Awaitable[None]]
 
 # What an outage raises; anything else is a defect, which is logged whole and must not end the supervisor.
-BROKEN = (RealtimeError, OSError, TimeoutError, websockets.exceptions.WebSocketException)
+# NotSent: its token has ended, and it may be given another.
+BROKEN = (RealtimeError, NotSent, OSError, TimeoutError, websockets.exceptions.WebSocketException)
 QUEUE_LIMIT = 10_000
 
 

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
     )
     supabase_jwt_secret: SecretStr | None = None
+    # What a machine has instead of that secret: tokens that the operator made for it, or a file of them.
+    sigtrail_machine_token: SecretStr | None = None
+    sigtrail_machine_token_file: Path | None = None
     sigtrail_master_key: SecretStr | None = None
     # Where machines keep what is theirs: names, spools, paper accounts. `.local/machines` without it.
     sigtrail_state: Path | None = None

@@ -41,13 +41,19 @@ class Endpoint:
     """A small HTTP server beside the roles. It answers what is known in memory, and asks nobody."""
 
     def __init__(
-        self, address: Address, registry: CollectorRegistry, status: Status, faults: Callable[[], list[str]]
+        self,
+        address: Address,
+        registry: CollectorRegistry,
+        status: Status,
+        faults: Callable[[], list[str]],
+        warnings: Callable[[], list[str]] = list,
     ) -> None:
         self.port: int | None = None
         self._address = address
         self.registry = registry
         self._status = status
         self._faults = faults
+        self._warnings = warnings
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -92,5 +98,6 @@ class Endpoint:
             "machine_id": self._status.machine_id,
             "state": self._status.state,
             "reasons": faults,
+            "warnings": self._warnings(),
         }
         return web.json_response(body, status=503 if faults else 200)

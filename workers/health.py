@@ -47,6 +47,8 @@ class Condition:
     away: Mapping[str, float] = field(default_factory=dict)
     spool_age: float = 0.0
     spool_alarm: str = ""
+    # Until the tokens end that this machine was given, by database role.
+    tokens: Mapping[str, float] = field(default_factory=dict)
 
 
 def judge(it: Condition, bounds: Bounds | None = None) -> list[str]:
@@ -67,6 +69,11 @@ def judge(it: Condition, bounds: Bounds | None = None) -> list[str]:
     longest = max(it.away.values(), default=0.0)
     if longest > most.away:
         wrong.append(f"the database has not answered for {longest:.0f} s")
+    wrong += [
+        f"the token for the role {role} has ended: make another one with `sigtrail machines token`"
+        for role, left in sorted(it.tokens.items())
+        if left <= 0
+    ]
     if it.spool_alarm:
         wrong.append(SPOOL[it.spool_alarm])
     if it.spool_age > most.spool:

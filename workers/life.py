@@ -240,6 +240,8 @@ class Machine:
         details["venues"] = dict(self.status.venues())
         details["desks"] = dict(self.status.desks())
         details["analyst"] = dict(self.status.analyst())
+        now = time.time()
+        details["tokens"] = {role: round(now + left) for role, left in self.status.tokens().items()}
         try:
             await self._call("machine_heartbeat", {"status": self.status.state, "details": details})
         except Unavailable as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from shared.client import Connection, connect
 from shared.clock import Clock, MarketClock, WallClock
 from shared.errors import ConfigurationError
 from shared.identity import from_ms
+from shared.machine_tokens import GivenToken, given_tokens
 from shared.market import Candle, Market
 from shared.realtime import Realtime
 from shared.role import Measured, Role
@@ -112,7 +113,8 @@ async def build(
         raise ConfigurationError(
             f"unknown role {', '.join(unknown) or '(none)'}: choose from {', '.join(ROLES)}"
         )
-    name = machine_id or find_machine_id(state)
+    given = given_tokens(settings)
+    name = machine_id or find_machine_id(state, None if given is None else given.machine)
     async with AsyncExitStack() as opened:
         clock: Clock = MarketClock(_first_moment(feed)) if replaying else WallClock()
         market = Market(feed.market)
@@ -124,11 +126,12 @@ async def build(
         for role in roles:
             database_role = DATABASE_ROLES[role]
             if database_role not in connections:
-                connection = await connect(settings, database_role, name)
+                connection = await connect(settings, database_role, name, given)
                 opened.push_async_callback(connection.close)
                 connections[database_role] = connection
         first = connections[DATABASE_ROLES[roles[0]]]
         wakes, status = Wakes(), Status(name, replaying)
+        status.tokens = partial(_tokens_left, connections)
         courier = None if venue is None else venue(clock, market, wakes)
         shares = None
         if shared is not None and not replaying and "signals" in roles:
@@ -213,6 +216,11 @@ async def build(
         )
 
 
+def _tokens_left(connections: Mapping[str, Connection]) -> dict[str, float]:
+    tokens = {role: connection.token for role, connection in connections.items()}
+    return {role: one.seconds_left for role, one in tokens.items() if isinstance(one, GivenToken)}
+
+
 def _heal(market: Market, role: SignalsRole | None, candle: Candle) -> None:
     """A candle came after all: history has it, and what would have fired at it and since is made up for."""
     if market.insert(candle) and role is not None:
@@ -224,15 +232,16 @@ def _sharing(shares: Shares, role: SignalsRole, feed: Feed, market: Market) -> l
     return [shares, Following(feed, market, role)] if isinstance(feed, LiveFeed) else [shares]
 
 
-def find_machine_id(state: Path) -> str:
-    """This machine's name, made once and kept in its folder: after a restart it takes up its own leases."""
+def find_machine_id(state: Path, given: str | None = None) -> str:
+    """This machine's name, made once (or `given`) and kept in its folder: after a restart it takes up its own
+    leases."""
     state.mkdir(parents=True, exist_ok=True)
     path = state / "machine_id"
     if path.is_file():
         name = path.read_text().strip()
         if name:
             return name
-    name = f"sig-{secrets.token_hex(4)}"
+    name = given or f"sig-{secrets.token_hex(4)}"
     path.write_text(f"{name}\n")
     return name
 

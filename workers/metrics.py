@@ -67,6 +67,12 @@ def measure_machine(
         {(one,): one == status.state for one in states},
         ("state",),
     )
+    yield gauge(
+        "sigtrail_token_seconds",
+        "For how long the tokens last that this machine was given.",
+        {(role,): left for role, left in status.tokens().items()},
+        ("role",),
+    )
     yield counter("sigtrail_candles_total", "Closed candles that the feed delivered.", status.candles)
     yield from measure_feed(feed, now() - status.heard_at)
     yield counter("sigtrail_steps_total", "Steps that the roles took.", _by_role(status.steps), ("role",))

@@ -10,6 +10,7 @@ from functools import partial
 from prometheus_client import ProcessCollector
 
 from shared.client import Connection
+from shared.machine_tokens import warn_of
 from shared.metrics import Measure
 from shared.realtime import Realtime
 from shared.role import Call, Measured
@@ -75,7 +76,13 @@ def observe(
         companions.append(deliverer)
     if not status.replay:
         companions.append(Watch(call, status.machine_id, read_signs))
-    endpoint = Endpoint(Address.of(settings), Page(measures).registry(), status, lambda: judge(find()))
+    endpoint = Endpoint(
+        Address.of(settings),
+        Page(measures).registry(),
+        status,
+        lambda: judge(find()),
+        lambda: warn_of(status.tokens()),
+    )
     return Observation(endpoint, tuple(companions))
 
 
@@ -91,6 +98,7 @@ def find_condition(
         away={role: seconds() for role, seconds in away.items()},
         spool_age=spool.age_seconds,
         spool_alarm=spool.alarm,
+        tokens=status.tokens(),
     )
 
 

@@ -78,6 +78,9 @@ class Status:
     # Who judges signals here, and what is wrong with whom it asks.
     analyst: Callable[[], Mapping[str, Any]] = dict
 
+    # For how many seconds the tokens last that this machine was given, by database role.
+    tokens: Callable[[], Mapping[str, float]] = dict
+
     def note_error(self, role: str, error: BaseException) -> None:
         """Count an error and keep its text, once for each text."""
         self.error_count += 1

@@ -201,6 +201,27 @@ as $$
   ) machines;
 $$;
 
+-- Tokens that machines were given, and that end within a week. What a machine tells of itself is only believed as far as it
+-- can be a time.
+create function private.check_tokens() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select private.check_result(
+    'tokens', count(*) = 0,
+    coalesce(jsonb_agg(jsonb_build_object('machine_id', t.machine_id, 'role', t.role, 'ends_at', to_timestamp(t.ends))
+      order by t.ends, t.machine_id, t.role), '[]'),
+    'these machines are cut off when their tokens end: give them others, made with sigtrail machines token'
+  )
+  from (
+    select m.machine_id, e.key as role, greatest(0, (e.value #>> '{}')::numeric) as ends
+    from public.cloud_machines m
+    cross join lateral jsonb_each(case jsonb_typeof(m.details -> 'tokens') when 'object' then m.details -> 'tokens' end) e
+    where m.status <> 'stopped' and jsonb_typeof(e.value) = 'number'
+  ) t
+  where t.ends < extract(epoch from now() + interval '7 days');
+$$;
+
 -- Shares of a venue's market that active traders watch, which nobody holds although machines of that venue are there to
 -- hold them. One changes hands within ten seconds.
 create function private.check_shares() returns jsonb
@@ -373,7 +394,8 @@ as $$
   select jsonb_build_object('ok', bool_and((c ->> 'ok')::boolean), 'at', now(), 'checks', jsonb_agg(c))
   from unnest(array[
     private.check_partitions(), private.check_days(), private.check_jobs(), private.check_rollup(),
-    private.check_queue(), private.check_machines(), private.check_shares(), private.check_positions(), private.check_orders(),
+    private.check_queue(), private.check_machines(), private.check_tokens(), private.check_shares(), private.check_positions(),
+    private.check_orders(),
     private.check_venues(), private.check_desks(), private.check_ledgers(), private.check_analysts(),
     private.check_broadcasts(), private.check_transactions(), private.check_orphans(), private.check_seals(),
     private.check_alerts()

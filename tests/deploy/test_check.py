@@ -23,6 +23,7 @@ from cli.target import (
     check_roles,
     check_version,
 )
+from shared.keys import mint
 from shared.settings import Settings
 from tests.stacks import Stack
 
@@ -104,6 +105,77 @@ async def test_settings_of_another_project_are_found(
     assert found.keys() == names
     assert any(said in one.found for one in found.values())
     assert not any("wrong@" in one.found or "nobody-knows" in one.found for one in found.values())
+
+
+def tokens_for(stack: Stack, *roles: str, secret: str | None = None, days: float = 30) -> SecretStr:
+    made = [mint(secret or stack.jwt_secret, role, "sig-one", lifetime=int(days * 86_400)) for role in roles]
+    return SecretStr(",".join(made))
+
+
+async def test_a_machine_that_was_given_tokens_needs_no_secret(stack: Stack) -> None:
+    nothing = dict.fromkeys(
+        (
+            "supabase_jwt_secret",
+            "supabase_secret_key",
+            "supabase_db_url",
+            "sigtrail_master_key",
+            "sigtrail_seal_key",
+        )
+    )
+    worker = target(stack, **nothing, sigtrail_machine_token=tokens_for(stack, "signal_worker"))
+    found = {one.name: one for one in await look(worker)}
+    assert [one for one in found.values() if not one.ok] == []
+    assert found["token signal_worker of sig-one"].found == "is believed"
+    assert "machine sig-one: signal_worker until" in found["machine tokens"].found
+    assert found["realtime"].ok
+    archive = target(
+        stack,
+        **nothing | {"sigtrail_master_key": None},
+        sigtrail_machine_token=tokens_for(stack, "archivist"),
+    )
+    assert (await wrong(archive)).keys() == {"settings"}, "it signs, and reads and writes days as they are"
+    several = target(stack, **nothing, sigtrail_machine_token=tokens_for(stack, "trading_bridge", "analyst"))
+    assert "SIGTRAIL_MASTER_KEY is not set" in (await wrong(several))["settings"].found
+
+
+async def test_the_operator_sees_both_what_is_signed_here_and_what_was_given(stack: Stack) -> None:
+    found = {
+        one.name for one in await look(target(stack, sigtrail_machine_token=tokens_for(stack, "archivist")))
+    }
+    assert found >= {"token signal_worker", "token archivist of sig-one", "realtime", "machine tokens"}
+
+
+@pytest.mark.parametrize(
+    ("days", "secret", "names", "said"),
+    [
+        (6.0, None, {"machine tokens"}, "the token for the role analyst ends in 6.0 days"),
+        (
+            -1.0,
+            None,
+            {"machine tokens", "token analyst of sig-one"},
+            "the token for the role analyst has ended",
+        ),
+        (
+            30.0,
+            "another-secret-of-thirty-two-letters-at-least",
+            {"token analyst of sig-one"},
+            "is refused (401",
+        ),
+    ],
+)
+async def test_tokens_that_end_or_are_a_strangers_are_found(
+    stack: Stack, days: float, secret: str | None, names: set[str], said: str
+) -> None:
+    found = await wrong(
+        target(stack, sigtrail_machine_token=tokens_for(stack, "analyst", secret=secret, days=days))
+    )
+    assert found.keys() == names
+    assert any(said in one.found for one in found.values())
+
+
+async def test_what_is_no_token_is_said(stack: Stack) -> None:
+    found = await wrong(target(stack, sigtrail_machine_token=SecretStr("sb_secret_not-a-token")))
+    assert found["machine tokens"].found == "machine token 1 is no token (a JWT), or is not whole"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from shared.settings import Settings
 from tests.alerts.test_deliverer import Line, Nowhere
 from tests.machine.parts import build_whole
 from workers.alerts.deliverer import Deliverer
-from workers.machine import ROLES
+from workers.machine import DATABASE_ROLES, ROLES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEPLOY = CHECKOUT / "deploy"
@@ -165,9 +165,15 @@ def test_fly_and_compose_run_every_role_and_ask_the_port_that_machines_listen_on
     own = {name: one for name, one in services.items() if one.get("image") == "sigtrail"}
     assert set().union(*(roles_of(one["command"]) for one in own.values())) == set(ROLES)
     assert all(one["volumes"] == [f"{name}:/state"] for name, one in own.items()), "a disk each"
-    for part in ("trading", "archive"):
-        has_it = [name for name, one in own.items() if f"../{part}.env" in one["env_file"]]
-        assert has_it == [part], "what one role alone needs, no other has"
+    for part, one in own.items():
+        assert one["env_file"] == ["../machines.env", f"../{part}.env"], "what a role needs, no other has"
+        text = "".join((DEPLOY / f"{Path(file).name}.example").read_text() for file in one["env_file"])
+        assert "SUPABASE_JWT_SECRET" not in text, "machines make no tokens"
+        assert text.count("\nSIGTRAIL_MACHINE_TOKEN=\n") == 1
+        (asked,) = re.findall(r"machines token (--role [a-z_]+)+ --machine", text)
+        assert asked.split()[1] in {DATABASE_ROLES[role] for role in roles_of(one["command"])}
+    ignored = (CHECKOUT / ".gitignore").read_text().splitlines()
+    assert {path.name.removesuffix(".example") for path in DEPLOY.glob("*.env.example")} <= set(ignored)
     prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     [job] = prometheus["scrape_configs"]
     assert job["static_configs"][0]["targets"] == [f"{name}:{port}" for name in own]

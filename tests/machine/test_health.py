@@ -37,6 +37,8 @@ WELL: dict[str, Any] = {"state": "running", "running_for": 3600.0}
         ({"spool_alarm": "full"}, "turns signals away"),
         ({"spool_alarm": "disk"}, "disk refuses"),
         ({"spool_age": 301.0}, "waited for 301 s"),
+        ({"tokens": {"analyst": 1.0, "signal_worker": 86_400.0}}, None),
+        ({"tokens": {"analyst": 0.0, "signal_worker": 86_400.0}}, "token for the role analyst has ended"),
     ],
 )
 def test_each_fault_has_its_sentence_and_nothing_else_has(found: dict[str, Any], said: str | None) -> None:

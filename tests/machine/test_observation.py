@@ -41,7 +41,7 @@ async def test_a_machine_answers_from_its_start_to_its_end() -> None:
         well = await client.get("/healthz")
         assert (well.status_code, well.json()) == (
             200,
-            {"ok": True, "machine_id": "sig-00000001", "state": "running", "reasons": []},
+            {"ok": True, "machine_id": "sig-00000001", "state": "running", "reasons": [], "warnings": []},
         )
         faults.append("no candle has come for 241 s: the feed is silent")
         ill = await client.get("/healthz")

@@ -1,7 +1,7 @@
 -- The doctor finds what is wrong and says what to do; only operators ask.
 begin;
 \ir stage.psql
-select plan(28);
+select plan(32);
 
 create function pg_temp.check_of(wanted text) returns jsonb language sql as $$
   select c from jsonb_array_elements(pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'checks') c
@@ -38,6 +38,24 @@ select is(pg_temp.check_of('venues') - 'advice', '{"name": "venues", "ok": false
   'one that does not answer is named first, with the machine that says so, then those that do');
 update public.cloud_machines set last_heartbeat_at = now() - interval '2 minutes' where machine_id = 'stage-bridge';
 select is(pg_temp.check_of('venues') -> 'found', '[]', 'what a machine said long ago is no news');
+
+-- Tokens.
+select is(pg_temp.check_of('tokens') -> 'ok', 'true', 'machines that sign their own tokens are well');
+update public.cloud_machines set status = 'running', details = jsonb_build_object('tokens', jsonb_build_object(
+  'trading_bridge', extract(epoch from now() + interval '8 days')::bigint)) where machine_id = 'stage-bridge';
+select is(pg_temp.check_of('tokens') -> 'ok', 'true', 'so are those whose tokens last');
+update public.cloud_machines set details = jsonb_build_object('tokens', jsonb_build_object(
+  'trading_bridge', extract(epoch from '2026-01-01 00:00Z'::timestamptz)::bigint)) where machine_id = 'stage-bridge';
+update public.cloud_machines set details = '{"tokens": {"signal_worker": -1e40, "analyst": "soon", "archivist": null}}'
+where machine_id = 'stage-worker';
+update public.cloud_machines set details = '{"tokens": 7}' where machine_id = 'stage-analyst';
+select is(pg_temp.check_of('tokens') -> 'found', '[
+  {"machine_id": "stage-worker", "role": "signal_worker", "ends_at": "1970-01-01T00:00:00+00:00"},
+  {"machine_id": "stage-bridge", "role": "trading_bridge", "ends_at": "2026-01-01T00:00:00+00:00"}]',
+  'one that ends is named, whatever else a machine tells');
+update public.cloud_machines set status = 'stopped' where machine_id in ('stage-worker', 'stage-bridge');
+select is(pg_temp.check_of('tokens') -> 'ok', 'true', 'of a machine that stopped nobody needs it');
+update public.cloud_machines set status = 'running' where machine_id in ('stage-worker', 'stage-bridge');
 
 -- Desks.
 select is(pg_temp.check_of('desks') -> 'ok', 'true', 'desks of which nobody complains are well');
