@@ -78,6 +78,33 @@ def set_tier(email: str, tier: str) -> None:
     notes.print(f"{email} is {tier} now")
 
 
+@app.command("operator")
+def set_operator(
+    email: str,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the right away again, at once.")] = False,
+) -> None:
+    """Let a user look after the platform in the console: its machines, shares, alerts and seals.
+
+    They see nothing more of other users, and change nothing but acknowledging alerts of the platform.
+    """
+
+    async def change() -> None:
+        async with operator() as client:
+            user = await find_user(client, email)
+            # Of what is stored beside it, nothing else changes; null takes it out.
+            attributes: Any = {"app_metadata": {"role": None if remove else "operator"}}
+            try:
+                await client.auth.admin.update_user_by_id(user["id"], attributes)
+            except AuthApiError as error:
+                raise Refused(f"user {email}: {error.message}", code=error.code) from error
+
+    run(change())
+    if remove:
+        notes.print(f"{email} oversees the platform no more", markup=False)
+    else:
+        notes.print(f"{email} oversees the platform from their next sign-in on", markup=False)
+
+
 async def create_user(email: str, password: str, tier: str) -> dict[str, Any]:
     """Make a confirmed user with this password and tier, and answer their row."""
     async with operator() as client:

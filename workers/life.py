@@ -237,6 +237,9 @@ class Machine:
     async def _tell(self) -> None:
         details: dict[str, Any] = {"candles": self.status.candles, "done": dict(self.status.done)}
         details["errors"] = self.status.error_count
+        if "signals" in self.status.counts:
+            sizes = {"pending": "pending", "bytes": "spool_bytes"}
+            details["spool"] = {name: self.status.count("signals", count) for name, count in sizes.items()}
         details["venues"] = dict(self.status.venues())
         details["desks"] = dict(self.status.desks())
         details["analyst"] = dict(self.status.analyst())

@@ -48,6 +48,21 @@ create trigger mirror_user_on_new_email after update of email on auth.users
 -- Who signed up before this migration ran.
 insert into public.users (id, email) select id, email from auth.users on conflict (id) do nothing;
 
+-- Whether the caller is a person who looks after the platform in a browser (`sigtrail users operator`). Such a person sees
+-- what belongs to nobody: machines, shares, alerts about the platform, the chain of seals. Of others' signals, accounts
+-- and positions they see and do no more than anybody else; that takes the secret key (private.is_operator). The token has
+-- to say so, and so has the record at this moment: a right that was taken away ends at once, not with the token.
+create function private.oversees_platform() returns boolean
+language plpgsql stable security definer
+set search_path = ''
+as $$
+begin
+  return coalesce((select auth.jwt()) -> 'app_metadata' ->> 'role' = 'operator', false) and exists (
+    select from auth.users u where u.id = (select auth.uid()) and u.raw_app_meta_data ->> 'role' = 'operator'
+  );
+end;
+$$;
+
 -- For tables whose updated_at is the database's business.
 create function private.touch() returns trigger
 language plpgsql

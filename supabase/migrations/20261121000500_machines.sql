@@ -96,6 +96,45 @@ begin
 end;
 $$;
 
+-- Whether a machine does its work: it says that it runs, and said so within the last minute.
+create function private.is_alive(machine public.cloud_machines) returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return machine.status <> 'stopped' and machine.last_heartbeat_at >= now() - interval '1 minute';
+end;
+$$;
+
+create function private.platform_pulse()
+returns table (role text, machines bigint, alive bigint, last_heartbeat_at timestamptz)
+language plpgsql stable security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select r.role, count(m.id) filter (where m.status <> 'stopped' and m.last_heartbeat_at >= now() - interval '1 day'),
+    count(m.id) filter (where private.is_alive(m)), max(m.last_heartbeat_at)
+  from unnest(array['signals', 'analysis', 'monitoring', 'trading', 'archive']) with ordinality r (role, place)
+  left join public.cloud_machines m on r.role = any (m.roles)
+  group by r.role, r.place
+  order by r.place;
+end;
+$$;
+
+-- Whether the platform works, for everybody on it: of each role how many machines there are (that did not stop, and were
+-- heard of within a day) and how many of them are alive. No names.
+create function public.platform_pulse()
+returns table (role text, machines bigint, alive bigint, last_heartbeat_at timestamptz)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query select * from private.platform_pulse();
+end;
+$$;
+
 -- Policies and grants -------------------------------------------------------------------------------------
 
 alter table public.cloud_machines enable row level security;
@@ -103,11 +142,15 @@ alter table public.cloud_machines enable row level security;
 create policy "Machines read themselves" on public.cloud_machines
   for select to signal_worker, analyst, trading_bridge
   using (machine_id = (select private.caller_machine()));
+create policy "Who oversees the platform reads its machines" on public.cloud_machines
+  for select to authenticated using ((select private.oversees_platform()));
 
-grant select on public.cloud_machines to service_role, signal_worker, analyst, trading_bridge;
+grant select on public.cloud_machines to authenticated, service_role, signal_worker, analyst, trading_bridge;
 grant delete on public.cloud_machines to service_role;
 grant execute on function private.caller_machine(), private.caller_role(), private.caller_name(),
   private.is_operator() to authenticated, service_role, signal_worker, analyst, trading_bridge;
+grant execute on function private.oversees_platform(), private.platform_pulse(), public.platform_pulse()
+  to authenticated, service_role;
 grant execute on function
   private.register_machine(text, text, text[], text), public.register_machine(text, text, text[], text),
   private.machine_heartbeat(text, jsonb), public.machine_heartbeat(text, jsonb)

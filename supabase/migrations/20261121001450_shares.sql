@@ -251,7 +251,12 @@ alter table public.signal_shares enable row level security;
 alter table public.signal_share_machines enable row level security;
 
 -- Machines hear from the functions below what is theirs; operators read all of it.
-grant select on public.signal_shares, public.signal_share_machines to service_role;
+create policy "Who oversees the platform reads its shares" on public.signal_shares
+  for select to authenticated using ((select private.oversees_platform()));
+create policy "Who oversees the platform reads who wants shares" on public.signal_share_machines
+  for select to authenticated using ((select private.oversees_platform()));
+
+grant select on public.signal_shares, public.signal_share_machines to authenticated, service_role;
 grant execute on function
   private.renew_shares(text, text, integer, jsonb, integer), public.renew_shares(text, text, integer, jsonb, integer),
   private.release_shares(text, text, jsonb), public.release_shares(text, text, jsonb),

@@ -480,6 +480,46 @@ begin
 end;
 $$;
 
+-- What of the limits of an account is used now: lost on this UTC day and below its best, both with what open positions
+-- stand to lose; positions and notional value held or ordered; orders of the last minute. As the limits count it. No row
+-- for an account that is not the caller's.
+create function public.risk_use(account_id uuid, at timestamptz default now())
+returns table (
+  status public.account_status, daily_loss numeric, drawdown numeric, open_loss numeric, positions bigint,
+  notional numeric, orders_last_minute bigint, total numeric
+)
+language plpgsql stable
+rows 1
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select a.status, l.daily_loss, l.drawdown, private.open_loss(a.id), h.positions, h.notional, n.orders,
+    coalesce((select m.total from public.risk_measures m where m.subject_id = a.id), 0)
+  from public.exchange_accounts a
+  cross join lateral private.losses_of(a.id, at) l
+  cross join lateral (
+    select count(distinct x.signal_id) as positions, coalesce(sum(x.notional), 0) as notional
+    from (
+      select p.signal_id, abs(p.amount - p.written_off) * p.entry_average as notional
+      from public.positions p
+      where p.account_id = a.id and p.status = 'open'
+      union all
+      select o.signal_id, private.planned_notional(o)
+      from public.orders o
+      where o.account_id = a.id and o.leg = 'entry' and o.is_live
+    ) x
+  ) h
+  cross join lateral (
+    select count(*) as orders from public.orders o
+    where o.account_id = a.id and o.intended_at > at - interval '1 minute' and o.intended_at <= at
+      and o.status <> 'denied' and not o.attached and not o.by_venue
+  ) n
+  where a.id = risk_use.account_id;
+end;
+$$;
+
 -- Policies and grants -------------------------------------------------------------------------------------
 
 alter table public.risk_limits enable row level security;
@@ -496,4 +536,8 @@ grant select, delete on public.risk_limits to authenticated, service_role;
 grant select on public.risk_measures to authenticated, service_role;
 grant execute on function
   private.set_risk_limits(uuid, uuid, jsonb), public.set_risk_limits(jsonb, uuid, uuid)
+  to authenticated, service_role;
+grant execute on function
+  private.open_loss(uuid), private.losses_of(uuid, timestamptz), private.planned_notional(public.orders),
+  public.risk_use(uuid, timestamptz)
   to authenticated, service_role;

@@ -400,8 +400,10 @@ alter table public.audit_seals enable row level security;
 
 -- Users see nothing of the seals: a seal covers everybody's events, so it proves nothing to one of them alone.
 create policy "The archive reads the chain" on public.audit_seals for select to archivist using (true);
+create policy "Who oversees the platform reads the chain" on public.audit_seals
+  for select to authenticated using ((select private.oversees_platform()));
 
-grant select on public.audit_seals to archivist, service_role;
+grant select on public.audit_seals to authenticated, archivist, service_role;
 grant execute on function private.begin_epoch(), private.unsealed_days(), private.sealed_content(date, bigint, bigint),
   private.prepare_seal(date, bigint), private.chain_end(), private.unlinked_parts(date),
   private.unlinked_compactions(date),

@@ -450,9 +450,12 @@ begin
   end if;
   update public.alerts a set
     acknowledged_at = coalesce(a.acknowledged_at, clock_timestamp()),
-    acknowledged_by = coalesce(a.acknowledged_by, left(who, 100), private.caller_name()),
+    -- Only an operator's command says who it is for; a person in a browser is who their token says.
+    acknowledged_by = coalesce(a.acknowledged_by,
+      case when private.is_operator() then coalesce(left(who, 100), private.caller_name()) else private.actor() end),
     note = coalesce(left(acknowledge_alert.note, 500), a.note)
-  where a.id = acknowledge_alert.alert_id and (a.user_id = (select auth.uid()) or private.is_operator());
+  where a.id = acknowledge_alert.alert_id and (a.user_id = (select auth.uid()) or private.is_operator()
+    or (a.user_id is null and private.oversees_platform()));
   if not found then
     raise exception 'there is no alert % of yours', alert_id using errcode = 'no_data_found';
   end if;
@@ -500,7 +503,8 @@ $$;
 alter table public.alerts enable row level security;
 
 create policy "Users read their alerts" on public.alerts
-  for select to authenticated using (user_id = (select auth.uid()));
+  for select to authenticated
+  using (user_id = (select auth.uid()) or (user_id is null and (select private.oversees_platform())));
 
 grant select on public.alerts to authenticated, service_role;
 grant execute on function private.acknowledge_alert(uuid, text, text), public.acknowledge_alert(uuid, text, text)

@@ -442,6 +442,156 @@ begin
 end;
 $$;
 
+-- Functions: machines ---------------------------------------------------------------------------------------
+
+create function private.machine_health()
+returns table (
+  machine_id text, region text, roles text[], version text, status text, alive boolean, started_at timestamptz,
+  last_heartbeat_at timestamptz, errors bigint, spool_pending bigint, spool_bytes bigint, made bigint, accounts bigint
+)
+language plpgsql stable security definer
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  everyone boolean := private.is_operator() or private.oversees_platform();
+  owner uuid := (select auth.uid());
+begin
+  return query
+  with lately as (
+    select s.machine_id as id, count(*) as made
+    from (select l.machine_id from public.signals l where l.user_id = owner order by l.id desc limit 1000) s
+    group by s.machine_id
+  ), held as (
+    select a.lease_machine as machine_id, count(*) as accounts
+    from public.exchange_accounts a
+    where a.user_id = owner and a.leased_until >= now()
+    group by a.lease_machine
+  )
+  select m.machine_id, m.region, m.roles, m.version, m.status, private.is_alive(m), m.started_at, m.last_heartbeat_at,
+    trunc(private.decimal(m.details ->> 'errors'))::bigint, trunc(private.decimal(m.details #>> '{spool,pending}'))::bigint,
+    trunc(private.decimal(m.details #>> '{spool,bytes}'))::bigint, coalesce(l.made, 0), coalesce(h.accounts, 0)
+  from public.cloud_machines m
+  left join lately l on l.id = m.id
+  left join held h on h.machine_id = m.machine_id
+  where everyone or l.id is not null or h.machine_id is not null
+  order by m.last_heartbeat_at desc, m.machine_id;
+end;
+$$;
+
+-- How the machines are that serve the caller: those that made the latest thousand of their signals (`made` so many), or
+-- trade their accounts now. Who oversees the platform sees every machine. errors, spool_pending (signals that wait on its
+-- disk) and spool_bytes as of its last heartbeat, null where it does not tell.
+create function public.machine_health()
+returns table (
+  machine_id text, region text, roles text[], version text, status text, alive boolean, started_at timestamptz,
+  last_heartbeat_at timestamptz, errors bigint, spool_pending bigint, spool_bytes bigint, made bigint, accounts bigint
+)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query select * from private.machine_health();
+end;
+$$;
+
+-- Functions: how well it was carried out ----------------------------------------------------------------------
+
+-- What entries cost more than planned and how much of what was asked for was filled, of orders that were intended between
+-- two times: a row a symbol, and one with a null symbol for all of them. In basis points of the plan's entry, positive is
+-- worse; cost in quote currency.
+create function public.slippage_summary(
+  from_time timestamptz default now() - interval '30 days',
+  to_time timestamptz default now()
+)
+returns table (
+  symbol text, entries bigint, filled_whole bigint, fill_rate numeric, average_bps numeric, p95_bps numeric,
+  worst_bps numeric, cost numeric
+)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
+as $$
+#variable_conflict use_column
+begin
+  perform private.check_range(from_time, to_time);
+  return query
+  select o.symbol, count(*), count(*) filter (where o.status = 'filled'),
+    round(sum(o.filled * coalesce(o.average, 0))
+      / nullif(sum(o.amount * coalesce(o.average, q.entry, o.planned_price)), 0), 4),
+    round(avg(q.slippage), 2), round((percentile_cont(0.95) within group (order by q.slippage))::numeric, 2),
+    round(max(q.slippage), 2),
+    trim_scale(round(coalesce(sum(o.filled * (o.average - q.entry) * case o.side when 'buy' then 1 else -1 end), 0), 8))
+  from public.orders o
+  join public.signals s on s.id = o.signal_id
+  cross join lateral (
+    select private.decimal(s.analysis_trade_plan ->> 'entry') as entry
+  ) plan
+  cross join lateral (
+    select plan.entry, 10000 * (o.average - plan.entry) / nullif(plan.entry, 0)
+      * case o.side when 'buy' then 1 else -1 end as slippage
+  ) q
+  where o.leg = 'entry' and o.status not in ('denied', 'rejected')
+    and o.intended_at >= from_time and o.intended_at < to_time
+  group by grouping sets ((o.symbol), ())
+  having count(*) > 0
+  order by grouping(o.symbol) desc, count(*) desc, o.symbol;
+end;
+$$;
+
+-- How long signals took from one status to the next, in seconds, of the latest `most` that fired between two times: in the
+-- domain's time (of a replay: the market's), and between the two transactions.
+create function public.step_latencies(
+  from_time timestamptz default now() - interval '1 day',
+  to_time timestamptz default now(),
+  most integer default 10000
+)
+returns table (
+  from_status public.signal_status, to_status public.signal_status, signals bigint,
+  market_p50 numeric, market_p95 numeric, database_p50 numeric, database_p95 numeric
+)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
+as $$
+#variable_conflict use_column
+declare
+  least_id uuid;
+  limit_id uuid;
+begin
+  perform private.check_range(from_time, to_time);
+  if most is null or most not between 1 and 100000 then
+    raise exception 'latencies are of 1 to 100000 signals, not of %', most using errcode = 'invalid_parameter_value';
+  end if;
+  least_id := public.signal_id_floor(from_time);
+  limit_id := public.signal_id_floor(to_time);
+  return query
+  with chosen as (
+    select s.id from public.signals s where s.id >= least_id and s.id < limit_id order by s.id desc limit most
+  ), steps as (
+    select e.from_status, e.to_status,
+      extract(epoch from e.occurred_at - lag(e.occurred_at) over signal) as market,
+      extract(epoch from e.created_at - lag(e.created_at) over signal) as database
+    from chosen c
+    join public.signal_events e on e.signal_id = c.id and e.signal_id >= least_id and e.signal_id < limit_id
+    where e.to_status is not null
+    window signal as (partition by e.signal_id order by e.number)
+  )
+  select s.from_status, s.to_status, count(*),
+    round((percentile_cont(0.5) within group (order by s.market))::numeric, 3),
+    round((percentile_cont(0.95) within group (order by s.market))::numeric, 3),
+    round((percentile_cont(0.5) within group (order by s.database))::numeric, 3),
+    round((percentile_cont(0.95) within group (order by s.database))::numeric, 3)
+  from steps s
+  where s.from_status is not null
+  group by s.from_status, s.to_status
+  order by s.from_status, s.to_status;
+end;
+$$;
+
 -- Signals of the browser beside those of the machines: how many fired on the UTC days between two, both included, how
 -- far they came, and what the trades that closed on those days were worth. Both sources have a row, also without
 -- signals. At most a minute behind.
@@ -516,5 +666,7 @@ grant execute on function
   public.signal_series(timestamptz, timestamptz, interval, integer, uuid, text, text),
   public.trader_correlation(uuid[], timestamptz, timestamptz, interval),
   private.machine_attribution(date, date), public.machine_attribution(date, date),
-  private.source_comparison(date, date), public.source_comparison(date, date)
+  private.source_comparison(date, date), public.source_comparison(date, date),
+  private.machine_health(), public.machine_health(),
+  public.slippage_summary(timestamptz, timestamptz), public.step_latencies(timestamptz, timestamptz, integer)
   to authenticated, service_role;

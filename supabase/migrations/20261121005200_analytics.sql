@@ -119,6 +119,57 @@ $$;
 select private.enter_job('analytics', '*/10 * * * *', 'refresh_analytics_step', interval '1 hour',
   'brings the performance views up to date');
 
+-- By what became of signals, from the record itself: a signal's outcome code, or its status while it has none; profit goes
+-- with the reason for which the position was closed.
+create function private.performance_by_outcome(everyone boolean, owner uuid, from_day date, to_day date)
+returns table (
+  key text, signals bigint, approved bigint, rejected bigint, expired bigint, traded bigint, trades bigint,
+  wins bigint, losses bigint, win_rate numeric, realized_pnl numeric, fees numeric, profit_factor numeric,
+  average_pnl numeric
+)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+set constraint_exclusion = off
+as $$
+#variable_conflict use_column
+declare
+  first_time timestamptz := from_day::timestamp at time zone 'UTC';
+  limit_time timestamptz := (to_day + 1)::timestamp at time zone 'UTC';
+  least_id uuid := public.signal_id_floor(first_time);
+  limit_id uuid := public.signal_id_floor(limit_time);
+begin
+  return query
+  with fired as (
+    select coalesce(s.outcome_code, s.status::text) as key, count(*) as signals,
+      count(*) filter (where s.status in ('monitoring', 'ready', 'in_position', 'closed')
+        or (s.status = 'expired' and s.analyzed_at is not null)) as approved,
+      count(*) filter (where s.status = 'rejected') as rejected,
+      count(*) filter (where s.status = 'expired') as expired,
+      count(*) filter (where s.position_opened_at is not null) as traded
+    from public.signals s
+    where s.id >= least_id and s.id < limit_id and (everyone or s.user_id = owner)
+    group by 1
+  ), ended as (
+    select p.exit_reason as key, count(*) as trades, count(*) filter (where p.realized_pnl > 0) as wins,
+      count(*) filter (where p.realized_pnl < 0) as losses, sum(p.realized_pnl) as pnl, sum(p.fees) as fees,
+      sum(p.realized_pnl) filter (where p.realized_pnl > 0) as won,
+      -sum(p.realized_pnl) filter (where p.realized_pnl < 0) as lost
+    from public.positions p
+    where p.status = 'closed' and p.closed_at >= first_time and p.closed_at < limit_time
+      and (everyone or p.user_id = owner)
+    group by p.exit_reason
+  )
+  select coalesce(f.key, e.key), coalesce(f.signals, 0), coalesce(f.approved, 0), coalesce(f.rejected, 0),
+    coalesce(f.expired, 0), coalesce(f.traded, 0), coalesce(e.trades, 0), coalesce(e.wins, 0), coalesce(e.losses, 0),
+    round(e.wins::numeric / e.trades, 4), trim_scale(coalesce(e.pnl, 0)), trim_scale(coalesce(e.fees, 0)),
+    round(e.won / e.lost, 4), round(e.pnl / e.trades, 8)
+  from fired f
+  full join ended e on e.key = f.key
+  order by coalesce(e.pnl, 0) desc, coalesce(f.signals, 0) desc, 1;
+end;
+$$;
+
 create function private.performance_by(dimension text, from_day date, to_day date)
 returns table (
   key text, signals bigint, approved bigint, rejected bigint, expired bigint, traded bigint, trades bigint,
@@ -135,11 +186,15 @@ declare
   everyone boolean := private.is_operator();
   owner uuid := (select auth.uid());
 begin
-  if performance_by.dimension is null or performance_by.dimension not in ('trader', 'symbol', 'source', 'hour') then
-    raise exception 'a dimension is trader, symbol, source or hour, not %', performance_by.dimension
+  if performance_by.dimension is null or performance_by.dimension not in ('trader', 'symbol', 'source', 'hour', 'outcome') then
+    raise exception 'a dimension is trader, symbol, source, hour or outcome, not %', performance_by.dimension
       using errcode = 'invalid_parameter_value';
   end if;
   perform private.check_days(from_day, to_day);
+  if performance_by.dimension = 'outcome' then
+    return query select * from private.performance_by_outcome(everyone, owner, from_day, to_day);
+    return;
+  end if;
   return query
   select v.key, sum(v.signals)::bigint, sum(v.approved)::bigint, sum(v.rejected)::bigint, sum(v.expired)::bigint,
     sum(v.traded)::bigint, sum(v.trades)::bigint, sum(v.wins)::bigint, sum(v.losses)::bigint,
@@ -153,8 +208,9 @@ begin
 end;
 $$;
 
--- The caller's performance by trader, symbol, source (local, or cloud and the machine) or UTC hour of day, over the UTC
--- days between two, both included; best first. As of the last refresh, at most some minutes ago.
+-- The caller's performance by trader, symbol, source (local, or cloud and the machine), UTC hour of day or outcome, over
+-- the UTC days between two, both included; best first. By outcome as of now, else as of the last refresh, at most some
+-- minutes ago.
 create function public.performance_by(
   dimension text,
   from_day date default (now() at time zone 'UTC')::date - 30,

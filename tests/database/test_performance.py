@@ -120,7 +120,7 @@ def test_each_dimension_adds_up_to_the_same(stage: Stage) -> None:
         close_position(stage, trader, UUID(str(signal)), account, Decimal(place * 2 - 1), noon())
     refresh(stage)
     person = stage.person(user)
-    for dimension in ("trader", "symbol", "source", "hour"):
+    for dimension in ("trader", "symbol", "source", "hour", "outcome"):
         found = by(person, dimension).values()
         assert sum(one["signals"] for one in found) == 5, dimension
         assert sum(one["traded"] for one in found) == 2, dimension
@@ -269,7 +269,7 @@ def test_sources_and_machines_are_told_apart(stage: Stage) -> None:
         ("select * from public.signal_series('-infinity', now())", "needs from_time"),
         ("select * from public.source_comparison('2025-01-02', '2025-01-01')", "must not be after"),
         ("select * from public.machine_attribution('2025-01-02', null)", "must not be after"),
-        ("select * from public.performance_by('moon')", "trader, symbol, source or hour"),
+        ("select * from public.performance_by('moon')", "trader, symbol, source, hour or outcome"),
         ("select * from public.performance_by('hour', '2025-01-02', '2025-01-01')", "must not be after"),
         ("select * from public.trader_correlation(array[gen_random_uuid()])", "2 to 20 traders"),
         (

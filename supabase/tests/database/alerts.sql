@@ -97,7 +97,7 @@ select alike(pg_temp.acknowledge('authenticated', pg_temp.stranger()::text, :'lo
 select alike(pg_temp.acknowledge('trading_bridge', 'stage-bridge', :'lost'), '42501%', 'nor a machine');
 select alike(pg_temp.acknowledge('anon', null, :'lost'), '42501%', 'nor anybody anonymous');
 select is(pg_temp.acknowledge('authenticated', pg_temp.ann()::text, :'lost'), 'true', 'its owner does');
-select is((select note || ' ' || acknowledged_by from public.alerts where id = :'lost'), 'on it authenticated', 'with a note');
+select is((select note || ' ' || acknowledged_by from public.alerts where id = :'lost'), 'on it user ' || pg_temp.ann(), 'with a note');
 select is(pg_temp.acknowledge('service_role', null, (select id::text from public.alerts where title = 'A machine')), 'true', 'and an operator');
 
 select * from finish();

@@ -14,7 +14,7 @@ select is_empty($$ select name from functions where schema = 'public' and define
 select set_eq($$ select distinct name from functions where definer
     and (has_function_privilege('authenticated', oid, 'execute') or has_function_privilege('anon', oid, 'execute')) $$,
   $$ values ('ingest_signals'), ('watch_signals'), ('unwatch_signals'),
-    ('next_day'), ('machines_named'), ('machine_names'),
+    ('next_day'), ('machines_named'), ('machine_names'), ('oversees_platform'), ('platform_pulse'), ('machine_health'),
     ('performance_by'), ('traded_signals'), ('compacted_days'), ('compacted_tallies'), ('machine_attribution'), ('source_comparison'),
     ('set_account_status'), ('set_risk_limits'), ('close_position'), ('close_account'), ('close_everything'), ('acknowledge_alert') $$,
   'these are all that users execute with its owner''s rights');

@@ -12,8 +12,10 @@ values (1, 'events', private.system_identifier(), private.utc_day(now()) - 400, 
 select is(pg_temp.as_role('archivist', null, 'select count(*) from public.audit_seals'), '1', 'the archive reads the chain');
 select is(pg_temp.as_role('service_role', null, 'select count(*) from public.audit_seals'), '1', 'so does the operator');
 select alike(pg_temp.as_role(r.role_name, r.who, 'select count(*) from public.audit_seals'), '42501%', r.role_name || ' does not')
-from (values ('anon', null), ('authenticated', pg_temp.ann()::text), ('authenticated', pg_temp.stranger()::text),
-  ('signal_worker', 'stage-worker'), ('analyst', 'stage-analyst'), ('trading_bridge', 'stage-bridge')) r (role_name, who);
+from (values ('anon', null), ('signal_worker', 'stage-worker'), ('analyst', 'stage-analyst'), ('trading_bridge', 'stage-bridge'))
+  r (role_name, who);
+select is(pg_temp.as_role('authenticated', who::text, 'select count(*) from public.audit_seals'), '0', 'a user sees none of it')
+from (values (pg_temp.ann()), (pg_temp.stranger())) r (who);
 
 -- Who rewrites.
 select alike(pg_temp.as_role(r.role_name, r.who, s.statement), '42501%', r.role_name || ': ' || s.statement)
