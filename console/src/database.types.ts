@@ -2048,6 +2048,24 @@ export type Database = {
           "traders": number;
         }[];
       };
+      "machine_health": {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          "accounts": number;
+          "alive": boolean;
+          "errors": number;
+          "last_heartbeat_at": string;
+          "machine_id": string;
+          "made": number;
+          "region": string;
+          "roles": (string)[];
+          "spool_bytes": number;
+          "spool_pending": number;
+          "started_at": string;
+          "status": string;
+          "version": string;
+        }[];
+      };
       "machine_heartbeat": { Args: { "details"?: Json; "status": string }; Returns: undefined };
       "performance_by": {
         Args: { "dimension": string; "from_day"?: string; "to_day"?: string };
@@ -2066,6 +2084,15 @@ export type Database = {
           "trades": number;
           "win_rate": number;
           "wins": number;
+        }[];
+      };
+      "platform_pulse": {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          "alive": number;
+          "last_heartbeat_at": string;
+          "machines": number;
+          "role": string;
         }[];
       };
       "query_signals": {
@@ -2124,6 +2151,19 @@ export type Database = {
       };
       "renew_work": { Args: { "lease_seconds"?: number; "signals": Json; "stage": string }; Returns: Json };
       "resolve_alert": { Args: { "key"?: string; "kind": string }; Returns: boolean };
+      "risk_use": {
+        Args: { "account_id": string; "at"?: string };
+        Returns: {
+          "daily_loss": number;
+          "drawdown": number;
+          "notional": number;
+          "open_loss": number;
+          "orders_last_minute": number;
+          "positions": number;
+          "status": Database["public"]["Enums"]["account_status"];
+          "total": number;
+        }[];
+      };
       "seal_account": {
         Args: { "account_id": string; "ciphertext": string; "key_version": number; "salt": string };
         Returns: undefined;
@@ -2236,6 +2276,19 @@ export type Database = {
       "signal_story": { Args: { "signal_id": string }; Returns: Json };
       "signal_time": { Args: { "id": string }; Returns: string };
       "signals_version": { Args: { "since": string }; Returns: Json };
+      "slippage_summary": {
+        Args: { "from_time"?: string; "to_time"?: string };
+        Returns: {
+          "average_bps": number;
+          "cost": number;
+          "entries": number;
+          "fill_rate": number;
+          "filled_whole": number;
+          "p95_bps": number;
+          "symbol": string;
+          "worst_bps": number;
+        }[];
+      };
       "source_comparison": {
         Args: { "from_day"?: string; "to_day"?: string };
         Returns: {
@@ -2251,6 +2304,18 @@ export type Database = {
           "trades": number;
           "win_rate": number;
           "wins": number;
+        }[];
+      };
+      "step_latencies": {
+        Args: { "from_time"?: string; "most"?: number; "to_time"?: string };
+        Returns: {
+          "database_p50": number;
+          "database_p95": number;
+          "from_status": Database["public"]["Enums"]["signal_status"];
+          "market_p50": number;
+          "market_p95": number;
+          "signals": number;
+          "to_status": Database["public"]["Enums"]["signal_status"];
         }[];
       };
       "tell_wallet": {
@@ -2372,6 +2437,18 @@ export type Database = {
           "wins": number;
           "worst_trade": number;
         }[];
+      };
+      "trail_page": {
+        Args: {
+          "cursor"?: string;
+          "events"?: (string)[];
+          "from_time": string;
+          "most"?: number;
+          "newest_first"?: boolean;
+          "to_time": string;
+          "workers"?: (string)[];
+        };
+        Returns: Json;
       };
       "unprotected_positions": {
         Args: Record<PropertyKey, never>;

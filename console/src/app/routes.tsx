@@ -7,6 +7,8 @@ import {
   lazyRouteComponent,
   redirect,
 } from "@tanstack/react-router";
+import { AccountsSearch } from "../accounts/search.ts";
+import { PerformanceSearch } from "../performance/search.ts";
 import { Empty, ErrorFace } from "./faces.tsx";
 import { Frame } from "./frame.tsx";
 
@@ -46,6 +48,7 @@ const traders = createRoute({
 const performance = createRoute({
   getParentRoute: () => root,
   path: "/performance",
+  validateSearch: PerformanceSearch,
   component: lazyRouteComponent(() => import("../performance/page.tsx"), "PerformancePage"),
 });
 const machines = createRoute({
@@ -56,6 +59,7 @@ const machines = createRoute({
 const accounts = createRoute({
   getParentRoute: () => root,
   path: "/accounts",
+  validateSearch: AccountsSearch,
   component: lazyRouteComponent(() => import("../accounts/page.tsx"), "AccountsPage"),
 });
 const audit = createRoute({
