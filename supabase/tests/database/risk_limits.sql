@@ -1,7 +1,7 @@
 -- Limits: who sets them, what each refuses with which code, and that they hold in the transaction of the intent.
 begin;
 \ir trading_setup.psql
-select plan(47);
+select plan(52);
 
 create function pg_temp.as_ann(statement text) returns text language sql as $$
   select pg_temp.as_role('authenticated', current_setting('test.ann'), statement);
@@ -110,9 +110,22 @@ select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'a', 'entry', '1', '100'
 select pg_temp.tell(pg_temp.told('intents', pg_temp.guard(:'a', 'stop_loss'))) \g /dev/null
 select is((select status::text from public.exchange_accounts where id = current_setting('test.account')::uuid), 'active',
   'a fee is no loss that matters');
+create function pg_temp.used(role_name text, who text) returns text language sql as $$
+  select pg_temp.as_role(role_name, who, format(
+    'select concat_ws('' '', status, trim_scale(daily_loss), trim_scale(drawdown), positions, trim_scale(notional), trim_scale(total))
+     from public.risk_use(%L)', current_setting('test.account')));
+$$;
+select is(pg_temp.used('authenticated', current_setting('test.ann')), 'active 0.5 0.5 1 1000 -0.5',
+  'its owner is told what of the limits is used');
 select pg_temp.tell(pg_temp.told('fills', pg_temp.fill(:'a', 'stop_loss', '2', '95', '10'))) \g /dev/null
 select is((select total from public.risk_measures where subject_id = current_setting('test.account')::uuid), -51::numeric,
   'what was lost is what the fills say');
+select is(pg_temp.used('authenticated', current_setting('test.ann')),
+  (select concat_ws(' ', 'reducing', trim_scale(l.daily_loss), trim_scale(l.drawdown), 0, 0, -51)
+    from private.losses_of(current_setting('test.account')::uuid, now()) l), 'also when it was lost');
+select is(pg_temp.used('authenticated', current_setting('test.stranger')), null, 'nobody else is');
+select alike(pg_temp.used('anon', null), '42501%', 'anonymous may not ask');
+select alike(pg_temp.used('trading_bridge', 'vyx-1'), '42501%', 'nor a machine');
 select is((select status::text from public.exchange_accounts where id = current_setting('test.account')::uuid), 'reducing',
   'at a share of the limit the account only reduces');
 select is(pg_temp.enter(:'b'), 'account_inactive', 'and opens nothing');
