@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from cli.moments import moment
 from cli.output import notes, print_json, to_json
+from cli.project import ask, find_user, operator, run
 from shared.errors import InputError
 from shared.identity import floor_ms, from_ms
 from shared.log import setup
@@ -27,6 +27,8 @@ from workers.signals.feeds.recorded import RecordedFeed, find_files
 
 # A share of the whole after which somebody at a terminal wants to see something new.
 SHOWN_STEP = 0.002
+# What the database takes of one curve.
+MOST_KEPT = 10_000
 
 
 def backtest(
@@ -59,12 +61,18 @@ def backtest(
     report: Annotated[
         Path | None, typer.Option(help="Write report.json and equity.svg to this folder.")
     ] = None,
+    save: Annotated[bool, typer.Option("--save", help="Keep the report in the project, for --user.")] = False,
+    user: Annotated[str | None, typer.Option(help="Whose it is when it is kept (email or id).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
 ) -> None:
     """Play strategies over recorded candles with the paper exchange, and report what they came to.
 
-    All traders share one account, as live. Nothing is stored, and no database is needed.
+    All traders share one account, as live. No database is needed, and nothing is stored without --save.
     """
+    if save != (user is not None):
+        raise InputError("--save and --user belong together: --save --user ann@example.org")
+    if save and points > MOST_KEPT:
+        raise InputError(f"--points {points}: a curve that is kept has at most {MOST_KEPT} points")
     # What a desk warns of while it trades is no news of a market that is over.
     setup(level="error")
     if picture is not None and picture.suffix.lower() != ".svg":
@@ -75,19 +83,28 @@ def backtest(
         slippage=_amount("--slippage", slippage),
     )
     strategies = _choose([one for file in files for one in read_strategies(file)], symbols)
-    made = asyncio.run(
-        run_backtest(strategies, candles, terms, since=since, until=until, points=points, watch=True)
-    )
+    made = run(run_backtest(strategies, candles, terms, since=since, until=until, points=points, watch=True))
     if report is not None:
         report.mkdir(parents=True, exist_ok=True)
         _write(report / "report.json", to_json(made) + "\n")
         _write(report / "equity.svg", draw(made))
     if picture is not None:
         _write(picture, draw(made))
+    if user is not None:
+        kept = run(_keep(made, user))
+        notes.print(f"kept as {kept} for {user}", soft_wrap=True, markup=False)
     if json:
         print_json(made)
     else:
         _print(made)
+
+
+async def _keep(report: dict[str, Any], user: str) -> str:
+    """Store a report for a user; answers its id."""
+    async with operator() as client:
+        owner = await find_user(client, user)
+        told = {"report": report, "owner": owner["id"]}
+        return str(await ask("save_backtest", client.rpc("save_backtest", told).execute))
 
 
 async def run_backtest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from cli.demo import EMAIL
 from tests.acceptance.backtests import play, read_traders, recorded, told
-from tests.acceptance.journey import read_record, sigtrail, up, write_candles
+from tests.acceptance.journey import ask, read_record, sigtrail, up, write_candles
 from tests.signals.recordings import RECORDED, needs_recordings
 from tests.stacks import Stack, running_stack
 from workers.backtest.run import Terms
@@ -135,6 +137,28 @@ def test_a_replay_that_is_stopped_and_taken_up_again_comes_to_the_same_orders(
     assert whole["duplicates"] == part["signals"]
     assert [row[0] for row in found["signals"]] == [row[0] for row in expected["signals"]]
     assert found["fills"] == expected["fills"]
+
+
+def test_a_backtest_is_kept_for_its_user(
+    first_run: dict[str, Any], own_stack: Stack, candles: Path, state: Path, tmp_path: Path
+) -> None:
+    definition = tmp_path / "trader.json"
+    shown = sigtrail(own_stack, state, "traders", "show", "Panic on a small frame")
+    definition.write_text(shown.stdout)
+    words = ("backtest", str(definition), "--candles", str(candles), "--json")
+    done = sigtrail(own_stack, state, "strategies", *words, "--save", "--user", EMAIL)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    rows = ask(
+        own_stack,
+        "select b.id::text, b.name, b.figures, b.report, b.equity, b.trades from public.backtests b"
+        " join public.users u on u.id = b.user_id where u.email = %s",
+        EMAIL,
+    )
+    [(kept, name, figures, rest, equity, trades)] = rows
+    assert f"kept as {kept}" in done.stderr
+    assert (name, figures) == ("Panic on a small frame", report["figures"])
+    assert {**rest, "equity": equity, "trades": trades} == report
 
 
 def test_the_commands_show_the_record(first_run: dict[str, Any], own_stack: Stack, state: Path) -> None:

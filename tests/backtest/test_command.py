@@ -95,6 +95,10 @@ def test_what_cannot_be_played_is_one_sentence(candles: Path, tmp_path: Path) ->
     )
     assert "no candles to play" in fault(good, "--candles", candles, "--from", "2025-06-01")
     assert "--equity '-1' is no amount" in fault(good, "--candles", candles, "--equity", "-1")
+    assert "belong together" in fault(good, "--candles", candles, "--save")
+    assert "at most 10000 points" in fault(
+        good, "--candles", candles, "--save", "--user", "a@b.c", "--points", 20_000
+    )
     assert "name it curve.svg" in fault(good, "--candles", candles, "--picture", tmp_path / "curve.png")
     assert "watches none of XRPUSDT" in fault(good, "--candles", candles, "--symbols", "XRPUSDT")
     assert "given twice" in fault(good, good, "--candles", candles)
