@@ -21,7 +21,8 @@ from uuid import UUID
 import psycopg
 
 from scripts.bench.chaos_faults import FAULTS, Fault
-from scripts.bench.chaos_network import own_network, relayed
+from scripts.bench.chaos_gateway import gateway
+from scripts.bench.chaos_network import own_network
 from scripts.bench.chaos_plan import END, Plan
 from scripts.bench.chaos_receiver import Receiver
 from scripts.bench.chaos_site import Site, running, small_disk
@@ -131,16 +132,16 @@ async def play(
         stack.enter_context(_ended_by_signal())
         network = stack.enter_context(own_network())
         disk = stack.enter_context(small_disk(folder / "disk"))
-        if network is not None:
-            port = int(settings.supabase_url.rpartition(":")[2])
-            await stack.enter_async_context(relayed(network.address, port))
+        address = "127.0.0.1" if network is None else network.address
+        inner_port = int(settings.supabase_url.rpartition(":")[2])
+        before = await stack.enter_async_context(gateway(address, 0, inner_port))
         receivers = [Receiver(settings, user) for user in {user for _, user, _ in traders}]
         for one in receivers:
             await one.start()
             stack.push_async_callback(one.stop)
         plan = make_plan(load, len(faults))
         plan.write(folder)
-        site = Site(settings, folder, root / "pids", plan, share_out(plan.symbols), network, disk)
+        site = Site(settings, folder, root / "pids", plan, share_out(plan.symbols), network, disk, before)
         async with running(site):
             plan = await _open_market(site)
             await _strike(site, load, faults, outcome, progress)
@@ -185,7 +186,8 @@ def make_plan(load: Load, faults: int) -> Plan:
 
 
 def share_out(symbols: Sequence[str]) -> dict[str, Sequence[str]]:
-    """Two machines with some symbols in common, as when one takes over from another."""
+    """Two machines with some symbols in common (3 of 20), on purpose: as for the moment in which one takes over
+    from another, both fire on these, and only the ids keep what they send from being there twice."""
     third = len(symbols) // 3
     return {"first": symbols[: len(symbols) - third], "second": symbols[len(symbols) - third - third // 2 :]}
 

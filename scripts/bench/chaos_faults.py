@@ -78,6 +78,13 @@ async def cut_network(site: Site, seconds: float) -> None:
         site.network.mend()
 
 
+async def answer_for_the_project(site: Site, seconds: float) -> None:
+    """The proxy before the project answers in its stead, with pages of HTML: nothing was refused by that."""
+    site.gateway.fail()
+    await asyncio.sleep(seconds)
+    site.gateway.mend()
+
+
 async def fill_disk(site: Site, seconds: float) -> None:
     """The first machine's disk is full, and stays full whatever it deletes; then the machine dies of it."""
     name, steps = site.machines[0], 10
@@ -129,6 +136,7 @@ FAULTS = (
     Fault("the database killed", kill_part("postgres")),
     Fault("the REST server killed", kill_part("api")),
     Fault("Realtime killed", kill_part("realtime")),
+    Fault("a gateway answering for the project", answer_for_the_project),
     Fault("the network cut", cut_network, needs="network"),
     Fault("the disk full", fill_disk, needs="disk"),
     Fault("a machine paused", pause_machine, long=True),

@@ -1,16 +1,15 @@
-"""A network between machines and the project that can be cut: a namespace, a pair of ends, and a relay.
+"""A network between machines and the project that can be cut: a namespace and a pair of ends.
 
-Machines in the namespace reach nothing but the host's end of the pair, where a relay takes their connections
+Machines in the namespace reach nothing but the host's end of the pair, where a gateway takes their connections
 to the project on loopback. The addresses are of the range that is set aside for benchmarks (RFC 2544).
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ PREFIX = "sigtrail-chaos-"
 
 @dataclass(frozen=True)
 class Network:
-    """A namespace that machines live in. `address` is where they find the relay."""
+    """A namespace that machines live in. `address` is where they find the gateway."""
 
     namespace: str
     cable: str
@@ -61,40 +60,6 @@ def own_network() -> Iterator[Network | None]:
         yield network
     finally:
         _run("ip", "netns", "delete", name)
-
-
-@asynccontextmanager
-async def relayed(address: str, port: int) -> AsyncIterator[None]:
-    """Whoever connects to this address reaches the same port on loopback."""
-    open_writers: set[asyncio.StreamWriter] = set()
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while piece := await reader.read(1 << 16):
-                writer.write(piece)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            writer.close()
-            return
-        open_writers.update((writer, inner_writer))
-        try:
-            await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
-        finally:
-            open_writers.difference_update((writer, inner_writer))
-
-    server = await asyncio.start_server(serve, address, port)
-    try:
-        yield
-    finally:
-        server.close()
-        for writer in open_writers:
-            writer.transport.abort()
-        await server.wait_closed()
 
 
 def _sweep() -> None:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.bench.chaos_gateway import Gateway
 from scripts.bench.chaos_machine import SKEW
 from scripts.bench.chaos_network import Network
 from scripts.bench.chaos_plan import Plan
@@ -40,6 +41,8 @@ class Site:
     shares: dict[str, Sequence[str]]
     network: Network | None
     disk: Path | None
+    # The only way that the machines have to the project.
+    gateway: Gateway
     ended: list[str] = field(default_factory=list)
     _running: dict[str, Process] = field(default_factory=dict)
     _watching: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -146,11 +149,8 @@ class Site:
         kept = {
             key: value for key, value in os.environ.items() if not key.startswith(("SUPABASE", "SIGTRAIL"))
         }
-        url = self.settings.supabase_url
-        if self.network is not None:
-            url = url.replace("127.0.0.1", self.network.address)
         return kept | {
-            "SUPABASE_URL": url,
+            "SUPABASE_URL": self.gateway.url,
             "SUPABASE_PUBLISHABLE_KEY": self.settings.supabase_publishable_key.get_secret_value(),
             "SUPABASE_JWT_SECRET": self.settings.need("supabase_jwt_secret"),
         }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
 from scripts.bench.chaos import Load, Outcome, Window, judge, play, share_out
 from scripts.bench.chaos_faults import FAULTS
+from scripts.bench.chaos_gateway import gateway
 from scripts.bench.chaos_plan import HISTORY, Plan, PlannedFeed
 from shared.identity import triggered_ms
 from shared.market import Market
@@ -22,8 +25,8 @@ from workers.signals.evaluator import Evaluator
 
 PLAYED = (
     "the network cut",
+    "a gateway answering for the project",
     "the disk full",
-    "the database killed",
 )
 SMALL = Load(symbols=6, traders=20, beat=0.5, hold=0.5, pause=0.5, rest=0.1, target=None)
 
@@ -43,6 +46,31 @@ async def test_what_is_made_is_stored_and_received_once_whatever_dies(state_fold
     # Who may neither mount nor make a namespace plays the others, and is told which were left out.
     assert len(outcome.windows) == 1 + len(PLAYED) - len(outcome.skipped)
     assert all(one.made > 0 for one in outcome.windows)
+
+
+async def test_a_gateway_passes_on_or_answers_in_its_own_words() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with (
+        gateway("127.0.0.1", 0, port) as one,
+        httpx.AsyncClient(base_url=one.url, trust_env=False) as http,
+    ):
+        assert (await http.get("/")).text == "ok"
+        one.fail()
+        told = [await http.post("/rest/v1/rpc/x", content=b"0" * 500_000) for _ in range(2)]
+        assert [answer.status_code for answer in told] == [502, 503]
+        assert all(answer.headers["content-type"] == "text/html" for answer in told)
+        assert (told[0].text.startswith("<html>"), one.refused) == (True, 2)
+        one.mend()
+        assert (await http.get("/")).text == "ok"
+    server.close()
+    await server.wait_closed()
 
 
 PLAN = Plan(1.0, DAY, ("BTCUSDT", "ETHUSDT"))
