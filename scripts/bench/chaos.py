@@ -186,8 +186,8 @@ def make_plan(load: Load, faults: int) -> Plan:
 
 
 def share_out(symbols: Sequence[str]) -> dict[str, Sequence[str]]:
-    """Two machines with some symbols in common (3 of 20), on purpose: as for the moment in which one takes over
-    from another, both fire on these, and only the ids keep what they send from being there twice."""
+    """Two machines with some symbols in common (3 of 20), on purpose: as for the moment in which one takes
+    over from another, both fire on these, and only the ids keep what they send from being there twice."""
     third = len(symbols) // 3
     return {"first": symbols[: len(symbols) - third], "second": symbols[len(symbols) - third - third // 2 :]}
 

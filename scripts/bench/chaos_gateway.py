@@ -25,7 +25,7 @@ class Gateway:
         self._open: set[asyncio.StreamWriter] = set()
 
     def fail(self) -> None:
-        """Answer 502 and 503 from now on; what is under way is cut off, and nobody knows what became of it."""
+        """Answer 502 and 503 from now on; what is under way is cut off, and nobody knows what came of it."""
         self._is_failing = True
         self.abort()
 

@@ -1,7 +1,8 @@
 """A network between machines and the project that can be cut: a namespace and a pair of ends.
 
-Machines in the namespace reach nothing but the host's end of the pair, where a gateway takes their connections
-to the project on loopback. The addresses are of the range that is set aside for benchmarks (RFC 2544).
+Machines in the namespace reach nothing but the host's end of the pair, where a gateway takes their
+connections to the project on loopback. The addresses are of the range that is set aside for benchmarks
+(RFC 2544).
 """
 
 from __future__ import annotations

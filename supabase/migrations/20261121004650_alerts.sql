@@ -89,6 +89,13 @@ create index alert_deliveries_due on private.alert_deliveries (available_at)
   where sent_at is null and dead_at is null;
 alter table private.alert_deliveries enable row level security;
 
+-- When a machine asked last for what goes out on a channel: one that nobody asks for any more owes nobody anything.
+create table private.alert_channels (
+  channel text primary key,
+  claimed_at timestamptz not null
+);
+alter table private.alert_channels enable row level security;
+
 -- What the job looks for: positions that closed lately.
 create index positions_by_end on public.positions (closed_at) where closed_at is not null;
 
@@ -335,6 +342,10 @@ begin
     raise exception 'a claim takes 1 to 100 deliveries, not %', max_rows using errcode = 'invalid_parameter_value';
   end if;
   perform private.check_registered();
+  insert into private.alert_channels as k (channel, claimed_at)
+  select distinct c.channel, clock_timestamp() from unnest(channels) c (channel) order by 1
+  on conflict on constraint alert_channels_pkey do update set claimed_at = excluded.claimed_at
+  where k.claimed_at < clock_timestamp() - interval '1 minute';
   -- News of the last day: a channel that is new is not told of a year.
   insert into private.alert_deliveries (alert_id, news, channel)
   select a.id, 'raised', c.channel
@@ -486,11 +497,17 @@ begin
     'open', (select count(*) from public.alerts a where a.resolved_at is null),
     'critical_unacknowledged', (select count(*) from public.alerts a
       where a.resolved_at is null and a.acknowledged_at is null and a.severity = 'critical'),
-    'late', count(*) filter (where d.dead_at is null and d.created_at < now() - interval '10 minutes'),
+    -- A channel that was taken away is late with nothing, as long as there is another one.
+    'late', count(*) filter (where d.dead_at is null and d.created_at < now() - interval '10 minutes'
+      and (k.is_served or not exists (
+        select from private.alert_channels o where o.claimed_at > now() - interval '1 hour'))),
     'dead', count(*) filter (where d.dead_at > now() - interval '1 day'),
     'error', max(d.error) filter (where d.dead_at is null or d.dead_at > now() - interval '1 day'))
   into found
   from private.alert_deliveries d
+  cross join lateral (
+    select exists (select from private.alert_channels c
+      where c.channel = d.channel and c.claimed_at > now() - interval '1 hour') as is_served) k
   where d.sent_at is null;
   return private.check_result('alerts', (found ->> 'late')::integer = 0 and (found ->> 'dead')::integer = 0,
     jsonb_strip_nulls(found),

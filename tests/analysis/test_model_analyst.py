@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from email.utils import format_datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -425,6 +425,20 @@ async def test_an_answer_that_the_database_did_not_take_is_told_again_and_not_as
     assert (await desk.judge()).approved
     assert len(server.asked) == 1
     assert desk.book.booked == 1
+
+
+async def test_what_an_attempt_cost_is_told_also_when_its_signal_is_somebody_elses(
+    desk: Desk, server: ModelServer
+) -> None:
+    desk.book.away = ["end_model_call"]
+    with pytest.raises(NotSent):
+        await desk.judge()
+    (entry,) = desk.book.entries.values()
+    assert entry.is_open
+    # The next signal that is asked about tells of it.
+    await desk.analyst._tell_ends(uuid4())
+    assert (entry.is_open, desk.analyst._untold) == (False, {})
+    assert entry.answer is not None
 
 
 async def test_nothing_is_asked_before_it_is_on_record(desk: Desk, server: ModelServer) -> None:

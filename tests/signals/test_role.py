@@ -399,3 +399,26 @@ async def test_what_is_stored_can_be_read_as_json(tmp_path: Path) -> None:
     (row,) = scene.ingest.stored.values()
     assert json.loads(json.dumps(row, allow_nan=False)) == row
     await scene.role.stop()
+
+
+@pytest.mark.parametrize("replay", [True, False])
+async def test_a_row_that_is_too_large_is_kept_aside_and_the_others_go_out(
+    tmp_path: Path, replay: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.signals.role.LARGEST_PAYLOAD", 2000)
+    long = " and ".join(["close < 100"] * 120)
+    scene = Scene(tmp_path, trader("close < 100"), trader(long, name="long"), replay=replay)
+    await scene.role.start()
+    scene.publish(0, 101.0)
+    with capture_logs() as entries:
+        for minute in (1, 3):
+            scene.publish(minute, 99.0)
+            scene.publish(minute + 1, 101.0)
+            await scene.role.step()
+    await until(lambda: len(scene.ingest.stored) == 2)
+    assert scene.role.counts["rejected_too_large"] == 2
+    told = [entry for entry in entries if entry["event"] == "signal_too_large"]
+    letters = [json.loads(line) for line in (tmp_path / "dead-letters.jsonl").read_text().splitlines()]
+    assert [one["row"]["id"] for one in letters] == [entry["signal_id"] for entry in told]
+    assert {one["code"] for one in letters} == {"too_large"}
+    await scene.role.stop()

@@ -21,7 +21,7 @@ import structlog
 
 from shared.candles import Candle
 from shared.clock import Clock
-from shared.errors import InputError, Unavailable
+from shared.errors import DatabaseError, InputError, Unavailable
 from shared.metrics import Metric
 from shared.money import text
 from shared.redaction import redact_all
@@ -140,8 +140,7 @@ class ModelAnalyst:
         at_most = self._settings.cost(len(orjson.dumps(request)), self._settings.answer_tokens)
         give_up_at = self._monotonic() + self._settings.patience
         pause = FIRST_PAUSE
-        if one.signal_id in self._untold:
-            await self._tell_end(one.signal_id)
+        await self._tell_ends(one.signal_id)
         while True:
             if not self.is_open():
                 raise AnalystAway(f"{self._settings.host} is left alone for a while: {self._trouble}")
@@ -222,6 +221,18 @@ class ModelAnalyst:
             "completion_tokens": written,
             "cost": text(min(cost, Decimal(10**6))),
         }
+
+    async def _tell_ends(self, signal_id: UUID) -> None:
+        """Record what the database has not heard of yet, also of signals that are others' by now: what
+        such attempts cost counts, and nobody else comes back to them."""
+        if signal_id in self._untold:
+            await self._tell_end(signal_id)
+        for other in tuple(self._untold):
+            try:
+                if other in self._untold:
+                    await self._tell_end(other)
+            except DatabaseError as error:
+                log.warning("model_call_not_ended", signal_id=str(other), error=str(error))
 
     async def _tell_end(self, signal_id: UUID) -> Mapping[str, Any]:
         """Record how an attempt ended; kept for the next time when the database is away."""

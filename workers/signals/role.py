@@ -34,12 +34,12 @@ from shared.metrics import Metric
 from shared.models import Signal, Trader
 from shared.role import Call
 from shared.wakes import Wakes
-from workers.signals.dead_letters import DeadLetters
+from workers.signals.dead_letters import DeadLetter, DeadLetters
 from workers.signals.evaluator import Evaluator, Unfit
 from workers.signals.marks import Marks
 from workers.signals.metrics import SpoolState, Timings, measure
 from workers.signals.missed import evaluate_missed, find_missed
-from workers.signals.spool import Spool, SpoolError, SpoolFull
+from workers.signals.spool import LARGEST_PAYLOAD, Spool, SpoolError, SpoolFull
 from workers.signals.traders import LoadTraders, intervals_of
 from workers.signals.writer import Writer
 
@@ -299,10 +299,31 @@ class SignalsRole:
         return len(made)
 
     def _append(self, spool: Spool, made: Sequence[Signal], *, sync: bool) -> None:
-        if made:
-            spool.append([orjson.dumps(signal.row()) for signal in made], sync=sync)
-            self.counts["made"] += len(made)
-            self.counts["pending"] += len(made)
+        rows = [orjson.dumps(signal.row()) for signal in made]
+        if large := [row for row in rows if len(row) > LARGEST_PAYLOAD]:
+            # Once: the others must not wait for a row that no spool and no database takes.
+            self._put_aside(spool, large)
+            rows = [row for row in rows if len(row) <= LARGEST_PAYLOAD]
+        if rows:
+            spool.append(rows, sync=sync)
+            self.counts["made"] += len(rows)
+            self.counts["pending"] += len(rows)
+
+    def _put_aside(self, spool: Spool, large: Sequence[bytes]) -> None:
+        letters = []
+        for row in large:
+            told = orjson.loads(row)
+            why = f"a row of {len(row)} bytes is no signal: at most {LARGEST_PAYLOAD} are sent"
+            kept = {
+                name: told.get(name) for name in ("id", "trader_id", "symbol", "interval", "triggered_at")
+            }
+            letters.append(DeadLetter(kept, "too_large", why))
+            log.error(
+                "signal_too_large", signal_id=told.get("id"), trader=told.get("trader_id"), bytes=len(row)
+            )
+        DeadLetters(spool.folder).add(letters, self._clock.now())
+        self.counts["rejected"] += len(letters)
+        self.counts["rejected_too_large"] += len(letters)
 
     def _refuse(self, made: Sequence[Signal], error: SpoolError) -> None:
         self.counts["refused"] += len(made)

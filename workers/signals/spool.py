@@ -39,6 +39,7 @@ HEADER = struct.Struct("<4sIIQ")
 NOTE = struct.Struct("<QI")
 SEGMENT_BYTES = 2 << 20
 LIMIT_BYTES = 1 << 30
+# What is larger is no signal: see `SignalsRole`, which keeps it aside.
 LARGEST_PAYLOAD = 1 << 20
 # From this part of the bound on there is an alarm; it ends below it.
 ALARM_SHARE = 0.5

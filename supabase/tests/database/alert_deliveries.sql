@@ -2,7 +2,7 @@
 -- up with its reason after ten tries.
 begin;
 \ir stage.psql
-select plan(25);
+select plan(28);
 update public.cloud_machines set last_heartbeat_at = now(), status = 'running';
 
 -- What a machine is given: "news channel attempt" of each, in order of the alert's key.
@@ -62,6 +62,22 @@ select is(pg_temp.claimed('{webhook}'), 'machine_silent raised webhook 1', 'afte
 select is((select string_agg(distinct error, ',') from private.alert_deliveries where dead_at is not null), 'it answered 500', 'with its reason');
 select alike(pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb #>> '{checks}',
   '%alerts do not reach anybody%', 'which the doctor tells');
+
+-- A channel that was taken away.
+create function pg_temp.late() returns text language sql as $$
+  select c #>> '{found,late}' from jsonb_array_elements(
+    pg_temp.as_role('service_role', null, 'select public.doctor()')::jsonb -> 'checks') c where c ->> 'name' = 'alerts';
+$$;
+delete from private.alert_deliveries;
+insert into public.alerts (kind, key, severity, title) values ('machine_silent', 'e', 'critical', 'E');
+select pg_temp.claimed('{webhook,telegram}') \g /dev/null
+update private.alert_deliveries set created_at = now() - interval '20 minutes', sent_at = case channel when 'webhook' then now() end;
+select is(pg_temp.late(), (select count(*)::text from private.alert_deliveries where channel = 'telegram'),
+  'what a channel owes is late');
+update private.alert_channels set claimed_at = now() - interval '2 hours' where channel = 'telegram';
+select is(pg_temp.late(), '0', 'until nobody has it any more');
+update private.alert_channels set claimed_at = now() - interval '2 hours';
+select isnt(pg_temp.late(), '0', 'but for the last one: then alerts reach nobody');
 
 select alike(pg_temp.claimed('{webhook}', pg_temp.ann()::text, 'authenticated'), '42501%', 'users deliver nothing');
 select alike(pg_temp.claimed('{webhook}', null, 'anon'), '42501%', 'nor does anybody anonymous');

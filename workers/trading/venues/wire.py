@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from ccxt.base.errors import BaseError, ExchangeError, ExchangeNotAvailable
+from ccxt.base.errors import BadResponse, BaseError, ExchangeError, ExchangeNotAvailable
 
 from workers.trading.decisions.outcome import describe, is_key_refused
 from workers.trading.traffic.traffic import Traffic, Turn
 from workers.trading.venues.wording import UNREADABLE, readable, unreadable
 
 _SERVER_ERROR = 500
+# No account has so many orders or positions open that a listing of them is longer.
+MOST_PAGES = 200
 
 
 @dataclass(slots=True)
@@ -59,9 +61,12 @@ class Wire:
         return await self.request("read", name, *args)
 
     async def read_pages(self, name: str, *args: Any, page: int, params: dict[str, Any]) -> list[Any]:
-        """Ask for a listing until a page is not full, as Bybit tells them: by a cursor in its first item."""
+        """Ask for a listing until a page is not full, as Bybit tells them: by a cursor in its first item.
+
+        Raises BadResponse for one that does not end: a part of it would say of the rest that it is not there.
+        """
         found: list[Any] = []
-        while True:
+        for _ in range(MOST_PAGES):
             answers = await self.read(name, *args, dict(params))
             found += answers
             with readable(name):
@@ -69,6 +74,7 @@ class Wire:
             if not cursor or len(answers) < page:
                 return found
             params = {**params, "cursor": cursor}
+        raise BadResponse(f"{name}: the listing does not end after {MOST_PAGES} pages of {page}")
 
     async def request(self, kind: Turn, name: str, *args: Any) -> Any:
         """One request in its turn. What fails in a way that tells nothing of its outcome says so."""
