@@ -21,6 +21,7 @@ from shared.machine_tokens import given_tokens
 from shared.settings import load
 from shared.venue_sessions import SessionFactory
 from workers.machine import DATABASE_ROLES, PIPELINE
+from workers.signals.feeds.absent import AbsentFeed
 from workers.signals.feeds.feed import Feed, FeedUnavailable
 from workers.signals.feeds.live import LiveFeed
 from workers.signals.feeds.recorded import RecordedFeed, find_files
@@ -102,11 +103,15 @@ async def open_live(
     source: Source, sessions: SessionFactory | None = None, roles: Sequence[str] = ("signals",)
 ) -> Opened:
     """Live candles of a venue, for the symbols that were named or that active traders watch, read as one of
-    `roles`. `sessions` makes the connections, where they do not go the usual way.
+    `roles`; none where these roles need none. `sessions` makes the connections, where they do not go the
+    usual way.
 
     Raises FeedUnavailable when the venue cannot be reached.
     """
-    watched = await _watched(roles)
+    readers = [DATABASE_ROLES[one] for one in roles if one in PIPELINE]
+    if not readers:
+        return Opened(AbsentFeed(), (), "1m")
+    watched = await _watched(readers[0])
     symbols = source.chosen or tuple(sorted(watched)) or USUAL_SYMBOLS
     feed = LiveFeed(partial(open_exchange, source.venue, "usdm", sessions), symbols)
     async with AsyncExitStack() as closing:
@@ -117,14 +122,10 @@ async def open_live(
     return opened
 
 
-async def _watched(roles: Sequence[str]) -> dict[str, set[str]]:
-    """On which intervals active traders watch each symbol. The archive reads no traders, and needs none."""
+async def _watched(reader: str) -> dict[str, set[str]]:
+    """On which intervals active traders watch each symbol, read by this database role."""
     settings = load()
-    readers = [DATABASE_ROLES[one] for one in roles if one in PIPELINE]
     given = given_tokens(settings)
-    if not readers and given is not None:
-        return {}
-    reader = readers[0] if readers else "signal_worker"
     connection = await connect(settings, reader, "feed" if given is None else given.machine, given)
     try:
         traders, _ = await load_traders(connection)

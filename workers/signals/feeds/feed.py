@@ -12,7 +12,7 @@ from shared.errors import SigtrailError
 from shared.market import Market
 from shared.models import MarketKind
 
-FeedKind = Literal["recorded", "live", "simulated"]
+FeedKind = Literal["recorded", "live", "simulated", "absent"]
 
 
 class FeedUnavailable(SigtrailError):
