@@ -1,4 +1,4 @@
-"""Which candles a command opens: none for roles that need none, and the middle of a recording with its past."""
+"""Which candles a command opens: none for roles that need none, a recording in the middle, with its past."""
 
 from __future__ import annotations
 
