@@ -334,6 +334,54 @@ export type Database = {
         };
         Relationships: [];
       };
+      "backtests": {
+        Row: {
+          "created_at": string;
+          "ends_at": string;
+          "equity": NonNullable<Json>;
+          "figures": NonNullable<Json>;
+          "id": string;
+          "name": string;
+          "report": NonNullable<Json>;
+          "starts_at": string;
+          "trades": NonNullable<Json>;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "ends_at": string;
+          "equity": NonNullable<Json>;
+          "figures": NonNullable<Json>;
+          "id"?: string;
+          "name": string;
+          "report": NonNullable<Json>;
+          "starts_at": string;
+          "trades": NonNullable<Json>;
+          "user_id": string;
+        };
+        Update: {
+          "created_at"?: string;
+          "ends_at"?: string;
+          "equity"?: NonNullable<Json>;
+          "figures"?: NonNullable<Json>;
+          "id"?: string;
+          "name"?: string;
+          "report"?: NonNullable<Json>;
+          "starts_at"?: string;
+          "trades"?: NonNullable<Json>;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "backtests_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "cloud_machines": {
         Row: {
           "created_at": string;
@@ -811,8 +859,10 @@ export type Database = {
           "gross_pnl": number | null;
           "id": string;
           "initial_stop_loss": number;
+          "liquidation_price": number | null;
           "lot": number;
           "mark_price": number | null;
+          "marked_at": string | null;
           "normalised_symbol": string;
           "opened_at": string;
           "realized_pnl": number;
@@ -849,8 +899,10 @@ export type Database = {
           "gross_pnl"?: never;
           "id": string;
           "initial_stop_loss": number;
+          "liquidation_price"?: number | null;
           "lot": number;
           "mark_price"?: number | null;
+          "marked_at"?: string | null;
           "normalised_symbol": string;
           "opened_at": string;
           "realized_pnl"?: number;
@@ -885,8 +937,10 @@ export type Database = {
           "gross_pnl"?: never;
           "id"?: string;
           "initial_stop_loss"?: number;
+          "liquidation_price"?: number | null;
           "lot"?: number;
           "mark_price"?: number | null;
+          "marked_at"?: string | null;
           "normalised_symbol"?: string;
           "opened_at"?: string;
           "realized_pnl"?: number;
@@ -2067,6 +2121,41 @@ export type Database = {
         }[];
       };
       "machine_heartbeat": { Args: { "details"?: Json; "status": string }; Returns: undefined };
+      "open_positions": {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          "account_id": string;
+          "amount": string;
+          "closes_at": string;
+          "entry_amount": string;
+          "entry_average": string;
+          "exit_reason": string;
+          "fees": string;
+          "id": string;
+          "initial_stop_loss": string;
+          "liquidation_price": string;
+          "margin_warned_at": string;
+          "margin_warning": string;
+          "normalised_symbol": string;
+          "opened_at": string;
+          "price": string;
+          "price_at": string;
+          "price_source": string;
+          "realized_pnl": string;
+          "side": Database["public"]["Enums"]["trade_side"];
+          "signal_id": string;
+          "signal_name": string;
+          "stop": Json;
+          "stop_loss": string;
+          "symbol": string;
+          "take": Json;
+          "take_profit": string;
+          "trader_id": string;
+          "trailing_percent": string;
+          "unprotected_reason": string;
+          "unprotected_since": string;
+        }[];
+      };
       "performance_by": {
         Args: { "dimension": string; "from_day"?: string; "to_day"?: string };
         Returns: {
@@ -2164,6 +2253,7 @@ export type Database = {
           "total": number;
         }[];
       };
+      "save_backtest": { Args: { "owner"?: string; "report": Json }; Returns: string };
       "seal_account": {
         Args: { "account_id": string; "ciphertext": string; "key_version": number; "salt": string };
         Returns: undefined;

@@ -1,3 +1,4 @@
+import AxeBuilder from "@axe-core/playwright";
 import { expect, type Page, test } from "@playwright/test";
 import { signIn } from "./person.ts";
 import { ask } from "./database.ts";
@@ -35,7 +36,9 @@ test("a traded signal tells its way from the candle to the fill, with a chart", 
   expect(types.at(-1)).toBe("position_closed");
   const chart = page.getByRole("img", { name: /Prices of .* with entry/ });
   await expect(chart.locator("canvas").first()).toBeVisible();
-  await expect(page.getByRole("region", { name: "Fills" }).getByRole("row")).not.toHaveCount(0);
+  await expect(page.getByRole("region", { name: "Fills" }).getByRole("row").nth(1)).toBeVisible();
+  const faults = (await new AxeBuilder({ page }).analyze()).violations;
+  expect(faults.filter((one) => one.impact === "serious" || one.impact === "critical")).toEqual([]);
 });
 
 test("a rejected signal says why; its human name is an address as well, and its id can be copied", async ({ page, context }) => {

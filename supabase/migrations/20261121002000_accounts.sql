@@ -180,6 +180,8 @@ begin
   select jsonb_build_object(
     'renewed', coalesce((select jsonb_agg(jsonb_build_object('account_id', r.id, 'status', r.status,
       'permissions', r.permissions, 'settings', r.settings, 'number', number,
+      -- Whose owner looks at it: then the prices of what is held are told, too.
+      'watched', private.is_watched(r.user_id),
       'limits', (select private.limits_json(l) from public.risk_limits l where l.account_id = r.id and l.user_id = r.user_id),
       -- Those of its traders whose losses are limited: what they lost changes while nobody sets anything.
       'traders', coalesce((select jsonb_object_agg(l.trader_id, private.limits_json(l)) from public.risk_limits l

@@ -44,8 +44,11 @@ create table public.positions (
   gross_pnl numeric generated always as (realized_pnl + fees) stored,
   -- What the venue closed or swallowed without a trade of ours.
   written_off numeric not null default 0,
-  -- The last price that the bridge told of its symbol: what it stands to lose counts against loss limits.
+  -- The last price that the bridge told of its symbol, and the wall's time of it: what it stands to lose counts against
+  -- loss limits. Where the venue would liquidate it, as far as the venue says.
   mark_price numeric,
+  marked_at timestamptz,
+  liquidation_price numeric,
   -- What the fills cost against what was planned, in quote currency; below zero they were better.
   entry_slippage numeric not null default 0,
   exit_slippage numeric not null default 0,
@@ -64,6 +67,7 @@ create table public.positions (
 
   constraint "a lot is above zero" check (lot > 0),
   constraint "a mark price is above zero and finite" check (mark_price > 0 and mark_price < 'infinity'),
+  constraint "a liquidation price is above zero and finite" check (liquidation_price > 0 and liquidation_price < 'infinity'),
   constraint "a stop loss is above zero" check (stop_loss > 0 and initial_stop_loss > 0),
   constraint "a closed position is flat but for dust"
     check (status <> 'closed' or abs(amount - written_off) < lot),
@@ -283,8 +287,8 @@ end;
 $$;
 
 -- Open positions without a confirmed stop loss over their whole amount that are not being flattened either.
--- A stop that the bridge watches counts for as long as the bridge holds the account.
-create function private.unprotected_positions()
+-- A stop that the bridge watches counts for as long as the bridge holds the account. Of one user, or of everybody.
+create function private.unprotected_positions(of_user uuid default null)
 returns table (position_id uuid, signal_id uuid, since timestamptz, reason text)
 language sql stable security definer
 set search_path = ''
@@ -306,7 +310,7 @@ as $$
       and (o.managed_by = 'venue' or exists (
         select from public.exchange_accounts a where a.id = p.account_id and a.leased_until > clock_timestamp()))
   ) stops
-  where p.status = 'open' and abs(p.amount - p.written_off) >= p.lot
+  where p.status = 'open' and abs(p.amount - p.written_off) >= p.lot and (of_user is null or p.user_id = of_user)
     and (p.amount - stops.cover >= p.lot or p.amount < 0)
     and not (p.exit_reason is not null and not exists (
       select from public.orders o
@@ -356,6 +360,6 @@ create policy "Users read their signals' positions" on public.signal_positions
 -- Select only, for everyone: positions and executions are written by the functions of the bridge.
 grant select on public.positions, public.trade_executions, public.signal_positions to authenticated, service_role;
 grant execute on function public.recomputed_pnl(public.positions) to authenticated, service_role;
-grant execute on function private.unprotected_positions(), public.unprotected_positions()
+grant execute on function private.unprotected_positions(uuid), public.unprotected_positions()
   to service_role, trading_bridge;
 grant execute on function private.positions_left_unprotected() to service_role;

@@ -310,7 +310,7 @@ $$;
 --                      occurred_at}]
 --   external_orders  [{venue_order_id, client_order_id?, symbol, side?, amount, filled?, status}]
 --   notices          [{event_type: margin_warning|margin_reduction|journal_told|account_unusable, why, event_data?, occurred_at?}]
---   marks            [{symbol, price}], the last prices of what is held
+--   marks            [{symbol, price, side?, liquidation_price?}], the last prices of what is held
 -- Answers {orders, positions: those of all signals it was about, refused: [{kind, index, code, message}], terms: the
 -- state and the limits of the account and its traders when there were intents, else its state}.
 create function private.record_trading(account_id uuid, fence bigint, facts jsonb, at timestamptz) returns jsonb

@@ -315,13 +315,13 @@ begin
 end;
 $$;
 
--- The last prices of what is held, by ccxt's name of a symbol.
+-- The last prices of what is held, by ccxt's name of a symbol, and by side where the venue would liquidate it.
 create function private.record_marks(account_id uuid, marks jsonb) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 begin
-  update public.positions p set mark_price = m.price
+  update public.positions p set mark_price = m.price, marked_at = clock_timestamp()
   from (
     select distinct on (item ->> 'symbol') item ->> 'symbol' as symbol, private.decimal(item ->> 'price') as price
     from jsonb_array_elements(marks) with ordinality i (item, index)
@@ -330,6 +330,17 @@ begin
   ) m
   where p.account_id = record_marks.account_id and p.status = 'open' and p.normalised_symbol = m.symbol
     and p.mark_price is distinct from m.price;
+  -- What is told without a liquidation price, such as by a price alone, leaves the one that is known.
+  update public.positions p set liquidation_price = m.price
+  from (
+    select distinct on (item ->> 'symbol', item ->> 'side') item ->> 'symbol' as symbol, item ->> 'side' as side,
+      case when private.decimal(item ->> 'liquidation_price') > 0 then private.decimal(item ->> 'liquidation_price') end as price
+    from jsonb_array_elements(marks) with ordinality i (item, index)
+    where item ? 'liquidation_price' and private.decimal(item ->> 'price') > 0
+    order by item ->> 'symbol', item ->> 'side', index desc
+  ) m
+  where p.account_id = record_marks.account_id and p.status = 'open' and p.normalised_symbol = m.symbol
+    and p.side::text = m.side and p.liquidation_price is distinct from m.price;
   return (select coalesce(jsonb_agg(jsonb_build_object('kind', 'mark', 'index', i.index - 1, 'code', 'bad_mark',
     'message', 'a mark is a symbol and a price above zero') order by i.index), '[]')
     from jsonb_array_elements(marks) with ordinality i (item, index)

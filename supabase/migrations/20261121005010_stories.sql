@@ -13,7 +13,8 @@ declare
     'price_change_5m', 'confidence', 'amount', 'trigger_price', 'filled', 'cost', 'average', 'fees', 'lot', 'stop_loss',
     'initial_stop_loss', 'take_profit', 'trailing_percent', 'entry_amount', 'entry_average', 'exit_amount',
     'exit_average', 'realized_pnl', 'gross_pnl', 'written_off', 'fee_cost', 'fee_quote', 'base_change', 'quote_change',
-    'min_confidence', 'position_size_value', 'stop_loss_value', 'take_profit_value', 'trailing_stop_value'
+    'min_confidence', 'position_size_value', 'stop_loss_value', 'take_profit_value', 'trailing_stop_value',
+    'planned_price', 'mark_price', 'liquidation_price', 'entry_slippage', 'exit_slippage'
   ];
 begin
   return document || coalesce(

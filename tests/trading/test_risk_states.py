@@ -6,7 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -17,6 +17,8 @@ from tests.stacks import Stack
 from tests.trading.kills import Killed
 from tests.trading.world import SqlCall, World
 from workers.trading.decisions.losses import losses_of
+from workers.trading.decisions.margin import VenuePosition
+from workers.trading.orders import PositionSide
 
 
 async def limit(world: World, *, trader: bool = False, **limits: Any) -> None:
@@ -172,6 +174,48 @@ async def test_what_the_bridge_knows_of_losses_is_what_the_database_says(world: 
         lost = losses_of(limits.measure, Decimal(0), now)
         assert (lost.daily, lost.drawdown) == (known["daily_loss"], known["drawdown"])
         assert lost.daily > 20
+
+
+async def test_prices_are_told_while_the_owner_looks(world: World) -> None:
+    bridge = await world.start()
+    signal = await world.hold(bridge)
+    desk = bridge._desks[world.account]
+    leased = {"accounts": [desk.account.reference], "lease_seconds": 60}
+
+    async def marked(close: str) -> Decimal | None:
+        desk.set_terms((await world.call("renew_accounts", leased))["renewed"][0])
+        world.candle(close, close, close, close)
+        await world.settle(bridge)
+        row = await world.position(signal)
+        assert (row["marked_at"] is None) == (row["mark_price"] is None)
+        return cast(Decimal | None, row["mark_price"])
+
+    assert await marked("100.5") is None
+    await world.fetch(
+        "insert into public.signal_watchers values (%s, 'infinity') returning user_id", world.user
+    )
+    assert await marked("100.75") == Decimal("100.75")
+
+
+async def test_where_the_venue_would_liquidate_is_told_once(world: World) -> None:
+    bridge = await world.start()
+    signal = await world.hold(bridge)
+    watch = bridge._desks[world.account]._watch
+
+    async def said(liquidation: str | None, side: PositionSide = "long") -> Decimal | None:
+        at = None if liquidation is None else Decimal(liquidation)
+        one = VenuePosition("BTC/USDT:USDT", side, Decimal(10), Decimal(100), at, Decimal(0))
+        await watch.hear_margin([one], Decimal(10_000))
+        return cast(Decimal | None, (await world.position(signal))["liquidation_price"])
+
+    assert await said("140", "short") is None
+    assert await said("40") == Decimal(40)
+    facts = await watch._oversight.judge_margin(
+        [VenuePosition("BTC/USDT:USDT", "long", Decimal(10), Decimal(100), Decimal(40), Decimal(0))],
+        Decimal(10_000),
+    )
+    assert facts.marks == []
+    assert await said(None) is None
 
 
 async def test_terms_that_were_overtaken_change_nothing(world: World) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.market import Market
-from shared.money import text
+from shared.money import ZERO, text
 from workers.trading.book import Book
 from workers.trading.decisions.external import VenueIncome, external_orders, income_facts
 from workers.trading.decisions.margin import Severity, VenuePosition, levels_of, reduce, watch
@@ -42,11 +42,14 @@ class Oversight:
         self._marks: dict[str, tuple[str, frozenset[UUID]]] = {}
         self._marks_told = self._marks
         self._marked_at: datetime | None = None
+        # What the venue said of each side last, and of which positions.
+        self._standing: dict[tuple[str, PositionSide], tuple[str, str, frozenset[UUID]]] = {}
 
     async def judge_margin(self, positions: Iterable[VenuePosition], margin_balance: Decimal) -> Facts:
         """Warnings of what is too near to liquidation, and what is reduced or closed because of it."""
+        positions = list(positions)
         alarms = watch(positions, margin_balance, levels_of(self._account.settings))
-        facts = Facts()
+        facts = Facts(marks=self._standing_marks(positions))
         for alarm in alarms:
             if self._alarmed.get((alarm.symbol, alarm.side)) != alarm.severity:
                 data = {"symbol": alarm.symbol, "side": alarm.side, "severity": alarm.severity}
@@ -86,9 +89,12 @@ class Oversight:
     def mark(
         self, market: Market, terms: Terms | None, policy: Policy, now: datetime
     ) -> list[dict[str, Any]]:
-        """The last prices of what is held, where losses are limited and it is time to tell them."""
-        due = self._marked_at is None or now >= self._marked_at + policy.mark_every
-        if not due or terms is None or not terms.limits_losses:
+        """The last prices of what is held, where losses are limited or the owner looks, and it is time to."""
+        if terms is None or not (terms.limits_losses or terms.watched):
+            return []
+        # Where losses are limited nobody who looks changes when they are judged.
+        every = policy.mark_every if terms.limits_losses else policy.mark_watched_every
+        if self._marked_at is not None and now < self._marked_at + every:
             return []
         self._marked_at = now
         told: dict[str, tuple[str, frozenset[UUID]]] = {}
@@ -100,6 +106,25 @@ class Oversight:
         changed = [symbol for symbol, mark in told.items() if self._marks.get(symbol) != mark]
         self._marks_told = told
         return [{"symbol": symbol, "price": told[symbol][0]} for symbol in changed]
+
+    def _standing_marks(self, positions: Iterable[VenuePosition]) -> list[dict[str, Any]]:
+        """What changed of prices and of where the venue would liquidate what is held, by side."""
+        marks: list[dict[str, Any]] = []
+        for one in positions:
+            held = self._held(one.symbol, one.side)
+            if not held or one.mark_price <= ZERO:
+                continue
+            liquidation = one.liquidation_price
+            mark = {
+                "symbol": one.symbol,
+                "side": one.side,
+                "price": text(one.mark_price),
+                "liquidation_price": "" if liquidation is None else text(liquidation),
+            }
+            known = (mark["price"], mark["liquidation_price"], held)
+            if self._standing.get((one.symbol, one.side)) != known:
+                marks.append(mark)
+        return marks
 
     def hear_orders(self, seen: Mapping[str, Iterable[VenueOrder]]) -> Facts:
         """Orders of others that rest on this account, by symbol: all of those symbols."""
@@ -126,8 +151,12 @@ class Oversight:
             if notice["event_type"] == "margin_warning":
                 of = notice["event_data"]
                 self._alarmed[of["symbol"], of["side"]] = of["severity"]
-        if facts.marks:
+        if any("side" not in one for one in facts.marks):
             self._marks = self._marks_told
+        for one in facts.marks:
+            if "side" in one:
+                of = (one["symbol"], one["side"])
+                self._standing[of] = (one["price"], one["liquidation_price"], self._held(*of))
         if facts.incomes:
             self._incomes |= {
                 (one["kind"], one["venue_income_id"]): datetime.fromisoformat(one["occurred_at"])
@@ -136,6 +165,11 @@ class Oversight:
             # What is older is not asked for again.
             since = max(self._incomes.values()) - REMEMBERED
             self._incomes = {key: at for key, at in self._incomes.items() if at >= since}
+
+    def _held(self, symbol: str, side: PositionSide) -> frozenset[UUID]:
+        return frozenset(
+            one.id for one in self._open_positions() if one.symbol == symbol and one.side == side
+        )
 
     def _open_positions(self) -> Iterable[Position]:
         return (t.position for t in self._book if t.position is not None and t.position.is_open)

@@ -40,6 +40,8 @@ class Policy:
     transfers_since: timedelta = timedelta(days=7)
     # How often the record is told the prices of what is held, where losses are limited.
     mark_every: timedelta = timedelta(seconds=30)
+    # And where they are not, while the owner looks.
+    mark_watched_every: timedelta = timedelta(seconds=5)
     # What a venue records late is asked for again.
     overlap: timedelta = timedelta(minutes=2)
     # How long a position whose stop or exit was refused by rules that may be old waits for the new ones.

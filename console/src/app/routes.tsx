@@ -10,6 +10,7 @@ import {
 import { AccountsSearch } from "../accounts/search.ts";
 import { PerformanceSearch } from "../performance/search.ts";
 import { Empty, ErrorFace } from "./faces.tsx";
+import { PositionsSearch } from "../positions/search.ts";
 import { Frame } from "./frame.tsx";
 
 const root = createRootRoute({
@@ -38,6 +39,7 @@ const signal = createRoute({
 const positions = createRoute({
   getParentRoute: () => root,
   path: "/positions",
+  validateSearch: PositionsSearch,
   component: lazyRouteComponent(() => import("../positions/page.tsx"), "PositionsPage"),
 });
 const traders = createRoute({

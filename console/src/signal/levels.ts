@@ -43,7 +43,7 @@ export function draw(story: Story): Drawing {
     ["take profit", position?.take_profit ?? planned("take_profit")],
   ];
   return {
-    points: [...bySecond].sort(([a], [b]) => a - b).map(([time, value]) => ({ time, value })),
+    points: [...bySecond].map(([time, value]) => ({ time, value })),
     levels: levels.flatMap(([name, price]) => price ? [{ name, price: Number(price) }] : []),
     marks: story.executions.map((fill) => ({
       time: seconds(fill.executed_at),

@@ -1,5 +1,5 @@
 /** One signal: first why it was or was not traded, then all that happened to it. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { Empty, ErrorFace, Loading } from "../app/faces.tsx";
@@ -9,6 +9,7 @@ import { Price } from "../kit/money.tsx";
 import { formatAge, Moment } from "../kit/moment.tsx";
 import { STATUS_TONES, words } from "../kit/status.ts";
 import { useLive } from "../live/live.tsx";
+import { useReadAgain } from "../live/read-again.ts";
 import { useProject } from "../session/session.tsx";
 import { Analysis, Fact } from "./analysis.tsx";
 import { SignalChart } from "./chart.tsx";
@@ -40,7 +41,6 @@ export function SignalPage() {
 
 function OneSignal({ id, address }: { id: string; address: string }) {
   const project = useProject();
-  const queries = useQueryClient();
   const story = useQuery({
     queryKey: ["signal", id, "story"],
     queryFn: () => readStory(project, id),
@@ -53,9 +53,11 @@ function OneSignal({ id, address }: { id: string; address: string }) {
     queryFn: () => readWorth(project, id),
     enabled: traded,
   });
-  const readAgain = () => void queries.invalidateQueries({ queryKey: ["signal", id] });
+  const readAgain = useReadAgain(["signal", id]);
   const listener = {
-    onMessage: (payload: unknown) => concerns(payload, id) && readAgain(),
+    onMessage: (payload: unknown) => {
+      if (concerns(payload, id)) readAgain();
+    },
     onResync: readAgain,
   };
   useLive("signals", listener);

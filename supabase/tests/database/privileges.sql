@@ -16,7 +16,7 @@ select set_eq($$ select distinct name from functions where definer
   $$ values ('ingest_signals'), ('watch_signals'), ('unwatch_signals'),
     ('next_day'), ('machines_named'), ('machine_names'), ('oversees_platform'), ('platform_pulse'), ('machine_health'),
     ('performance_by'), ('traded_signals'), ('compacted_days'), ('compacted_tallies'), ('machine_attribution'), ('source_comparison'),
-    ('set_account_status'), ('set_risk_limits'), ('close_position'), ('close_account'), ('close_everything'), ('acknowledge_alert'),
+    ('own_unprotected_positions'), ('set_account_status'), ('set_risk_limits'), ('close_position'), ('close_account'), ('close_everything'), ('acknowledge_alert'),
     ('save_backtest') $$,
   'these are all that users execute with its owner''s rights');
 select is_empty($$ select schema || '.' || name from functions where has_function_privilege('anon', oid, 'execute') $$,

@@ -54,6 +54,8 @@ class Terms:
     max_drift_percent: Decimal = MAX_DRIFT_PERCENT
     # The database's number of the answer that these are from: a higher one was read later.
     number: int = 0
+    # Whether the owner looks at what happens.
+    watched: bool = False
 
     @property
     def limits_losses(self) -> bool:
@@ -198,6 +200,7 @@ def terms_of(answer: Mapping[str, Any], settings: Mapping[str, Any], known: Term
         traders=kept,
         max_drift_percent=most_drift(settings),
         number=number,
+        watched=bool(answer.get("watched", known is not None and known.watched)),
     )
 
 
