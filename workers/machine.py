@@ -149,7 +149,12 @@ async def build(
                 holds=(lambda _symbol: True) if shares is None else shares.holds,
             ),
             "analysis": lambda connection: AnalysisRole(
-                connection.call, clock, market, wakes, choose(settings)(connection.call, clock)
+                connection.call,
+                clock,
+                market,
+                wakes,
+                choose(settings)(connection.call, clock),
+                replay=replaying,
             ),
             "monitoring": lambda connection: MonitoringRole(connection.call, clock, market, wakes),
             "trading": lambda connection: TradingRole(

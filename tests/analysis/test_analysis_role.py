@@ -12,7 +12,7 @@ import pytest
 
 from shared.candles import Candle
 from shared.clock import MarketClock
-from shared.errors import InputError, NotSent
+from shared.errors import InputError, NotSent, Unavailable
 from shared.identity import from_ms, signal_id
 from shared.market import Market
 from shared.metrics import Metric
@@ -297,6 +297,26 @@ async def test_an_absent_analyst_is_asked_again_as_long_as_the_signal_is_worth_i
     failed = desk.database.named("fail_analysis")[0]["results"][0]
     later = desk.after(candles + 1).isoformat()
     assert failed["retry_at"] == (later if candles < STALE_CANDLES else None)
+
+
+async def test_in_a_replay_market_time_waits_for_an_analyst_that_is_away() -> None:
+    analyst = Moody()
+    desk = Desk(draw(3), analyst)
+    desk.role._replay = True
+    one = desk.fire()
+    analyst.moods[one] = AnalystAway("no answer")
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="no answer"):
+            await desk.role.step()
+    assert desk.database.named("fail_analysis") == []
+    analyst.open = False
+    with pytest.raises(Unavailable, match="the analyst is away"):
+        await desk.role.step()
+    analyst.open = True
+    del analyst.moods[one]
+    await desk.role.step()
+    (judged,) = desk.database.named("complete_analysis")
+    assert [item["signal_id"] for item in judged["results"]] == [one]
 
 
 async def test_what_is_never_answered_fails_at_once_and_what_is_lost_is_left_alone() -> None:

@@ -41,17 +41,28 @@ class AnalysisRole:
     """Turns `new` signals into `rejected` ones or, with a plan, into `monitoring` ones.
 
     `counts` holds what was done so far: claimed, approved, rejected, failed, deferred, expired, refused,
-    lost.
+    lost. In a `replay` market time waits for an analyst that is away, as it does for the database: it would
+    pass a thousand candles while a person counts to ten, and every signal would be stale.
     """
 
     name = "analysis"
 
-    def __init__(self, call: Call, clock: Clock, market: Market, wakes: Wakes, analyst: Analyst) -> None:
+    def __init__(
+        self,
+        call: Call,
+        clock: Clock,
+        market: Market,
+        wakes: Wakes,
+        analyst: Analyst,
+        *,
+        replay: bool = False,
+    ) -> None:
         self._call = call
         self._clock = clock
         self._market = market
         self._wakes = wakes
         self._analyst = analyst
+        self._replay = replay
         self._results = Results()
         self._fence = 0
         self.counts: Counter[str] = Counter()
@@ -78,6 +89,8 @@ class AnalysisRole:
             done += await self._deliver()
         # Signals that nobody can be asked about stay in the queue, where another machine finds them.
         if not self._analyst.is_open():
+            if self._replay:
+                raise Unavailable(f"the analyst is away: {self._analyst.report().get('trouble')}")
             return done
         if not self._wakes.take(self.name) and not self._take_deferred(now):
             return done
@@ -200,6 +213,8 @@ class AnalysisRole:
         except Unavailable:
             raise
         except SigtrailError as error:
+            if self._replay and isinstance(error, AnalystAway):
+                raise Unavailable(f"the analyst is away: {error}") from error
             log.warning("analysis_failed", signal_id=str(one.signal_id), error=str(error))
             self._fail(one, error, now)
         else:
