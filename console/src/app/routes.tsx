@@ -5,8 +5,8 @@ import {
   createRoute,
   createRouter,
   lazyRouteComponent,
-  redirect,
 } from "@tanstack/react-router";
+import { z } from "zod";
 import { AccountsSearch } from "../accounts/search.ts";
 import { PerformanceSearch } from "../performance/search.ts";
 import { Empty, ErrorFace } from "./faces.tsx";
@@ -22,9 +22,13 @@ const root = createRootRoute({
 const home = createRoute({
   getParentRoute: () => root,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/signals" });
-  },
+  component: lazyRouteComponent(() => import("../start/home.tsx"), "HomePage"),
+});
+const start = createRoute({
+  getParentRoute: () => root,
+  path: "/start",
+  validateSearch: z.object({ trader: z.uuid().optional().catch(undefined) }),
+  component: lazyRouteComponent(() => import("../start/page.tsx"), "StartPage"),
 });
 const signals = createRoute({
   getParentRoute: () => root,
@@ -45,7 +49,24 @@ const positions = createRoute({
 const traders = createRoute({
   getParentRoute: () => root,
   path: "/traders",
+  validateSearch: z.object({ search: z.string().optional().catch(undefined) }),
   component: lazyRouteComponent(() => import("../traders/page.tsx"), "TradersPage"),
+});
+const newTrader = createRoute({
+  getParentRoute: () => root,
+  path: "/traders/new",
+  component: lazyRouteComponent(() => import("../traders/edit.tsx"), "NewTraderPage"),
+});
+const trader = createRoute({
+  getParentRoute: () => root,
+  path: "/traders/$id",
+  validateSearch: z.object({ days: z.number().int().min(1).max(365).optional().catch(undefined) }),
+  component: lazyRouteComponent(() => import("../traders/trader-page.tsx"), "TraderPage"),
+});
+const editTrader = createRoute({
+  getParentRoute: () => root,
+  path: "/traders/$id/edit",
+  component: lazyRouteComponent(() => import("../traders/edit.tsx"), "EditTraderPage"),
 });
 const performance = createRoute({
   getParentRoute: () => root,
@@ -75,7 +96,11 @@ const tree = root.addChildren([
   signals,
   signal,
   positions,
+  start,
   traders,
+  newTrader,
+  trader,
+  editTrader,
   performance,
   machines,
   accounts,

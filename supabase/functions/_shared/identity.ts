@@ -21,7 +21,7 @@ export async function signalId(
     throw new RangeError(`triggered_at ${ms} ms does not fit the 48 bits of a signal's id`);
   }
   if (!UUID.test(traderId)) throw new RangeError(`the trader id ${traderId} is no UUID`);
-  for (const [field, text] of [["symbol", symbol], ["interval", interval]]) {
+  for (const [field, text] of [["symbol", symbol], ["interval", interval]] as const) {
     if (text === "" || text.includes("|")) {
       throw new RangeError(`the ${field} "${text}" must not be empty and must not contain "|"`);
     }

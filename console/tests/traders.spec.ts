@@ -1,0 +1,119 @@
+import { expect, type Page, test } from "@playwright/test";
+import { go, signIn } from "./person.ts";
+
+/** A name that no other run has, so that runs beside one another do not meet. */
+const unique = (name: string) => `${name} ${Math.random().toString(36).slice(2, 8)}`;
+
+async function openForm(page: Page, name: string): Promise<void> {
+  await signIn(page);
+  await go(page, "Traders");
+  await page.getByRole("button", { name: "New trader" }).click();
+  await page.getByLabel("Name", { exact: true }).fill(name);
+}
+
+test("a wrong condition is shown where it is wrong, mended by completion, and saved; then paused, changed, deleted", async ({ page }) => {
+  const name = unique("Dip");
+  await openForm(page, name);
+  const condition = page.getByRole("combobox", { name: "Condition" });
+  await condition.fill("RSI(14) < 30 and volume > QQQQ(3)");
+  await expect(page.getByText("Column 27: unknown indicator 'QQQQ'")).toBeVisible();
+  await page.getByRole("button", { name: "Create trader" }).click();
+  await expect(page.getByRole("alert")).toContainText("Not saved yet");
+
+  // Only the keyboard from here: the name is written anew, chosen from the list, and taken.
+  await condition.fill("RSI(14) < 30 and volume > SM");
+  await condition.press("End");
+  const options = page.getByRole("listbox", { name: "What Condition may say here" });
+  await expect(options.getByRole("option", { selected: true })).toContainText("SMA");
+  await condition.press("ArrowDown");
+  await condition.press("ArrowUp");
+  await condition.press("Enter");
+  await expect(condition).toHaveValue("RSI(14) < 30 and volume > SMA(20)");
+  await expect(page.getByText(/^Column/)).toHaveCount(0);
+  await page.getByRole("button", { name: "Create trader" }).click();
+
+  const row = page.getByRole("row").filter({ hasText: name });
+  await expect(row).toContainText("active");
+  await row.getByRole("button", { name: `Pause ${name}` }).click();
+  await expect(row).toContainText("paused");
+  await page.reload();
+  await expect(row).toContainText("paused");
+
+  await row.getByRole("link", { name: `Edit ${name}` }).click();
+  await page.getByLabel("Name", { exact: true }).fill(`${name} again`);
+  await page.getByText("Risk limits of this trader").click();
+  await page.getByLabel("Loss of a day at most").fill("50.5");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("heading", { name: `${name} again` })).toBeVisible();
+  await expect(page.getByText("How far its signals came")).toBeVisible();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await page.getByText("Risk limits of this trader").click();
+  await expect(page.getByLabel("Loss of a day at most")).toHaveValue("50.5");
+
+  await go(page, "Traders");
+  await row.getByRole("button", { name: `Delete ${name}` }).click();
+  const dialog = page.getByRole("alertdialog");
+  await expect(dialog).toContainText("It has no open position.");
+  await expect(dialog).toContainText("stay on record");
+  await dialog.getByRole("button", { name: "Delete it" }).click();
+  await expect(row).toHaveCount(0);
+});
+
+test("what the database refuses is undone, and its field is named", async ({ page }) => {
+  const name = unique("Refused");
+  await openForm(page, name);
+  await page.getByRole("combobox", { name: "Condition" }).fill("close > open");
+  await page.getByLabel("Stop loss", { exact: true }).selectOption("percentage");
+  await page.getByLabel("Stop loss value").fill("150");
+  await page.getByRole("button", { name: "Create trader" }).click();
+  await expect(page.getByRole("alert")).toContainText("A percentage stop loss is below 100.");
+  await expect(page.getByLabel("Stop loss value")).toHaveAttribute("aria-invalid", "true");
+  await page.getByLabel("Stop loss value").fill("1.50");
+  await page.getByRole("button", { name: "Create trader" }).click();
+  const row = page.getByRole("row").filter({ hasText: name });
+  await expect(row).toContainText("active");
+
+  // The answer is held back, so that both are seen: the change at once, and its end.
+  let refuse = () => {};
+  const held = new Promise<void>((resolve) => refuse = resolve);
+  await page.route("**/rest/v1/traders*", async (route) => {
+    if (route.request().method() !== "PATCH") return route.fallback();
+    await held;
+    const message = 'new row for relation "traders" violates check constraint "a market is spot or usdm"';
+    await route.fulfill({ status: 400, json: { code: "23514", message, hint: null, details: null } });
+  });
+  await row.getByRole("button", { name: `Pause ${name}` }).click();
+  await expect(row).toContainText("paused");
+  refuse();
+  await expect(page.getByRole("alert")).toContainText(`${name} is as it was: A market is spot or usdm.`);
+  await expect(row).toContainText("active");
+  await page.unroute("**/rest/v1/traders*");
+  await row.getByRole("button", { name: `Delete ${name}` }).click();
+  await page.getByRole("button", { name: "Delete it" }).click();
+  await expect(row).toHaveCount(0);
+});
+
+test("a signal by hand is recorded with the source local, once", async ({ page }) => {
+  const name = unique("By hand");
+  await openForm(page, name);
+  // It never fires by itself.
+  await page.getByRole("combobox", { name: "Condition" }).fill("close < 0");
+  await page.getByRole("button", { name: "Create trader" }).click();
+  await expect(page.getByRole("row").filter({ hasText: name })).toBeVisible();
+  await page.getByRole("button", { name: "Signal by hand" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Trader").selectOption({ label: `${name} (long, 15m)` });
+  await dialog.getByLabel("Price").fill("a lot");
+  await dialog.getByRole("button", { name: "Send" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("price must be a decimal number");
+  await dialog.getByLabel("Price").fill("64000.50");
+  await dialog.getByRole("button", { name: "Send" }).click();
+  await expect(dialog.getByRole("status")).toContainText("Recorded with the source local.");
+  await dialog.getByRole("link", { name: "Look at it" }).click();
+  await expect(page.getByText("local", { exact: true }).first()).toBeVisible();
+
+  await go(page, "Traders");
+  await page.getByRole("row").filter({ hasText: name }).getByRole("button", { name: /^Delete/ }).click();
+  await page.getByRole("button", { name: "Delete it" }).click();
+  await expect(page.getByRole("row").filter({ hasText: name })).toHaveCount(0);
+});
