@@ -11,7 +11,8 @@ test("who is new is led to a first trader, and sees it fire", async ({ page }) =
   await page.getByRole("button", { name: "Create account" }).click();
 
   await expect(page.getByRole("heading", { name: "First steps" })).toBeVisible();
-  const { violations } = await new AxeBuilder({ page }).analyze();
+  // What react-aria reads aloud of a pending button, whose page is gone by now, is no part of this one.
+  const { violations } = await new AxeBuilder({ page }).exclude("[data-live-announcer]").analyze();
   expect(violations.filter((one) => one.impact === "serious" || one.impact === "critical")).toEqual([]);
   await page.getByRole("radio", { name: /Every turn upwards/ }).check();
   await page.getByRole("button", { name: "Start it" }).click();

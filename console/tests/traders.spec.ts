@@ -1,8 +1,12 @@
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Locator, type Page, test } from "@playwright/test";
 import { go, signIn } from "./person.ts";
 
 /** A name that no other run has, so that runs beside one another do not meet. */
 const unique = (name: string) => `${name} ${Math.random().toString(36).slice(2, 8)}`;
+
+function rowOf(page: Page, name: string): Locator {
+  return page.getByRole("row").filter({ has: page.getByRole("rowheader", { name }) });
+}
 
 async function openForm(page: Page, name: string): Promise<void> {
   await signIn(page);
@@ -32,7 +36,7 @@ test("a wrong condition is shown where it is wrong, mended by completion, and sa
   await expect(page.getByText(/^Column/)).toHaveCount(0);
   await page.getByRole("button", { name: "Create trader" }).click();
 
-  const row = page.getByRole("row").filter({ hasText: name });
+  const row = rowOf(page, name);
   await expect(row).toContainText("active");
   await row.getByRole("button", { name: `Pause ${name}` }).click();
   await expect(row).toContainText("paused");
@@ -70,7 +74,7 @@ test("what the database refuses is undone, and its field is named", async ({ pag
   await expect(page.getByLabel("Stop loss value")).toHaveAttribute("aria-invalid", "true");
   await page.getByLabel("Stop loss value").fill("1.50");
   await page.getByRole("button", { name: "Create trader" }).click();
-  const row = page.getByRole("row").filter({ hasText: name });
+  const row = rowOf(page, name);
   await expect(row).toContainText("active");
 
   // The answer is held back, so that both are seen: the change at once, and its end.
@@ -99,7 +103,7 @@ test("a signal by hand is recorded with the source local, once", async ({ page }
   // It never fires by itself.
   await page.getByRole("combobox", { name: "Condition" }).fill("close < 0");
   await page.getByRole("button", { name: "Create trader" }).click();
-  await expect(page.getByRole("row").filter({ hasText: name })).toBeVisible();
+  await expect(rowOf(page, name)).toBeVisible();
   await page.getByRole("button", { name: "Signal by hand" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Trader").selectOption({ label: `${name} (long, 15m)` });
@@ -113,7 +117,7 @@ test("a signal by hand is recorded with the source local, once", async ({ page }
   await expect(page.getByText("local", { exact: true }).first()).toBeVisible();
 
   await go(page, "Traders");
-  await page.getByRole("row").filter({ hasText: name }).getByRole("button", { name: /^Delete/ }).click();
+  await rowOf(page, name).getByRole("button", { name: /^Delete/ }).click();
   await page.getByRole("button", { name: "Delete it" }).click();
-  await expect(page.getByRole("row").filter({ hasText: name })).toHaveCount(0);
+  await expect(rowOf(page, name)).toHaveCount(0);
 });

@@ -60,7 +60,10 @@ const newTrader = createRoute({
 const trader = createRoute({
   getParentRoute: () => root,
   path: "/traders/$id",
-  validateSearch: z.object({ days: z.number().int().min(1).max(365).optional().catch(undefined) }),
+  validateSearch: z.object({
+    days: z.number().int().min(1).max(365).optional().catch(undefined),
+    backtest: z.uuid().optional().catch(undefined),
+  }),
   component: lazyRouteComponent(() => import("../traders/trader-page.tsx"), "TraderPage"),
 });
 const editTrader = createRoute({

@@ -6,6 +6,7 @@ import { Badge } from "../kit/badge.tsx";
 import { Button } from "../kit/button.tsx";
 import { Choice } from "../kit/choice.tsx";
 import { useChange } from "./changes.ts";
+import { Backtests } from "./backtests.tsx";
 import { Performance } from "./performance.tsx";
 import { readRefusal } from "./refusal.ts";
 import { RemoveTrader } from "./remove.tsx";
@@ -22,7 +23,7 @@ const SPANS = [
 
 export function TraderPage() {
   const { id } = useParams({ from: "/traders/$id" });
-  const { days = 30 } = useSearch({ from: "/traders/$id" });
+  const { days = 30, backtest } = useSearch({ from: "/traders/$id" });
   const navigate = useNavigate({ from: "/traders/$id" });
   const { data, error, refetch } = useTrader(id);
   const change = useChange();
@@ -53,10 +54,21 @@ export function TraderPage() {
       <Choice
         label="Counted over"
         value={String(days)}
-        onChange={(value) => void navigate({ search: { days: Number(value) }, replace: true })}
+        onChange={(value) =>
+          void navigate({ search: (before) => ({ ...before, days: Number(value) }), replace: true })}
         options={SPANS}
       />
       <Performance id={id} days={days} />
+      <Backtests
+        trader={data}
+        shown={backtest}
+        onShow={(shown) =>
+          void navigate({
+            search: (before) => ({ ...before, backtest: shown }),
+            replace: true,
+            resetScroll: false,
+          })}
+      />
       {removing && (
         <RemoveTrader
           trader={data}
