@@ -1,5 +1,5 @@
 import { expect, test } from "@playwright/test";
-import { go, signIn } from "./person.ts";
+import { go } from "./person.ts";
 import { enter, newcomer } from "./newcomer.ts";
 
 test("an owner limits, halts and resets an account, and the trail has why", async ({ page }) => {
@@ -38,10 +38,4 @@ test("an owner limits, halts and resets an account, and the trail has why", asyn
     .toBeVisible();
   await expect(trail.getByRole("row", { name: /status changed.*it answers again · halted → active/ }))
     .toContainText(`user ${ann.id}`);
-});
-
-test("a stranger has no accounts", async ({ page }) => {
-  await signIn(page, "stranger");
-  await go(page, "Accounts");
-  await expect(page.getByText("You have no account yet.")).toBeVisible();
 });

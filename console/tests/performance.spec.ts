@@ -1,7 +1,7 @@
 import { expect, test } from "@playwright/test";
 import { ask } from "./database.ts";
 import { demo } from "./newcomer.ts";
-import { go, signIn } from "./person.ts";
+import { signIn } from "./person.ts";
 import { site } from "./site.ts";
 
 /** The UTC day of the market's latest trade; waits until there is one. */
@@ -69,12 +69,4 @@ test("what is broken down stands in the address, and an empty time says where th
   await expect(page.getByTestId("breakdown").locator("tbody tr")).not.toHaveCount(0);
   await page.getByLabel("Days").selectOption("90");
   await expect(page).toHaveURL(/days=.*90/);
-});
-
-test("a stranger has no performance", async ({ page }) => {
-  await signIn(page, "stranger");
-  await go(page, "Performance");
-  await expect(page.getByText("No signal was recorded yet")).toBeVisible();
-  await expect(page.getByTestId("compared").getByRole("row", { name: /^Signals/ }).getByRole("cell").first())
-    .toHaveText("0");
 });

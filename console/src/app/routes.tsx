@@ -9,6 +9,7 @@ import {
 import { z } from "zod";
 import { AccountsSearch } from "../accounts/search.ts";
 import { PerformanceSearch } from "../performance/search.ts";
+import { AuditSearch } from "../audit/search.ts";
 import { Empty, ErrorFace } from "./faces.tsx";
 import { PositionsSearch } from "../positions/search.ts";
 import { Frame } from "./frame.tsx";
@@ -91,6 +92,7 @@ const accounts = createRoute({
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
+  validateSearch: AuditSearch,
   component: lazyRouteComponent(() => import("../audit/page.tsx"), "AuditPage"),
 });
 

@@ -21,7 +21,7 @@ export function Slippage({ span }: { span: Period }) {
         : rows.data.length === 0
         ? <Empty title="No entry was ordered in this time." />
         : (
-          <Scroller label="Slippage of entries">
+          <Scroller label="Slippage by symbol">
             <table className="grid" data-testid="slippage">
               <thead>
                 <tr>
@@ -71,7 +71,7 @@ export function Latency({ span }: { span: Period }) {
         : rows.data.length === 0
         ? <Empty title="No signal took a step in this time." />
         : (
-          <Scroller label="How long each step took">
+          <Scroller label="Latency by step">
             <table className="grid" data-testid="latency">
               <thead>
                 <tr>

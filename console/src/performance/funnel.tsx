@@ -24,7 +24,7 @@ export function Funnel({ span }: { span: Period }) {
   return (
     <section className="panel stack" aria-labelledby="funnel">
       <h2 id="funnel">Funnel</h2>
-      <Scroller label="Funnel">
+      <Scroller label="Funnel, step by step">
         <table className="grid funnel" data-testid="funnel">
           <thead>
             <tr>
