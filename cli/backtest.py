@@ -18,7 +18,7 @@ from shared.errors import InputError
 from shared.identity import floor_ms, from_ms
 from shared.log import setup
 from shared.models import MarketKind
-from shared.money import add, money
+from shared.money import ONE, ZERO, add, money
 from workers.backtest.definition import Strategy, read_strategies
 from workers.backtest.picture import draw
 from workers.backtest.report import make_report
@@ -49,8 +49,9 @@ def backtest(
     ] = None,
     equity: Annotated[str, typer.Option(help="What the paper account begins with, in USDT.")] = "10000",
     leverage: Annotated[
-        str, typer.Option(help="The most notional value as a multiple of the equity.")
-    ] = "10",
+        str | None,
+        typer.Option(help="The most notional value of a position as a multiple of the equity; 1 without it."),
+    ] = None,
     slippage: Annotated[
         str, typer.Option(help="By what share of the price a market order fills worse; a tick at least.")
     ] = "0.0001",
@@ -78,8 +79,8 @@ def backtest(
     if picture is not None and picture.suffix.lower() != ".svg":
         raise InputError(f"--picture {picture}: the picture is an SVG, name it {picture.stem}.svg")
     terms = Terms(
-        equity=_amount("--equity", equity, above=Decimal(0)),
-        leverage=_amount("--leverage", leverage, above=Decimal(0)),
+        equity=_amount("--equity", equity, least=ONE),
+        leverage=None if leverage is None else _amount("--leverage", leverage, least=ONE),
         slippage=_amount("--slippage", slippage),
     )
     strategies = _choose([one for file in files for one in read_strategies(file)], symbols)
@@ -183,13 +184,13 @@ def _market_of(strategies: list[Strategy], folder: Path) -> MarketKind:
     return market
 
 
-def _amount(option: str, given: str, above: Decimal | None = None) -> Decimal:
+def _amount(option: str, given: str, least: Decimal = ZERO) -> Decimal:
     try:
         amount = money(given)
     except ValueError:
         amount = Decimal(-1)
-    if amount < 0 or (above is not None and amount <= above):
-        raise InputError(f"{option} {given!r} is no amount: write 10000 or 0.0001")
+    if amount < least:
+        raise InputError(f"{option} {given!r} is no amount from {least} on: write 10000 or 0.0001")
     return amount
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.identity import from_ms
-from shared.money import multiply, text
+from shared.money import ONE, multiply, text
 from workers.backtest.figures import HUNDRED, RATIO, Trade, work_out
 from workers.backtest.rows import PositionRow
 from workers.backtest.run import Result
@@ -64,7 +64,7 @@ def _terms(result: Result, feed: RecordedFeed) -> dict[str, Any]:
     return {
         "equity": text(terms.equity),
         "currency": terms.currency,
-        "leverage": text(terms.leverage),
+        "leverage": text(terms.leverage or ONE),
         "maker_fee": text(maker),
         "taker_fee": text(taker),
         "slippage": text(terms.slippage),

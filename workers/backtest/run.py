@@ -58,7 +58,8 @@ class Terms:
 
     equity: Decimal = Decimal(10_000)
     currency: str = "USDT"
-    leverage: Decimal = Decimal(10)
+    # The most notional value as a multiple of the equity; None as for an account that has none set.
+    leverage: Decimal | None = None
     slippage: Decimal = Decimal("0.0001")
     latency_ms: int = 50
     participation: Decimal = Decimal("0.1")
@@ -68,7 +69,7 @@ class Terms:
         """As `exchange_accounts.settings` has them."""
         return {
             "starting": {self.currency: text(self.equity)},
-            "leverage": text(self.leverage),
+            **({} if self.leverage is None else {"leverage": text(self.leverage)}),
             "slippage": text(self.slippage),
             "latency_ms": self.latency_ms,
             "participation": text(self.participation),
