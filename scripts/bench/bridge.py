@@ -30,13 +30,15 @@ A_SECOND = 3.0
 # Left out of the figures: each connection to the database plans its first calls.
 WARMING = 20
 SENT_P99_MS = 20.0
+# More than sending writes.
+LOG_MB = 256
 
 
 async def run(*, quick: bool, progress: Progress) -> list[Result]:
     """From the decision to the bytes, then what holding costs: minutes, or within one when quick."""
     progress("starting a local Supabase and a venue of its own")
     with (
-        empty_project() as settings,
+        empty_project(written_log_mb=LOG_MB) as settings,
         tempfile.TemporaryDirectory(prefix="sigtrail-bench.") as name,
         psycopg.connect(settings.need("supabase_db_url"), autocommit=True) as operator,
     ):

@@ -160,7 +160,8 @@ begin
 end;
 $$;
 
--- Locks them, in order of id. Answers them as they are under the lock.
+-- Locks them, in order of id. Answers them as they are under the lock. That they are locked is known for the rest of the
+-- transaction (private.holds_signal).
 create function private.lock_signals(ids uuid[]) returns public.signals[]
 language plpgsql
 set search_path = ''
@@ -168,8 +169,9 @@ set plan_cache_mode = force_custom_plan
 set constraint_exclusion = off
 as $$
 begin
+  perform set_config('sigtrail.held_signals', ids::text, true);
   if cardinality(ids) = 1 then
-    return array(select l from (select s.* from public.signals s where s.id = ids[1] for no key update) l);
+    return array(select s from public.signals s where s.id = ids[1] for no key update);
   end if;
   return array(
     select l from (
@@ -177,6 +179,17 @@ begin
       where s.id = any (ids) and s.id between ids[1] and ids[cardinality(ids)]
       order by s.id for no key update
     ) l);
+end;
+$$;
+
+-- Whether this transaction has locked this signal by lock_signals. A rollback to before the lock takes the setting back
+-- with it.
+create function private.holds_signal(id uuid) returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return coalesce(id = any (nullif(current_setting('sigtrail.held_signals', true), '')::uuid[]), false);
 end;
 $$;
 

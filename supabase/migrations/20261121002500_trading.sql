@@ -394,7 +394,12 @@ begin
   if every -> 'fills' <> '[]' or every -> 'venue_closes' <> '[]' or every -> 'denials' <> '[]' then
     signals := private.signals_of(signal_ids);
   end if;
-  perform private.settle_signals(signals, at);
+  if facts - 'intents' = '{}' and not jsonb_path_exists(every, '$.intents[*].code') then
+    -- Orders that are to be sent end no signal.
+    perform private.mark_signals(signals);
+  else
+    perform private.settle_signals(signals, at);
+  end if;
   if every -> 'fills' <> '[]' or every -> 'outcomes' <> '[]' or every -> 'write_offs' <> '[]' or every -> 'incomes' <> '[]'
     or every -> 'venue_closes' <> '[]' or every -> 'marks' <> '[]' then
     perform private.enforce_limits(account.id, at);
