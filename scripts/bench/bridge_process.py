@@ -34,6 +34,7 @@ from workers.trading import desk
 from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
 from workers.trading.ledger import Account, Facts, Ledger, State
 from workers.trading.orders import Leg, Order, client_order_id
+from workers.trading.venues.gate import Held
 from workers.trading.venues.venue import Venue
 
 NAME = "bridge"
@@ -98,6 +99,7 @@ class Probe:
 
     def __enter__(self) -> Self:
         record, place, write = Ledger.record, Venue.place, aiohttp.ClientRequest.write_bytes
+        make_ready = Venue._make_ready
 
         def timed_decision(work: Work, it: Conditions) -> list[dict[str, Any]] | Refusal:
             decision = decide_entry(work, it)
@@ -112,12 +114,21 @@ class Probe:
                     self._committed.setdefault(order.client_order_id, perf_counter())
             return state
 
-        async def named_place(venue: Venue, order: Order, attached: list[Order]) -> Any:
+        async def named_place(
+            venue: Venue, order: Order, attached: list[Order], held: Held | None = None
+        ) -> Any:
             token = self._placing.set(order.client_order_id if order.leg is Leg.ENTRY else None)
             try:
-                return await place(venue, order, attached)
+                return await place(venue, order, attached, held)
             finally:
                 self._placing.reset(token)
+
+        async def named_holding(
+            venue: Venue, held: Held, gate: Any, order: Order, attached: list[Order]
+        ) -> Any:
+            # In a task of its own.
+            self._placing.set(order.client_order_id)
+            return await make_ready(venue, held, gate, order, attached)
 
         async def timed_write(request: aiohttp.ClientRequest, *args: Any, **named: Any) -> None:
             await write(request, *args, **named)
@@ -128,6 +139,7 @@ class Probe:
             (desk, "decide_entry", timed_decision),
             (Ledger, "record", timed_record),
             (Venue, "place", named_place),
+            (Venue, "_make_ready", named_holding),
             (aiohttp.ClientRequest, "write_bytes", timed_write),
         ):
             self._patches.enter_context(patch.object(place_of, name, timed))

@@ -18,7 +18,6 @@ from scripts.local_supabase.ports import free_ports
 from scripts.local_supabase.settings import Settings as StackSettings
 from shared.settings import Settings
 
-
 # What the database writes ahead into one file, as PostgreSQL is built.
 SEGMENT_MB = 16
 

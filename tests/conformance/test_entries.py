@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from shared.errors import OutcomeUnknown
 from shared.money import add
 from tests.conformance.stage import Stage
 from workers.trading.orders import Leg, client_order_id
@@ -36,6 +39,28 @@ async def test_every_kind_of_entry_is_protected_and_ends(
     assert await stage.summary(signal) == {"status": "closed", "code": "take_profit", "resting": []}
     await stage.check_record()
     await stage.check_against_venue()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_an_entry_leaves_only_with_its_intent_in_the_record(stage: Stage, moment: str) -> None:
+    """What was made ready meanwhile stays where it is, until the database has taken the intent."""
+    asked: list[list[str]] = []
+
+    async def call(name: str, params: Any) -> Any:
+        if name != "record_trading" or not params["facts"].get("intents") or asked:
+            return await stage.call(name, params)
+        if moment == "after":
+            await stage.call(name, params)
+        # The request is made ready while the database is asked.
+        await stage.unprotected()
+        asked.append(stage.resting())
+        raise OutcomeUnknown("the answer was lost")
+
+    bridge = await stage.start(call=call)
+    await stage.make_ready(entry="99.5", stop="97", target="104", kind="limit")
+    with suppress(OutcomeUnknown):
+        await stage.settle(bridge)
+    assert (asked, stage.resting()) == ([[]], [])
 
 
 async def test_protection_follows_what_was_filled(stage: Stage) -> None:

@@ -47,6 +47,8 @@ class Counted:
 
     async def __aexit__(self, *error: object) -> None: ...
 
+    def leave(self) -> None: ...
+
     def hear(self, status: int, headers: Any) -> None:
         self.statuses.append(status)
         self.headers.append(dict(headers))

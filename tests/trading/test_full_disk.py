@@ -112,7 +112,7 @@ async def test_an_entry_is_on_the_disk_once_before_it_leaves(
     written: list[bytes] = []
     place = Venue.place
 
-    async def placed(venue: Venue, order: Order, attached: list[Order]) -> VenueOrder:
+    async def placed(venue: Venue, order: Order, attached: list[Order], held: None = None) -> VenueOrder:
         written.append(disk.path.read_bytes())
         return await place(venue, order, attached)
 

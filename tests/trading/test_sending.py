@@ -26,7 +26,7 @@ class StubVenue:
         self.asked: list[str] = []
         self.capabilities = row
 
-    async def place(self, one: Order, attached: list[Order]) -> VenueOrder:
+    async def place(self, one: Order, attached: list[Order], held: None = None) -> VenueOrder:
         return self._answer(one)
 
     async def cancel(self, one: Order) -> VenueOrder:

@@ -8,7 +8,6 @@ crash at any point leaves an intent whose order is asked for by its client order
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
@@ -23,29 +22,30 @@ from shared.clock import Clock, MarketClock
 from shared.errors import OrderDenied
 from shared.market import Market
 from shared.work import Work
-from workers.trading.book import Book, Trade
+from workers.trading.book import Book
 from workers.trading.comparison import Comparison
 from workers.trading.decisions.absence import part_absent
 from workers.trading.decisions.entries import Conditions, Refusal, decide_entry
 from workers.trading.decisions.outcome import describe
-from workers.trading.emergency import facts_of
 from workers.trading.fees import Fees
 from workers.trading.figures import Figures
 from workers.trading.hearing import Hearing
 from workers.trading.journal import Journal
 from workers.trading.keeper import Keeper
 from workers.trading.lease import awake_seconds
-from workers.trading.ledger import Account, Facts, Ledger, State
+from workers.trading.ledger import Account, Facts, Ledger
 from workers.trading.metrics import DeskState
 from workers.trading.orders import Leg, Order, OrderStatus, order_from_intent
 from workers.trading.oversight import Oversight
 from workers.trading.permit import Permit
 from workers.trading.policy import Policy
 from workers.trading.reckoning import Reckoning
+from workers.trading.recording import Recording
 from workers.trading.sending import Results, cancel, move, send
-from workers.trading.story import tell
+from workers.trading.story import tell_wanted
 from workers.trading.tending import Tending, id_of
 from workers.trading.traffic.traffic import PUT_OFF, Withheld, asking
+from workers.trading.venues.gate import Held
 from workers.trading.venues.venue import Venue
 from workers.trading.watch import Watch
 
@@ -53,12 +53,6 @@ log = structlog.get_logger(__name__)
 
 # A step that has not come to rest after so many rounds goes on with the next step.
 ROUNDS = 8
-NOTHING: Mapping[UUID, tuple[UUID, str]] = {}
-# Refusals of an entry that the signal ends with; the other codes say that there is nothing to do.
-ENDINGS = frozenset(
-    {"position_limit", "notional_limit", "symbol_limit", "daily_loss_limit", "drawdown_limit"}
-    | {"order_rate_limit", "trader_paused", "account_inactive"}
-)
 
 
 class Desk:
@@ -85,7 +79,6 @@ class Desk:
         self._market = market
         self._policy = policy
         self._counts = counts
-        self.figures = Figures()
         self._book = Book()
         self._keeper = Keeper(account, journal, self._book, counts, monotonic)
         self._hearing = Hearing(venue, self._book, policy)
@@ -98,9 +91,34 @@ class Desk:
         )
         self._fees = Fees(venue, policy)
         self._tending = Tending(account, venue, self._book, market, policy, counts)
+        self._recording = Recording(
+            account,
+            venue,
+            ledger,
+            clock,
+            policy,
+            counts,
+            monotonic,
+            book=self._book,
+            keeper=self._keeper,
+            hearing=self._hearing,
+            oversight=self._oversight,
+            fees=self._fees,
+            permit=self._permit,
+            tending=self._tending,
+        )
         self._resumes_at: datetime | None = None
         # A person wants something closed: the record is read again.
         self._is_stale = False
+
+    @property
+    def figures(self) -> Figures:
+        """What it counts for people."""
+        return self._recording.figures
+
+    @figures.setter
+    def figures(self, shared: Figures) -> None:
+        self._recording.figures = shared
 
     @property
     def is_blocked(self) -> bool:
@@ -139,7 +157,7 @@ class Desk:
         await self._venue.open()
         asked_at = self._monotonic()
         state = await self._ledger.list_trading(self.account)
-        self._take_over(state, asked_at)
+        self._recording.take_over(state, asked_at)
         self._fees.begin(state.open_fees)
         now = self._clock.now()
         # Until then prices and deadlines are the past's: a replay that is taken up again begins with candles
@@ -149,7 +167,7 @@ class Desk:
         self._hearing.begin(state.last_execution_at, now)
         await self._listen()
         # What a person closed comes first: without it, it would pass for a close of the venue's own.
-        await self._tell_journal()
+        await self._recording.tell_journal()
         await self._compare()
         self._tending.watched_since = now
         log.info("account_opened", account_id=str(self.account.id), trades=len(self._book))
@@ -190,7 +208,7 @@ class Desk:
         if self._is_stale:
             asked_at = self._monotonic()
             self._is_stale = False
-            self._take_over(await self._ledger.list_trading(self.account), asked_at)
+            self._recording.take_over(await self._ledger.list_trading(self.account), asked_at)
             done += 1
         self._keeper.mend()
         # What a person closed comes first: without it, it would be closed again.
@@ -220,7 +238,7 @@ class Desk:
     async def _hear_journal(self) -> int:
         if self._keeper.was_added_to:
             await self._listen()
-            await self._tell_journal()
+            await self._recording.tell_journal()
         return 0
 
     async def _hear_news(self) -> int:
@@ -249,13 +267,37 @@ class Desk:
             entering[work.signal_id] = trader, str(work.signal["normalised_symbol"])
         if not facts:
             return 0
-        await self._record(facts, entering)
-        entries = [self._entry_of(signal) for signal in asked]
         results = Results()
-        fresh = [entry for entry in entries if entry is not None]
-        await send(self._venue, self._book, fresh, results, self._permit.refusal)
-        await self._settle(results)
+        held = self._hold(facts, entering)
+        try:
+            await self._recording.record(facts, entering)
+            fresh = [entry for signal in asked if (entry := self._entry_of(signal)) is not None]
+            try:
+                await send(self._venue, self._book, fresh, results, self._permit.refusal, held)
+            finally:
+                # A line of the log may wait for the disk: nothing to be sent waits for it.
+                tell_wanted(self.account.id, facts)
+        finally:
+            if held is not None:
+                await held.drop()
+        await self._recording.settle(results)
         return len(asked) + len(facts.denials)
+
+    def _hold(self, facts: Facts, entering: Mapping[UUID, tuple[UUID, str]]) -> Held | None:
+        """Make the request of the first entry ready while its intent is recorded; nothing of it leaves."""
+        if not self.is_open or self.is_blocked:
+            return None
+        now = self._clock.now()
+        orders = [
+            order_from_intent(intent, *entering[UUID(intent["signal_id"])], now)
+            for intent in facts.intents
+            if "code" not in intent
+        ]
+        first = next((one for one in orders if not one.attached), None)
+        if first is None or first.managed_by == "bridge":
+            return None
+        legs = [one for one in orders if one.attached and one.signal_id == first.signal_id]
+        return self._venue.hold(first, legs)
 
     async def _watch_account(self) -> int:
         """Ask, now and then, what is about the account as a whole."""
@@ -263,7 +305,7 @@ class Desk:
         told, status = Facts(fills=await self._fees.look(self._clock.now())), self.account.status
         told.marks = self._oversight.mark(self._market, self._permit.terms, self._policy, self._clock.now())
         if told:
-            await self._record(told)
+            await self._recording.record(told)
             if status != self.account.status:
                 return 1
         if self._reckoning.is_due(self._clock.now()):
@@ -275,12 +317,12 @@ class Desk:
     async def _hear_of_account(self, facts: Facts) -> int:
         if not facts:
             return 0
-        await self._record(facts)
+        await self._recording.record(facts)
         intended = [self._book.find(id_of(intent)) for intent in facts.intents]
         fresh = [one for one in intended if one is not None and one.status is OrderStatus.INTENDED]
         results = Results()
         await send(self._venue, self._book, fresh, results, self._permit.refusal)
-        await self._settle(results)
+        await self._recording.settle(results)
         return 1 + await self._tend()
 
     # Hearing
@@ -290,7 +332,7 @@ class Desk:
         others = self._oversight.hear_orders(self._hearing.swept)
         self._hearing.swept.clear()
         if found or others:
-            await self._record(
+            await self._recording.record(
                 Facts(fills=found.fills, outcomes=found.outcomes, external_orders=others.external_orders)
             )
         self._hearing.heard()
@@ -312,7 +354,7 @@ class Desk:
         facts.external_orders = self._oversight.hear_orders(self._hearing.swept).external_orders
         self._hearing.swept.clear()
         if facts:
-            await self._record(facts)
+            await self._recording.record(facts)
         self._comparison.looked()
         return bool(facts)
 
@@ -329,8 +371,8 @@ class Desk:
         results.outcomes += over
         await send(self._venue, self._book, wanted, results, self._permit.refusal)
         if found.fills:
-            await self._record(Facts(fills=found.fills))
-        await self._settle(results)
+            await self._recording.record(Facts(fills=found.fills))
+        await self._recording.settle(results)
         return len(found.fills) + len(results.outcomes)
 
     # Entering
@@ -383,7 +425,7 @@ class Desk:
             if not found:
                 break
             if found.facts:
-                await self._record(found.facts)
+                await self._recording.record(found.facts)
                 done += 1
             results = Results()
             intended = [self._book.find(id_of(intent)) for intent in found.facts.intents]
@@ -392,109 +434,7 @@ class Desk:
             await move(self._venue, found.moves, results)
             await cancel(self._venue, self._book, found.cancels, results)
             self._tending.hear_stiff(results.stiff)
-            done += await self._settle(results)
+            done += await self._recording.settle(results)
         # What was heard meanwhile is for the next look.
         self._tending.forget_prices(prices)
         return done
-
-    # Recording
-
-    async def _settle(self, results: Results) -> int:
-        """Record what commands came to, and what the venue says of orders that they left in doubt.
-
-        What protects or closes and missed the venue's rules is decided again by the rules of now.
-        """
-        learning = self._venue.doubt_rules(self._clock.now()) if results.misfits else None
-        try:
-            return await self._take_in(results)
-        finally:
-            if learning is not None and any(order.leg is not Leg.ENTRY for order in results.misfits):
-                await asyncio.wait({learning}, timeout=self._policy.rules_seconds)
-
-    async def _take_in(self, results: Results) -> int:
-        for order in results.ask:
-            self._hearing.doubt(order, self._clock.now())
-        for order in results.unsent:
-            self._hearing.put_off(order, self._clock.now())
-        try:
-            asked = [order for order in results.ask if order.is_confirmed]
-            found = await self._hearing.compare(results.seen, asked, self._clock.now())
-        except BaseError:
-            # What the commands came to is known: it is recorded, whatever else could not be learned.
-            if results.outcomes:
-                await self._record(Facts(outcomes=results.outcomes))
-            raise
-        facts = Facts(fills=found.fills, outcomes=[*results.outcomes, *found.outcomes])
-        if facts:
-            await self._record(facts)
-        return len(facts.fills) + len(facts.outcomes)
-
-    async def _record(self, facts: Facts, entering: Mapping[UUID, tuple[UUID, str]] = NOTHING) -> None:
-        now = self._clock.now()
-        symbols = self._book.symbols() if facts.fills or facts.venue_closes else {}
-        await self._fees.value(facts, symbols, now)
-        asked_at = self._monotonic()
-        state = await self._tell(facts, entering, now)
-        refused = {int(one["index"]) for one in state.refused if one["kind"] == "fill"}
-        # A fill that was refused stays unknown: its order cannot end before somebody made it fit.
-        taken = [fill for index, fill in enumerate(facts.fills) if index not in refused]
-        self._book.note_fills(taken)
-        self._fees.recorded(taken, symbols)
-        self._oversight.recorded(facts)
-        self.figures.note(self.account.venue, self._book, taken, state)
-        tell(self.account.id, self._book, facts, taken, state)
-        self._take_over(state, asked_at)
-        self._keeper.note({one for one in entering if self._book.get(one) is None})
-        self._count(facts)
-        denials: list[dict[str, Any]] = []
-        for refusal in state.refused:
-            item = getattr(facts, f"{refusal['kind']}s")[int(refusal["index"])]
-            log.warning("refused", account_id=str(self.account.id), item=item, **refusal)
-            self._counts["refused"] += 1
-            if refusal["kind"] == "intent" and refusal["code"] in ENDINGS:
-                denials.append(
-                    {"signal_id": item["signal_id"], "code": refusal["code"], "message": refusal["message"]}
-                )
-        if denials:
-            await self._record(Facts(denials=denials))
-
-    async def _tell(self, facts: Facts, entering: Mapping[UUID, tuple[UUID, str]], at: datetime) -> State:
-        """Have facts recorded. The entries of `entering` (by signal: trader, symbol) are written to this
-        machine's disk meanwhile."""
-        foreseen = {signal: Trade(signal) for signal in entering} if self.is_open else {}
-        for intent in facts.intents:
-            signal = UUID(intent["signal_id"])
-            if signal in foreseen:
-                order = order_from_intent(intent, *entering[signal], at)
-                foreseen[signal].orders[order.client_order_id] = order
-        if not foreseen:
-            return await self._ledger.record(self.account, facts, at)
-        writing = asyncio.create_task(self._keeper.foresee(list(foreseen.values())))
-        try:
-            return await self._ledger.record(self.account, facts, at)
-        finally:
-            # Whatever came of it: what is written next comes after it.
-            await writing
-
-    def _take_over(self, state: State, asked_at: float = float("-inf")) -> None:
-        """Keep in mind what the database answered."""
-        changed = self._book.update(state)
-        self._tending.hear_change(changed)
-        if self.is_open:
-            # Before anything of it is sent.
-            self._keeper.note(changed)
-        self._permit.take_over(state, asked_at)
-
-    async def _tell_journal(self) -> None:
-        """Tell the database what was closed without it, and begin the journal anew."""
-        closed = list(self._keeper.read().closed.values())
-        if closed:
-            log.warning("journal_told", account_id=str(self.account.id), exits=len(closed))
-            await self._record(facts_of(closed, self._book))
-        self._keeper.begin(closed)
-
-    def _count(self, facts: Facts) -> None:
-        self._counts["fills"] += len(facts.fills)
-        self._counts["orders"] += sum(1 for intent in facts.intents if "code" not in intent)
-        for outcome in facts.outcomes:
-            self._counts[f"orders_{outcome['outcome']}"] += 1

@@ -116,6 +116,8 @@ class Keeper:
         """Write what these will be once the database has taken what is intended, before it answers."""
         if self._journal is None or self.error is not None:
             return
+        # What goes out to the database at this moment goes first.
+        await asyncio.sleep(0)
         try:
             sync = self._journal.foresee(trades)
             await asyncio.to_thread(sync)

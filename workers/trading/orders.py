@@ -202,6 +202,7 @@ def order_from_intent(intent: Mapping[str, Any], trader_id: UUID, symbol: str, a
         reduce_only=bool(intent.get("reduce_only", False)),
         managed_by=intent.get("managed_by", "venue"),
         attached=bool(intent.get("attached", False)),
+        post_only=bool(intent.get("post_only", False)),
         sent_at=at,
     )
 

@@ -18,6 +18,7 @@ from workers.trading.decisions.pairs import partner_of, stop_and_target
 from workers.trading.decisions.reconciliation import VenueOrder
 from workers.trading.orders import Leg, Order
 from workers.trading.traffic.traffic import Withheld
+from workers.trading.venues.gate import Held
 from workers.trading.venues.venue import Venue
 
 log = structlog.get_logger(__name__)
@@ -46,10 +47,12 @@ async def send(
     orders: Iterable[Order],
     results: Results,
     refuse: Callable[[Order], Awaitable[OrderDenied | None]],
+    held: Held | None = None,
 ) -> None:
     """Send intended orders, each once, in the given order; the two of a pair with the first of them.
 
-    `refuse` is asked right before each leaves, since those before it may have taken long.
+    `refuse` is asked right before each leaves, since those before it may have taken long. `held` may be ready
+    for one of them.
     """
     orders, paired = list(orders), set[str]()
     for order in orders:
@@ -66,7 +69,7 @@ async def send(
             if (refusal := await refuse(order)) is not None:
                 raise refusal
             if partner is None:
-                answers = [await venue.place(order, legs)]
+                answers = [await venue.place(order, legs, held)]
             else:
                 answers = await venue.place_pair(*stop_and_target(order, partner))
         except OrderDenied as denied:

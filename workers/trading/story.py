@@ -14,18 +14,23 @@ from workers.trading.ledger import Facts, State
 log = structlog.get_logger(__name__)
 
 
-def tell(
-    account_id: UUID, book: Book, facts: Facts, fills: Iterable[Mapping[str, Any]], state: State
-) -> None:
-    """These facts are in the record, which answered `state` and took these fills; `book` shows what was
-    before."""
-    orders = book.orders | {order.client_order_id: order for order in state.orders}
+def tell_wanted(account_id: UUID, facts: Facts) -> None:
+    """The orders and the refusals of these facts are in the record."""
     account = str(account_id)
     for intent in facts.intents:
         told = {name: intent.get(name) for name in ("leg", "side", "kind", "amount", "code")}
         log.info("order_intended", signal_id=str(intent["signal_id"]), account_id=account, **told)
     for denial in facts.denials:
         log.info("signal_denied", signal_id=str(denial["signal_id"]), account_id=account, code=denial["code"])
+
+
+def tell(
+    account_id: UUID, book: Book, facts: Facts, fills: Iterable[Mapping[str, Any]], state: State
+) -> None:
+    """What happened, by these facts, is in the record, which answered `state` and took these fills; `book`
+    shows what was before."""
+    orders = book.orders | {order.client_order_id: order for order in state.orders}
+    account = str(account_id)
     for what, items, names in (
         ("order_answered", facts.outcomes, ("outcome", "code", "venue_order_id")),
         ("order_filled", fills, ("price", "amount", "venue_trade_id")),

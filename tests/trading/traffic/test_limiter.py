@@ -114,6 +114,41 @@ def test_no_window_holds_more_than_the_limit(steps: list[tuple[int, int, str, Tu
 
 
 @settings(max_examples=60)
+@given(attempts, st.lists(st.integers(0, 3), min_size=1, max_size=40))
+def test_nor_does_it_when_requests_that_never_left_are_given_back(
+    steps: list[tuple[int, int, str, Turn]], after: list[int]
+) -> None:
+    """Some wait at their gate while others leave, and are given back so many requests later (0: leave)."""
+    now = Now()
+    left: list[tuple[int, int]] = []
+    waiting: list[tuple[int, Turn, int]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        limiter = process(Path(folder), "one", now)
+        for number, (pause, _, _, kind) in enumerate(steps):
+            now.at += pause
+            for one in [one for one in waiting if one[0] <= number]:
+                waiting.remove(one)
+                limiter.give_back(NAMES[one[1]], one[2])
+            try:
+                counted_at = limiter.take(kind, NAMES[kind])
+            except Wait:
+                continue
+            assert counted_at is not None
+            held = after[number % len(after)]
+            if held:
+                waiting.append((number + held, kind, counted_at))
+            else:
+                costs = TARIFF.costs(NAMES[kind], NAMES[kind] != "fetch_balance")
+                left.append((now.at, costs["weight"]))
+        for _, kind, counted_at in waiting:
+            limiter.give_back(NAMES[kind], counted_at)
+        now.at += 60_000
+        limiter.take("routine", "fetch_balance")
+        limiter.close()
+    assert most_in_a_window(left, 1000) <= 40
+
+
+@settings(max_examples=60)
 @given(attempts, st.sampled_from(["cancel", "stop"]))
 def test_the_reserve_is_there_for_cancels_and_stops(
     steps: list[tuple[int, int, str, Turn]], kind: Turn

@@ -43,6 +43,8 @@ FAILURES, NEVER = 5, 1_000_000_000
 
 # When the request under way left, for the venue's clock.
 _asked_ms: ContextVar[int | None] = ContextVar("asked_ms", default=None)
+# How often the venue had refused when it got its turn.
+_refusals: ContextVar[int] = ContextVar("refusals", default=0)
 
 
 @dataclass(slots=True)
@@ -51,6 +53,8 @@ class Shared:
 
     breaker: Breaker = field(default_factory=Breaker)
     clock: VenueClock = field(default_factory=VenueClock)
+    # How often the venue said to any of them that it was too much.
+    refusals: int = 0
 
 
 class Gates:
@@ -177,23 +181,27 @@ class Way:
             )
         if not protects:
             self._refuse_while_open()
-        await self._wait_for_turn(counts_as(kind), name)
+        counted_at = await self._wait_for_turn(counts_as(kind), name)
         if kind != "read":
             # The wait may have been long, and the process may have slept in it.
             self.lease.check()
         if not self._shared.breaker.admit(protects):
             raise self._down()
         mark = _asked_ms.set(self._shared.clock.now_ms())
+        _refusals.set(self._shared.refusals)
         try:
             yield
         except Withheld:
             # Nothing left, so nothing was learned.
             self._shared.breaker.forget()
+            if self._limiter is not None and counted_at is not None:
+                self._limiter.give_back(name, counted_at)
             raise
         except BaseError as error:
             self._shared.breaker.hear(error)
             if self._limiter is not None and isinstance(error, RateLimitExceeded | DDoSProtection):
                 self._limiter.refused()
+                self._shared.refusals += 1
             raise
         except BaseException:
             self._shared.breaker.forget()
@@ -205,8 +213,19 @@ class Way:
         finally:
             _asked_ms.reset(mark)
 
+    def leave(self) -> None:
+        """See Traffic: what the venue said meanwhile counts. lease.py looks at the lease behind this."""
+        if not self._shared.clock.is_sound():
+            raise Withheld(f"the clock of {self._venue} and this machine's are apart", code="clock_skewed")
+        self._refuse_while_open()
+        if self._shared.refusals != _refusals.get():
+            raise Withheld(f"{self._venue} said that it was asked too much", code="rate_limited")
+        _asked_ms.set(self._shared.clock.now_ms())
+
     def hear(self, status: int, headers: Mapping[str, str]) -> None:
         """Every answer of the venue."""
+        if status in (418, 429):
+            self._shared.refusals += 1
         self._shared.clock.hear(_asked_ms.get(), headers)
         if self._limiter is not None:
             self._limiter.hear(status, headers)
@@ -219,13 +238,13 @@ class Way:
         wait = self._shared.breaker.wait
         return Withheld(f"{self._venue} does not answer; it is asked in {wait:.0f} s", code="venue_down")
 
-    async def _wait_for_turn(self, kind: Turn, name: str) -> None:
+    async def _wait_for_turn(self, kind: Turn, name: str) -> int | None:
         if self._limiter is None:
-            return
+            return None
         deadline = self._monotonic() + PATIENCE_SECONDS[kind]
         while True:
             try:
-                self._limiter.take(kind, name)
+                return self._limiter.take(kind, name)
             except Wait as wait:
                 seconds = wait.milliseconds / 1000
                 if self._monotonic() + seconds > deadline:
@@ -233,6 +252,4 @@ class Way:
                         f"{self._venue} takes no more requests for {seconds:.1f} s ({wait.reason})",
                         code=PUT_OFF if kind == "routine" else "rate_limited",
                     ) from None
-            else:
-                return
             await self._sleep(seconds)

@@ -18,7 +18,7 @@ import structlog
 
 from workers.trading.traffic.limiter_budgets import Scope, Tariff
 from workers.trading.traffic.limiter_file import LimiterFile, Tally, boot_name, machine_ms
-from workers.trading.traffic.limiter_windows import raise_to, spend, used, wait_for
+from workers.trading.traffic.limiter_windows import give_back, raise_to, spend, used, wait_for
 from workers.trading.traffic.traffic import Turn
 
 log = structlog.get_logger(__name__)
@@ -78,8 +78,9 @@ class Limiter:
         # How often the venue let nothing more through since this was made.
         self.refusals = 0
 
-    def take(self, kind: Turn, name: str) -> None:
-        """Count one request that leaves now. Raises Wait when it has to wait, and nothing is counted."""
+    def take(self, kind: Turn, name: str) -> int | None:
+        """Count one request that leaves now. Answers when that was (ms), None for one that leaves uncounted.
+        Raises Wait when it has to wait, and nothing is counted."""
         now = self._now_ms()
         protects = kind in ("stop", "cancel")
         costs = self._tariff.costs(name, name in ORDERS)
@@ -89,7 +90,7 @@ class Limiter:
                 tally = locks.enter_context(self._files[scope].open(now))
                 if tally is None:
                     self._wait_for_lock(now, protects)
-                    return
+                    return None
                 tallies[scope] = tally
             self._locked_since = None
             now = max(now, *(tally.seen for tally in tallies.values()))
@@ -113,6 +114,20 @@ class Limiter:
                     spend(budget, usage, costs[budget.unit], now)
                 tallies[scope].seen = max(tallies[scope].seen, now)
                 tallies[scope].changed = True
+        return now
+
+    def give_back(self, name: str, counted_at: int) -> None:
+        """A request that `take` counted did not leave. Where another process has the file just now, it stays
+        counted."""
+        now = self._now_ms()
+        costs = self._tariff.costs(name, name in ORDERS)
+        for scope in _SCOPES:
+            with self._files[scope].open(now) as tally:
+                if tally is None:
+                    continue
+                for budget, usage in zip(self._budgets[scope], tally.usages, strict=True):
+                    give_back(budget, usage, costs[budget.unit], counted_at)
+                tally.changed = True
 
     def hear(self, status: int, headers: Mapping[str, str]) -> None:
         """What a venue's answer tells of its own counts: what is used, and that it was too much."""

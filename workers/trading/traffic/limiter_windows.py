@@ -62,6 +62,17 @@ def spend(budget: Budget, usage: Usage, cost: int, now_ms: int) -> None:
         usage.slots[slot] = usage.slots.get(slot, 0) + cost
 
 
+def give_back(budget: Budget, usage: Usage, cost: int, counted_at: int) -> None:
+    """A request of this cost was counted at this moment (ms), and did not leave. Taken back where it was
+    counted: what left later has to count for as long as it would."""
+    slot = slot_of(budget, counted_at)
+    left = usage.slots.get(slot, 0) - cost
+    if left > 0:
+        usage.slots[slot] = left
+    else:
+        usage.slots.pop(slot, None)
+
+
 def fits_at(budget: Budget, usage: Usage, cost: int, turn: Turn, now_ms: int) -> int:
     """The moment (ms) from which on a request of this cost fits, if nobody else uses anything: now, or later.
 

@@ -60,6 +60,10 @@ class Traffic(Protocol):
         """Around one request, `name` is ccxt's method. Entering waits for the request's turn, and raises
         Withheld when it must not be sent; what the request raised passes through, seen by the breaker."""
 
+    def leave(self) -> None:
+        """The request under way leaves only now: it was made ready within its turn, and held back since.
+        Raises Withheld when it must not be sent any more."""
+
     def hear(self, status: int, headers: Mapping[str, str]) -> None:
         """Every HTTP answer of the venue, before it is judged: its status, and its headers by lower-case
         name (`retry-after`, `date`, used weights)."""
@@ -72,6 +76,9 @@ class FreeTraffic:
     async def turn(self, kind: Turn, name: str) -> AsyncIterator[None]:
         """Nothing holds a request back."""
         yield
+
+    def leave(self) -> None:
+        """Nothing holds it back."""
 
     def hear(self, status: int, headers: Mapping[str, str]) -> None:
         """Nothing is learned."""

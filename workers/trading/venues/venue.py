@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -28,6 +29,7 @@ from workers.trading.traffic.traffic import FreeTraffic, Traffic, Turn
 from workers.trading.venues.assets import Assets, Holdings
 from workers.trading.venues.capabilities import Capabilities
 from workers.trading.venues.fills import list_fills
+from workers.trading.venues.gate import Gate, Held, NotLetOut, behind
 from workers.trading.venues.markets import Markets
 from workers.trading.venues.pairs import read_pair, word_pair, word_pair_cancel
 from workers.trading.venues.reading import Reading
@@ -187,13 +189,44 @@ class Venue:
 
     # Orders
 
-    async def place(self, order: Order, attached: list[Order]) -> VenueOrder:
-        """Send an order, with the protection that the venue is to place when it fills.
+    async def place(self, order: Order, attached: list[Order], held: Held | None = None) -> VenueOrder:
+        """Send an order, with the protection that the venue is to place when it fills. Where `held` says just
+        that, it is let out instead: the order has to be in the record.
 
         Raises OrderDenied, before anything is sent, for what the venue would not do as it was decided.
         """
         rules = await self.rules(order.symbol)
-        answer = await self._wire.request(
+        words = self._word(order, attached, rules)
+        if held is not None and held.says(words):
+            # What stayed behind its gate is made anew.
+            with suppress(NotLetOut):
+                return self._read_placed(await held.let_out(), order, rules)
+        return self._read_placed(await self._wire.request(*words), order, rules)
+
+    def _read_placed(self, answer: Any, order: Order, rules: Rules) -> VenueOrder:
+        with readable("create_order"):
+            return read_order(answer, self.capabilities, rules, order)
+
+    def hold(self, order: Order, attached: list[Order]) -> Held | None:
+        """Make an order's request ready, and keep it behind its gate; None where that cannot be. Whoever
+        holds it drops it, whatever happens: see gate.py."""
+        if not self._wire.has_gates:
+            return None
+        gate = Gate()
+        held = Held(gate)
+        held.begin(asyncio.create_task(self._make_ready(held, gate, order, attached)))
+        return held
+
+    async def _make_ready(self, held: Held, gate: Gate, order: Order, attached: list[Order]) -> Any:
+        # What goes out to the database at this moment goes first.
+        await asyncio.sleep(0)
+        words = self._word(order, attached, await self.rules(order.symbol))
+        held.words = words
+        with behind(gate):
+            return await self._wire.request(*words)
+
+    def _word(self, order: Order, attached: list[Order], rules: Rules) -> tuple[Any, ...]:
+        return (
             "stop" if order.leg in (Leg.STOP_LOSS, Leg.EXIT) else "order",
             "create_order",
             order.symbol,
@@ -206,8 +239,6 @@ class Venue:
                 **({"hedged": True} if self._is_hedged else {}),
             },
         )
-        with readable("create_order"):
-            return read_order(answer, self.capabilities, rules, order)
 
     async def amend(self, order: Order, trigger_price: Decimal) -> None:
         """Move the trigger price of a resting stop in place. Raises NotSupported where there is no such way.

@@ -15,6 +15,7 @@ from ccxt.base.errors import BadResponse, BaseError, ExchangeError, ExchangeNotA
 
 from workers.trading.decisions.outcome import describe, is_key_refused
 from workers.trading.traffic.traffic import Traffic, Turn
+from workers.trading.venues.gate import gate_of_request
 from workers.trading.venues.wording import UNREADABLE, readable, unreadable
 
 _SERVER_ERROR = 500
@@ -43,6 +44,16 @@ class Wire:
         self._session: aiohttp.ClientSession | None = getattr(exchange, "session", None)
         if hasattr(exchange, "on_rest_response"):
             exchange.on_rest_response = self._hear_answer
+        # What ccxt sends a request by, once it is signed.
+        self._fetch: Any = None
+        if hasattr(exchange, "fetch") and exchange.id != "paper":
+            self._fetch, exchange.fetch = exchange.fetch, self._leave
+
+    @property
+    def has_gates(self) -> bool:
+        """Whether a request can be made without leaving: where its time alone says how long it is good for.
+        One that carries a number that has to grow may be overtaken by a later one."""
+        return self._fetch is not None and "recvWindow" in self.exchange.options
 
     @property
     def key_error(self) -> str | None:
@@ -103,6 +114,15 @@ class Wire:
             return answer
         finally:
             _answered.reset(token)
+
+    async def _leave(
+        self, url: str, method: str = "GET", headers: Any = None, body: Any = None, *more: Any, **named: Any
+    ) -> Any:
+        gate = gate_of_request()
+        if gate is not None:
+            await gate.wait()
+            self.traffic.leave()
+        return await self._fetch(url, method, headers, body, *more, **named)
 
     def _hear_answer(
         self, status: int, reason: str, url: str, method: str, headers: Any, body: str, *_: Any
