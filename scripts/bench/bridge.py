@@ -21,6 +21,7 @@ from scripts.bench.report import Progress, Result, at_most, exactly, figure, per
 from scripts.bench.stage import empty_project
 from scripts.fake_venue.process import run_process
 from workers.trading.orders import Leg, client_order_id
+from workers.trading.venues.capabilities import TABLE
 
 # Entries come due one by one, on accounts of both kinds, and the bridge protects the last ones meanwhile. It
 # lasts a minute, the window in which Binance counts what an address asks.
@@ -61,23 +62,37 @@ async def _measure_sending(stage: Stage, folder: Path, quick: bool, progress: Pr
         desks += await stage.add_desks(venue, DESKS // len(VENUES))
     symbols = sorted(PRICES)
     fired: list[str] = []
+    # As the venues know them.
+    names: list[str] = []
     progress(f"{count} entries, {A_SECOND:g} a second, on {len(desks)} accounts of {' and '.join(VENUES)}")
     async with running_bridge(stage, folder / "sending.log") as bridge:
         for number in range(WARMING + count):
             due = asyncio.create_task(asyncio.sleep(1 / A_SECOND))
             symbol = symbols[number // len(desks) % len(symbols)]
-            (signal,) = stage.fire([(desks[number % len(desks)], symbol)])
+            desk = desks[number % len(desks)]
+            (signal,) = stage.fire([(desk, symbol)])
             fired.append(client_order_id(signal, Leg.ENTRY, 1))
+            names.append(TABLE[desk.venue, "usdm"].client_ids.seen(fired[-1]))
             await due
         await bridge.until("send every entry", lambda: len(bridge.sent) >= len(fired))
         await bridge.until("protect every position", lambda: stage.held() == (len(fired), len(fired)))
+        arrivals = await stage.venue("arrivals")
+    left = [leaving(bridge.sent[one], arrivals.get(name)) for one, name in zip(fired, names, strict=True)]
     progress("the floor: the same intents, by SQL and by REST")
     floor = await measure_floor(stage, count=count, warming=WARMING)
-    first = [bridge.sent[one]["sent_ms"] for one in fired[:WARMING]]
+    first = [one["sent_ms"] for one in left[:WARMING]]
     return [
-        *judge_sending([bridge.sent[one] for one in fired[WARMING:]], count, floor),
+        *judge_sending(left[WARMING:], count, floor),
         figure(f"the first {WARMING} entries, from the decision to the bytes, longest", max(first), "ms"),
     ]
+
+
+def leaving(told: dict[str, float], arrived_at: float | None) -> dict[str, float]:
+    """What the bridge told of an entry. It was sent at the latest when the venue had it: a write returns late
+    when the receiver takes the processor."""
+    if arrived_at is None:
+        return told
+    return {**told, "sent_ms": min(told["sent_ms"], (arrived_at - told["decided_at"]) * 1000)}
 
 
 def judge_sending(sent: list[dict[str, float]], count: int, floor: Floor) -> list[Result]:

@@ -156,6 +156,7 @@ class Probe:
         tell(
             event="sent",
             client_order_id=client_id,
+            decided_at=decided,
             committed_ms=(committed - decided) * 1000,
             sent_ms=(perf_counter() - decided) * 1000,
         )

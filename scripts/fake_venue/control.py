@@ -56,6 +56,7 @@ class Control:
             "end_user_stream": venue.end_user_stream,
             "truth": self._truth,
             "requests": lambda: list(venue.requests),
+            "arrivals": lambda: dict(venue.arrivals),
             "stop": stop,
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from email.utils import formatdate
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -29,6 +30,9 @@ class Server:
         self.authority = issue(kept)
         self.port = 0
         self.routes: list[str] = []
+        # When the requests of orders came, by the ids that their senders gave them: seconds of the clock that
+        # all processes of a machine share (perf_counter).
+        self.arrivals: dict[str, float] = {}
         self._exchanges = exchanges
         self._faults = faults
         self._sockets: set[web.WebSocketResponse] = set()
@@ -62,6 +66,7 @@ class Server:
         return aiohttp.ClientSession(connector=connector)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        arrived_at = perf_counter()
         host = request.host.split(":")[0]
         exchange = next((one for one in self._exchanges if host.endswith(one.suffixes)), None)
         if exchange is None:
@@ -70,6 +75,9 @@ class Server:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._converse(exchange, call, request)
         self.routes.append(call.route)
+        named = call.params.get("newClientOrderId") or call.params.get("orderLinkId")
+        if named is not None and call.method == "POST":
+            self.arrivals.setdefault(str(named), arrived_at)
         response = await self._answer(exchange, call, request)
         # By the venue's own clock, as signed requests are judged.
         response.headers["Date"] = formatdate(exchange.server_ms() / 1000, usegmt=True)

@@ -109,6 +109,11 @@ class FakeVenue:
         return self._server.open_session
 
     @property
+    def arrivals(self) -> dict[str, float]:
+        """When the requests of orders came, by their client order ids: see Server."""
+        return self._server.arrivals
+
+    @property
     def requests(self) -> list[str]:
         """The routes that were asked for, the oldest first."""
         return self._server.routes

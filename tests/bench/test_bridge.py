@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scripts.bench.bridge import judge_sending
+import pytest
+
+from scripts.bench.bridge import judge_sending, leaving
 from scripts.bench.bridge_floor import Floor
 from scripts.bench.report import Result
 
@@ -26,6 +28,13 @@ def test_the_way_is_told_in_its_parts_beside_the_same_commit() -> None:
     assert found["of it to the commit, p50"].ratio == 2.0
     assert found["of it from the commit to the bytes, p50"].value == 4.0
     assert found["the same commit by SQL alone, p50"].value == 5.0
+
+
+def test_an_entry_has_left_when_the_venue_has_it_and_when_its_write_returned() -> None:
+    told = {"committed_ms": 8.0, "sent_ms": 12.0, "decided_at": 100.0}
+    assert leaving(told, None)["sent_ms"] == 12.0
+    assert leaving(told, 100.0105)["sent_ms"] == pytest.approx(10.5)
+    assert leaving(told, 100.02)["sent_ms"] == 12.0
 
 
 def test_an_entry_that_never_left_is_missed() -> None:
