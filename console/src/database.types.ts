@@ -2186,8 +2186,10 @@ export type Database = {
       };
       "query_signals": {
         Args: {
+          "after_id"?: string;
           "all_tags"?: (string)[];
           "any_tags"?: (string)[];
+          "before_id"?: string;
           "columns"?: (string)[];
           "cursor"?: string;
           "from_time"?: string;
@@ -2270,6 +2272,10 @@ export type Database = {
       "set_risk_limits": {
         Args: { "account_id"?: string; "limits": Json; "trader_id"?: string };
         Returns: Json;
+      };
+      "signal_counts_by_hour": {
+        Args: { "statuses"?: (Database["public"]["Enums"]["signal_status"])[] };
+        Returns: { "count": number; "hour": string }[];
       };
       "signal_counts_by_status": {
         Args: { "from_time": string; "to_time": string };

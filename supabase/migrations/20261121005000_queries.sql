@@ -183,6 +183,8 @@ $$;
 --
 -- Lists are alternatives (any of them passes); filters are joined by "and". Times are those of triggered_at, from_time
 -- included, to_time not. search: every word must stand somewhere in the signal's texts, whatever the case.
+-- after_id, before_id: only what was recorded under ids between them, neither included. So whoever shows a part of the
+-- list goes on from its ends in both directions, and reads again what a message says has changed.
 -- next_cursor null means the end. A page may be short, and even empty, before the end: it has then looked as long as it
 -- may, up to looked_until, and the cursor goes on from there. Whatever arrives or changes while somebody pages: no row
 -- comes twice, and none is left out that was there from the beginning and passes the filters when its place is read.
@@ -204,7 +206,9 @@ create function public.query_signals(
   newest_first boolean default true,
   page_size integer default 100,
   columns text[] default null,
-  cursor text default null
+  cursor text default null,
+  after_id uuid default null,
+  before_id uuid default null
 ) returns json
 language plpgsql stable
 set search_path = ''
@@ -294,7 +298,7 @@ begin
   -- From where to where.
   mark := substr(sha256(convert_to(jsonb_build_array(traders, symbols, statuses, outcomes, sources, machines, sides,
     any_tags, all_tags, extract(epoch from from_time), extract(epoch from to_time), min_confidence, max_confidence,
-    search)::text, 'UTF8')), 1, 8);
+    search, after_id, before_id)::text, 'UTF8')), 1, 8);
   if cursor is not null then
     select c.seen, c.last into seen, last from private.read_cursor(cursor, newest_first, mark) c;
   else
@@ -303,6 +307,9 @@ begin
     near := public.signal_id_floor(least(greatest(
       coalesce(from_time, private.next_day('epoch', false)::timestamp at time zone 'UTC', 'epoch'),
       'epoch'), '9999-12-31Z'));
+    -- Of contradicting bounds nothing is left, and the paging is over before it begins.
+    near := greatest(near, after_id);
+    far := greatest(near, least(far, before_id));
     seen := case when newest_first then far else near end;
     last := case when newest_first then near else far end;
   end if;
@@ -357,7 +364,7 @@ $$;
 
 grant execute on function
   public.query_signals(uuid[], text[], text[], text[], text[], text[], text[], text[], text[], timestamptz, timestamptz,
-    numeric, numeric, text, boolean, integer, text[], text),
+    numeric, numeric, text, boolean, integer, text[], text, uuid, uuid),
   private.make_cursor(boolean, uuid, uuid, bytea), private.read_cursor(text, boolean, bytea),
   private.next_day(timestamptz, boolean), private.machine_names(uuid[]), private.signal_column(text),
   private.signal_object(text[], text[]), private.page_source(text, text[]),

@@ -10,6 +10,7 @@ import { z } from "zod";
 import { AccountsSearch } from "../accounts/search.ts";
 import { PerformanceSearch } from "../performance/search.ts";
 import { AuditSearch } from "../audit/search.ts";
+import { Address } from "../signals/filter.ts";
 import { Empty, ErrorFace } from "./faces.tsx";
 import { PositionsSearch } from "../positions/search.ts";
 import { Frame } from "./frame.tsx";
@@ -34,6 +35,7 @@ const start = createRoute({
 const signals = createRoute({
   getParentRoute: () => root,
   path: "/signals",
+  validateSearch: Address,
   component: lazyRouteComponent(() => import("../signals/page.tsx"), "SignalsPage"),
 });
 const signal = createRoute({

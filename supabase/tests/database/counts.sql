@@ -1,7 +1,7 @@
 -- The rollup of counts agrees with the signals at every moment, and users read their own.
 begin;
 \ir stage.psql
-select plan(5);
+select plan(7);
 
 create function pg_temp.disagreements() returns bigint language sql as $$
   select count(*) from (
@@ -23,6 +23,13 @@ select is(pg_temp.disagreements(), 0::bigint, 'after all of them ended');
 select is(pg_temp.as_role('authenticated', pg_temp.eli()::text,
   'select jsonb_object_agg(status, count) from public.signal_counts_by_status(now() - interval ''1 day'', now() + interval ''1 hour'')')::jsonb,
   '{"ready": 1, "expired": 300}', 'a user asks for theirs');
+select is(pg_temp.as_role('authenticated', pg_temp.eli()::text,
+  'select string_agg(concat(hour, count), '' '' order by hour) from public.signal_counts_by_hour(''{expired}'')'),
+  (select string_agg(concat(h.hour, h.count), ' ' order by h.hour) from (
+    select date_trunc('hour', s.triggered_at, 'UTC') as hour, count(*) from public.signals s
+    where s.user_id = pg_temp.eli() and s.status = 'expired' group by 1) h), 'and by the hour, for statuses too');
+select is(pg_temp.as_role('authenticated', pg_temp.stranger()::text, 'select count(*) from public.signal_counts_by_hour()'), '0',
+  'of which a stranger has none either');
 select is(pg_temp.as_role('authenticated', pg_temp.stranger()::text, 'select count(*) from public.signal_counts'), '0', 'a stranger has none');
 
 select * from finish();

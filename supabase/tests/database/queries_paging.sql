@@ -1,7 +1,7 @@
 -- Pages: exact while rows arrive, change and late ones come in; a cursor that is wrong or belongs elsewhere is refused.
 begin;
 \ir stage.psql
-select plan(29);
+select plan(34);
 
 create function pg_temp.page(arguments text, who uuid default pg_temp.eli()) returns jsonb language sql as $$
   select pg_temp.as_role('authenticated', who::text, format('select public.query_signals(%s)', arguments))::jsonb;
@@ -50,6 +50,19 @@ select is(pg_temp.rest(:'page', 'columns => ''{symbol}'''), pg_temp.true_symbols
 select pg_temp.page('page_size => 6, from_time => now() - interval ''1 day''') as page \gset
 select is(pg_temp.rest(:'page', 'page_size => 6, from_time => now() - interval ''1 day'''), '', 'after a full last page there is nothing more');
 select is(pg_temp.page('page_size => 7') ->> 'next_cursor', null, 'a page with room left at the end has no cursor');
+
+-- Between two ids: how a list that is shown in part goes on from its ends.
+create function pg_temp.id(n integer) returns uuid language sql as $$ select id from truth t where t.n = id.n; $$;
+select is(pg_temp.symbols(pg_temp.page(format('before_id => %L, page_size => 3', pg_temp.id(3)))), pg_temp.true_symbols(4, 6),
+  'on from a row towards the older, one of the same time included');
+select is(pg_temp.symbols(pg_temp.page(format('after_id => %L, newest_first => false, page_size => 1', pg_temp.id(4)))),
+  pg_temp.true_symbols(3, 3), 'and back towards the newer');
+select pg_temp.page(format('after_id => %L, before_id => %L, page_size => 1', pg_temp.id(6), pg_temp.id(2))) as page \gset
+select is(pg_temp.symbols(:'page') || ' ' || pg_temp.rest(:'page', format('after_id => %L, before_id => %L', pg_temp.id(6), pg_temp.id(2))),
+  pg_temp.true_symbols(3, 5), 'between two of them, page by page');
+select alike(pg_temp.as_role('authenticated', pg_temp.eli()::text, format('select public.query_signals(cursor => %L)', :'page'::jsonb ->> 'next_cursor')),
+  '22023%', 'with a cursor of its own');
+select is(pg_temp.page(format('after_id => %L, before_id => %L', pg_temp.id(1), pg_temp.id(6))) -> 'rows', '[]', 'bounds the wrong way round hold nothing');
 
 -- What arrives meanwhile.
 select pg_temp.page('page_size => 2') as page \gset
