@@ -18,7 +18,7 @@ export type Topic = "signals" | "trading";
 export interface Listener {
   /** A message of the topic, as the database sent it. */
   readonly onMessage: (payload: unknown) => void;
-  /** Called each time the channel has joined: read again what may have been missed since `since` (null: never joined). */
+  /** Called when something may have been missed since `since` (null: ever): read it again. */
   readonly onResync: (since: Date | null) => void;
 }
 
@@ -31,6 +31,8 @@ class Line {
   readonly listeners = new Map<Topic, Set<Listener>>(TOPICS.map((topic) => [topic, new Set()]));
   private readonly joined = new Map<Topic, boolean>();
   private readonly lostAt = new Map<Topic, Date>();
+  /** Until when the database sends; null: it has not been told yet that somebody watches. */
+  private watchedUntil: Date | null = null;
   private channels: RealtimeChannel[] = [];
   private timer: ReturnType<typeof setInterval> | undefined;
 
@@ -43,16 +45,16 @@ class Line {
   open(): void {
     // Someone who is hidden in a pocket watches nothing, and costs nobody a message.
     const watch = () => {
-      if (document.visibilityState !== "visible") return;
-      this.project.rpc("watch_signals", { seconds: WATCH_SECONDS }).then(answer).then(
-        undefined,
-        (error: unknown) => console.warn("watch_signals failed and is asked again:", error),
-      );
+      if (document.visibilityState === "visible") void this.watch();
     };
     watch();
     this.timer = setInterval(watch, RENEW_MILLISECONDS);
     document.addEventListener("visibilitychange", watch);
-    this.stopWatching = () => document.removeEventListener("visibilitychange", watch);
+    addEventListener("online", watch);
+    this.stopWatching = () => {
+      document.removeEventListener("visibilitychange", watch);
+      removeEventListener("online", watch);
+    };
     this.channels = TOPICS.map((topic) =>
       this.project.channel(`user:${this.user}:${topic}`, { config: { private: true } })
         .on("broadcast", { event: topic }, ({ payload }) => this.each(topic, (one) => one.onMessage(payload)))
@@ -68,6 +70,21 @@ class Line {
   }
 
   private stopWatching = () => {};
+
+  /** Says that somebody watches. When nobody did for a while, what happened in it was not sent, and is caught up. */
+  private async watch(): Promise<void> {
+    const asked = new Date();
+    try {
+      answer(await this.project.rpc("watch_signals", { seconds: WATCH_SECONDS }));
+    } catch (error) {
+      console.warn("watch_signals failed and is asked again:", error);
+      return;
+    }
+    const since = this.watchedUntil;
+    this.watchedUntil = new Date(asked.getTime() + WATCH_SECONDS * 1000);
+    if (since !== null && asked <= since) return;
+    for (const topic of TOPICS) if (this.joined.get(topic)) this.each(topic, (one) => one.onResync(since));
+  }
 
   private turn(topic: Topic, joined: boolean): void {
     const before = this.joined.get(topic) ?? false;

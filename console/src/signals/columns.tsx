@@ -25,7 +25,7 @@ export const COLUMNS: readonly Column[] = [
   {
     id: "time",
     label: "Time",
-    width: "minmax(92px, 1.1fr)",
+    width: "minmax(160px, 1.1fr)",
     exported: "triggered_at",
     cell: (row) => <Moment value={row.triggered_at} />,
   },
@@ -130,7 +130,7 @@ export const COLUMNS: readonly Column[] = [
   {
     id: "recorded",
     label: "Recorded",
-    width: "minmax(92px, 1fr)",
+    width: "minmax(160px, 1fr)",
     exported: "created_at",
     cell: (row) => <Moment value={row.created_at} />,
   },
