@@ -2275,7 +2275,10 @@ export type Database = {
       };
       "signal_counts_by_hour": {
         Args: { "statuses"?: (Database["public"]["Enums"]["signal_status"])[] };
-        Returns: { "count": number; "hour": string }[];
+        Returns: {
+          "count": number;
+          "hour": string;
+        }[];
       };
       "signal_counts_by_status": {
         Args: { "from_time": string; "to_time": string };
