@@ -74,12 +74,12 @@ export function PositionsPage() {
           <Link
             key={name}
             to="/positions"
-            search={(before) => ({
-              ...before,
+            search={{
+              ...search,
               view: name === "open" ? undefined : name,
               before: undefined,
               status: undefined,
-            })}
+            }}
             aria-current={view === name ? "page" : undefined}
           >
             {label}
