@@ -11,6 +11,7 @@ import { type Hour, timeAt } from "./hours.ts";
 import type { Reader, Stretch } from "./reader.ts";
 import { type ChangeMessage, idFloor, neighbour } from "./row.ts";
 import type { Clock, Keep, Shown, Sight } from "./shown.ts";
+import { Waiting } from "./waiting.ts";
 import * as list from "./window.ts";
 import type { Page, Window } from "./window.ts";
 
@@ -19,8 +20,6 @@ export const PAGE_SIZE = 200;
 export const MOST_ROWS = 1000;
 /** So many rows before an edge the next page is asked for. */
 const AHEAD = 120;
-/** Counted one by one up to here: beyond it nobody wants to know exactly. */
-export const MOST_WAITING = 1000;
 /** Messages that wait for a painting; with more, everything in sight is read anew instead. */
 const MOST_MESSAGES = 200;
 const REFRESH_MILLISECONDS = 250;
@@ -43,10 +42,7 @@ export class Feed {
   private hours: readonly Hour[] = [];
   private total: number | null = null;
   private inbox: ChangeMessage[] = [];
-  /** The newest id when the reader left the top; what comes later waits. Null: they are there. */
-  private mark: string | null = null;
-  private waiting = new Set<string>();
-  private uncounted = false;
+  private readonly waiting = new Waiting();
   private stale: Range | null = null;
   private wanted: (() => Promise<void>) | null = () => this.readFirst();
   private working = false;
@@ -137,12 +133,12 @@ export class Feed {
   private flood(): void {
     this.inbox = [];
     this.stale = WHOLE;
-    if (this.mark !== null) this.uncounted = true;
+    if (this.waiting.mark !== null) this.waiting.uncounted = true;
   }
 
   private leaveHead(window: Window): void {
     if (!window.newestFirst || !window.rows[0]) return;
-    this.mark = window.rows[0].id;
+    this.waiting.mark = window.rows[0].id;
     this.place(list.freezeHead(window));
   }
 
@@ -211,8 +207,9 @@ export class Feed {
     if (!window || keptAt) return null;
     const { first, last, atHead } = this.sight;
     const end = window.start + window.rows.length;
-    if (atHead && this.mark !== null) {
-      const many = this.uncounted || this.waiting.size > PAGE_SIZE || window.head !== this.mark;
+    if (atHead && this.waiting.mark !== null) {
+      const many = this.waiting.uncounted || this.waiting.size > PAGE_SIZE ||
+        window.head !== this.waiting.mark;
       return many ? () => this.readFirst() : () => this.readHead();
     }
     if (window.rows.length > 0 && (first > end + PAGE_SIZE || last < window.start - PAGE_SIZE)) {
@@ -229,10 +226,10 @@ export class Feed {
       this.clock.later(() => this.wake(), due);
     }
     if (window.tail !== null && last > end - AHEAD) return () => this.readTail();
-    if (window.head !== null && window.head !== this.mark && first < window.start + AHEAD) {
+    if (window.head !== null && window.head !== this.waiting.mark && first < window.start + AHEAD) {
       return () => this.readHead();
     }
-    if (this.uncounted && this.mark !== null) {
+    if (this.waiting.uncounted && this.waiting.mark !== null) {
       const due = this.countedAt + COUNT_MILLISECONDS - this.clock.now();
       if (due <= 0) return () => this.countWaiting();
       this.clock.later(() => this.wake(), due);
@@ -258,7 +255,7 @@ export class Feed {
     this.show({ busy: true });
     const { newestFirst } = this.filter;
     const page = await this.read({ newestFirst, size: PAGE_SIZE });
-    this.clearWaiting();
+    this.waiting.clear();
     this.stale = null;
     this.place(list.open(newestFirst, page, null, 0));
   }
@@ -295,7 +292,7 @@ export class Feed {
   /** Who goes elsewhere has left the top. */
   private keepMark(): void {
     const { window } = this.shown;
-    if (window?.newestFirst && window.head === null) this.mark ??= window.rows[0]?.id ?? null;
+    if (window?.newestFirst && window.head === null) this.waiting.mark ??= window.rows[0]?.id ?? null;
     this.sight = { ...this.sight, atHead: false };
   }
 
@@ -307,7 +304,7 @@ export class Feed {
 
   private async readHead(): Promise<void> {
     const { newestFirst, head } = this.shown.window!;
-    const { mark } = this;
+    const { mark } = this.waiting;
     // At the top all of it is wanted; on the way there, nothing above the mark.
     const all = this.sight.atHead || mark === null;
     const page = await this.read({
@@ -318,7 +315,7 @@ export class Feed {
     });
     const until = page.until ?? (all ? null : mark);
     const window = list.extendHead(this.shown.window!, { rows: page.rows.toReversed(), until });
-    if (all && until === null) this.clearWaiting();
+    if (all && until === null) this.waiting.clear();
     // Who is at the top sees what comes in there; who is elsewhere keeps what they read.
     this.place(this.sight.atHead ? { ...window, start: 0 } : window);
   }
@@ -364,22 +361,8 @@ export class Feed {
 
   private async countWaiting(): Promise<void> {
     this.countedAt = this.clock.now();
-    this.uncounted = false;
-    let edge = this.mark;
-    const counted = new Set<string>();
-    while (edge !== null && counted.size < MOST_WAITING) {
-      const page: Page = await this.read({ newestFirst: false, size: MOST_WAITING, after: edge }, true);
-      for (const { id } of page.rows) counted.add(id);
-      edge = page.until;
-    }
-    if (this.mark !== null) this.waiting = counted;
+    await this.waiting.count((after, size) => this.read({ newestFirst: false, size, after }, true));
     this.show({});
-  }
-
-  private clearWaiting(): void {
-    this.mark = null;
-    this.waiting = new Set();
-    this.uncounted = false;
   }
 
   /** Applies everything that arrived, once for all of it. */
@@ -388,11 +371,9 @@ export class Feed {
     const { window, keptAt } = this.shown;
     this.inbox = [];
     if (!window || keptAt || messages.length === 0) return;
-    const told = sortArrivals(messages, this.filter, window, this.mark, this.clock.now());
+    const told = sortArrivals(messages, this.filter, window, this.waiting.mark, this.clock.now());
     if (told.stale) this.stale = this.stale ? join(this.stale, told.stale) : told.stale;
-    for (const id of told.left) this.waiting.delete(id);
-    for (const id of told.waiting) if (this.waiting.size < MOST_WAITING) this.waiting.add(id);
-    this.uncounted ||= told.uncounted;
+    this.waiting.take(told);
     const anchor = this.anchor();
     const reading = window.rows[anchor]?.id;
     const left = list.remove(window, told.left, anchor);

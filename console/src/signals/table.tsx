@@ -12,6 +12,7 @@ import { timeAt } from "./hours.ts";
 import { RowView } from "./row-view.tsx";
 import type { Shown } from "./shown.ts";
 import { usePull } from "./use-pull.ts";
+import { MOST_WAITING } from "./waiting.ts";
 import { indexOf } from "./window.ts";
 
 export const ROW_HEIGHT = 32;
@@ -196,7 +197,7 @@ export function SignalTable({ feed, shown, newestFirst, columns, traders, card, 
             feed.toHead();
           }}
         >
-          {shown.waiting >= 1000 ? "1000+" : shown.waiting} new
+          {shown.waiting >= MOST_WAITING ? `${MOST_WAITING}+` : shown.waiting} new
         </button>
       )}
     </div>
