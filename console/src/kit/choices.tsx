@@ -35,6 +35,8 @@ export function Choices({ label, choices, chosen, onChange, required = false }: 
             aria-label={label}
             className="choices"
             selectionMode="multiple"
+            // Escape closes; it takes nothing back.
+            escapeKeyBehavior="none"
             disallowEmptySelection={required}
             selectedKeys={new Set(chosen)}
             onSelectionChange={change}
