@@ -1,5 +1,7 @@
 import { expect, type Locator, type Page, test } from "@playwright/test";
+import { ask } from "./database.ts";
 import { go, signIn } from "./person.ts";
+import { site } from "./site.ts";
 
 /** A name that no other run has, so that runs beside one another do not meet. */
 const unique = (name: string) => `${name} ${Math.random().toString(36).slice(2, 8)}`;
@@ -120,4 +122,61 @@ test("a signal by hand is recorded with the source local, once", async ({ page }
   await rowOf(page, name).getByRole("button", { name: /^Delete/ }).click();
   await page.getByRole("button", { name: "Delete it" }).click();
   await expect(rowOf(page, name)).toHaveCount(0);
+});
+
+test("a backtest that is kept of a trader is shown with its curves", async ({ page }) => {
+  const [trader] = await ask<{ id: string; owner: string }>(
+    "select id, user_id as owner from public.traders where name = 'Pullback in a rising trend' limit 1",
+  );
+  const figures = {
+    signals: 12,
+    trades: 4,
+    won: 3,
+    lost: 1,
+    open: 0,
+    win_rate: "0.75",
+    profit: "123.45",
+    fees: "1.2",
+    return_percent: "1.2345",
+    profit_factor: "2.5",
+    max_drawdown: "40.1",
+    max_drawdown_percent: "0.4",
+    sharpe: null,
+    exposure: "0.25",
+    longest_losing_run: 1,
+    average_holding_seconds: 5400,
+  };
+  const point = (day: number, equity: string, fall: string) => ({
+    at: `2025-05-0${day}T00:00:00+00:00`,
+    equity,
+    low: equity,
+    drawdown_percent: fall,
+    open: 1,
+  });
+  const report = {
+    version: 1,
+    name: "Pullback in a rising trend",
+    figures,
+    starts_at: "2025-05-01T00:00:00+00:00",
+    ends_at: "2025-05-04T00:00:00+00:00",
+    terms: { equity: "10000", currency: "USDT" },
+    traders: [{ trader: { id: trader!.id, name: "Pullback in a rising trend" }, figures }],
+    equity: {
+      step_ms: 86400000,
+      points: [point(1, "10000", "0"), point(2, "9960", "0.4"), point(3, "10123.45", "0")],
+    },
+    trades: [],
+  };
+  const [kept] = await ask<{ id: string }>(
+    `select public.save_backtest('${JSON.stringify(report)}', '${trader!.owner}') as id`,
+  );
+  await signIn(page);
+  await page.goto(`${site().url}#/traders/${trader!.id}`);
+  const backtests = page.getByRole("region", { name: "Backtests" });
+  await backtests.getByRole("button", { name: "Show" }).first().click();
+  await expect(page).toHaveURL(new RegExp(kept!.id));
+  await expect(backtests.getByRole("img", { name: "Equity of the backtest, from 10000 to 10123.45" }))
+    .toBeVisible();
+  await expect(backtests.getByRole("img", { name: "Drawdown of the backtest in percent" })).toBeVisible();
+  await expect(backtests).toContainText("+123.45 USDT");
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { AnsweredError } from "../app/failure.ts";
 import { changedLimits, check, draftOf, EMPTY, NO_LIMITS, readSymbols, rowOf } from "./draft.ts";
-import { readRefusal } from "./refusal.ts";
+import { PartlySaved, readRefusal } from "./refusal.ts";
 import type { Trader } from "./trader.ts";
 
 const written = { ...EMPTY, name: " Dip ", conditions: ["RSI(14) < 30"] };
@@ -56,6 +56,16 @@ test("only the limits that were changed are sent, and an emptied one is lifted",
   const before = { ...NO_LIMITS, max_positions: "3", max_drawdown: "100" };
   const after = { ...before, max_positions: "", max_daily_loss: "50.5" };
   expect(changedLimits(before, after)).toEqual({ max_positions: null, max_daily_loss: "50.5" });
+});
+
+test("a trader whose limits are refused is saved, and the limit is named", () => {
+  const message =
+    'new row for relation "risk_limits" violates check constraint "a limit of orders is 1 to 600 a minute"';
+  const refusal = readRefusal(new PartlySaved(new AnsweredError({ message, code: "23514" }, 400)));
+  expect(refusal).toMatchObject({
+    field: "max_orders_per_minute",
+    rest: "The trader is saved, its limits are not",
+  });
 });
 
 test.each([

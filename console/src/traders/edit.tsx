@@ -1,13 +1,15 @@
 /** Making a trader, and changing one. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
+import { useRef } from "react";
 import { z } from "zod";
 import { Empty, ErrorFace, Loading } from "../app/faces.tsx";
 import { answer } from "../app/failure.ts";
 import type { Project } from "../project.ts";
 import { useProject } from "../session/session.tsx";
-import { createTrader, useChange } from "./changes.ts";
+import { changeTrader, createTrader, useChange } from "./changes.ts";
 import { changedLimits, type Draft, draftOf, EMPTY, LIMITS, type Limits, NO_LIMITS, rowOf } from "./draft.ts";
+import { PartlySaved } from "./refusal.ts";
 import { TraderForm } from "./form.tsx";
 import { TRADERS, useAccounts, useTrader } from "./trader.ts";
 import "./traders.css";
@@ -17,14 +19,19 @@ export function NewTraderPage() {
   const queries = useQueryClient();
   const navigate = useNavigate();
   const accounts = useAccounts();
+  const made = useRef<string | null>(null);
   if (accounts.error) return <ErrorFace error={accounts.error} retry={() => void accounts.refetch()} />;
   if (!accounts.data) return <Loading what="your accounts" />;
   const tradable = accounts.data.filter((one) => one.permissions === "trade");
 
   async function save(draft: Draft, limits: Limits) {
-    const made = await createTrader(project, rowOf(draft));
+    // Once it is made, saving again changes it: its limits may have been refused.
+    const { id } = made.current
+      ? await changeTrader(project, made.current, rowOf(draft))
+      : await createTrader(project, rowOf(draft));
+    made.current = id;
     await queries.invalidateQueries({ queryKey: TRADERS });
-    await setLimits(project, made.id, changedLimits(NO_LIMITS, limits));
+    await setLimits(project, id, changedLimits(NO_LIMITS, limits));
     await navigate({ to: "/traders" });
   }
 
@@ -103,5 +110,9 @@ async function setLimits(
   changed: Record<string, string | null>,
 ): Promise<void> {
   if (Object.keys(changed).length === 0) return;
-  answer(await project.rpc("set_risk_limits", { trader_id: id, limits: changed }));
+  try {
+    answer(await project.rpc("set_risk_limits", { trader_id: id, limits: changed }));
+  } catch (error) {
+    throw new PartlySaved(error);
+  }
 }

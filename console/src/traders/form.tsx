@@ -212,7 +212,7 @@ export function TraderForm({ draft: first, limits: firstLimits, accounts, action
       </details>
       {refusal && (
         <p role="alert" className="notice">
-          Not saved, everything is as it was: {refusal.message} {refusal.hint}
+          {refusal.rest}: {refusal.message} {refusal.hint}
         </p>
       )}
       {tried && !refusal && Object.keys(plain.faults).length > 0 && (

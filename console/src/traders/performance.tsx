@@ -5,6 +5,7 @@ import { ErrorFace, Loading } from "../app/faces.tsx";
 import { answer } from "../app/failure.ts";
 import { Figure, Figures as FigureList } from "../kit/figures.tsx";
 import { formatDecimal, Money } from "../kit/money.tsx";
+import { Moment } from "../kit/moment.tsx";
 import { useProject } from "../session/session.tsx";
 import { Curve } from "./curve.tsx";
 import { formatShare } from "./share.ts";
@@ -41,7 +42,7 @@ const Figures = z.object({ ...shape(MONEY, Exact), ...shape(COUNTS, z.number()) 
 const Point = z.object({ bucket_end: z.string(), cumulative_pnl: z.string() });
 
 /** The end of the range is the coming hour, so that looking again asks the same question. */
-export function rangeOf(days: number, now = Date.now()): { from: string; to: string; bucket: string } {
+export function rangeOf(days: number, now: number): { from: string; to: string; bucket: string } {
   const hour = 3_600_000;
   const to = Math.ceil(now / hour) * hour;
   const bucket = days <= 2 ? "15 minutes" : days <= 31 ? "6 hours" : "1 day";
@@ -50,7 +51,38 @@ export function rangeOf(days: number, now = Date.now()): { from: string; to: str
 
 export function Performance({ id, days }: { id: string; days: number }) {
   const project = useProject();
-  const { from, to, bucket } = rangeOf(days);
+  const latest = useQuery({
+    queryKey: ["latest-of-trader", id],
+    queryFn: async ({ signal }) => {
+      const rows = answer(
+        await project.from("signals").select("triggered_at").eq("trader_id", id).order("id", {
+          ascending: false,
+        })
+          .limit(1).abortSignal(signal),
+      );
+      return rows[0] ? Date.parse(rows[0].triggered_at) : null;
+    },
+  });
+  if (latest.error) return <ErrorFace error={latest.error} retry={() => void latest.refetch()} />;
+  if (latest.data === undefined) return <Loading what="its figures" />;
+  // Whose market is a recorded one, or who rests: its last days are told, rather than nothing.
+  const rests = latest.data !== null && latest.data < Date.now() - days * 86_400_000;
+  return (
+    <>
+      {rests && (
+        <p role="status" className="quiet">
+          It has not fired for {days === 1 ? "a day" : `${days} days`}: this is up to its latest signal,{" "}
+          <Moment value={new Date(latest.data!).toISOString()} />.
+        </p>
+      )}
+      <Range id={id} days={days} until={rests ? latest.data! : Date.now()} />
+    </>
+  );
+}
+
+function Range({ id, days, until }: { id: string; days: number; until: number }) {
+  const project = useProject();
+  const { from, to, bucket } = rangeOf(days, until);
   const figures = useQuery({
     queryKey: ["trader-performance", id, from, to],
     queryFn: async ({ signal }) => {

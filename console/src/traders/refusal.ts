@@ -4,6 +4,16 @@ import type { Field } from "./draft.ts";
 
 export interface Refusal extends Failure {
   readonly field: Field | null;
+  /** What became of the rest. */
+  readonly rest: string;
+}
+
+/** Raised when a trader was stored and its limits were refused, with what they were refused for. */
+export class PartlySaved extends Error {
+  constructor(readonly refused: unknown) {
+    super("the trader is saved, its limits are not");
+    this.name = "PartlySaved";
+  }
 }
 
 // The checks of the table traders are sentences; these words in them say which field is meant, the first that fits.
@@ -34,7 +44,10 @@ const FIELDS: readonly (readonly [RegExp, Field])[] = [
 
 /** What the database said, as a sentence, and the field that it is about. */
 export function readRefusal(error: unknown): Refusal {
-  const failure = judge(error);
+  if (error instanceof PartlySaved) {
+    return { ...readRefusal(error.refused), rest: "The trader is saved, its limits are not" };
+  }
+  const failure = { ...judge(error), rest: "Not saved, everything is as it was" };
   const said = error instanceof Error ? error.message : String(error);
   const rule = /violates (?:check|foreign key) constraint "([^"]+)"/.exec(said)?.[1];
   if (failure.face !== "refused") return { ...failure, field: null };

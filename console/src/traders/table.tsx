@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import Decimal from "decimal.js";
 import { Pause, Pencil, Play, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Badge } from "../kit/badge.tsx";
@@ -10,6 +11,7 @@ import { readRefusal } from "./refusal.ts";
 import { RemoveTrader } from "./remove.tsx";
 import { dayAgo, type Trader, useWorth } from "./trader.ts";
 
+// The roles are written out because a table that is displayed as cards loses them.
 /** Traders with what they do and what they were worth; pausing shows at once, and is undone when it is refused. */
 export function TraderTable({ traders }: { traders: readonly Trader[] }) {
   const today = useWorth(dayAgo(0), dayAgo(0));
@@ -17,36 +19,38 @@ export function TraderTable({ traders }: { traders: readonly Trader[] }) {
   const [removing, setRemoving] = useState<Trader | null>(null);
   return (
     <>
-      <table className="grid traders">
-        <thead>
-          <tr>
-            <th scope="col">Trader</th>
-            <th scope="col">Status</th>
-            <th scope="col">Watches</th>
-            <th scope="col" className="end">Signals today</th>
-            <th scope="col" className="end">All signals</th>
-            <th scope="col" className="end">Won, 30 days</th>
-            <th scope="col" className="end">Profit, 30 days</th>
-            <th scope="col" className="end">Profit</th>
-            <th scope="col">
+      <table className="grid traders" role="table" aria-label="Traders">
+        <thead role="rowgroup">
+          <tr role="row">
+            <th role="columnheader" scope="col">Trader</th>
+            <th role="columnheader" scope="col">Status</th>
+            <th role="columnheader" scope="col">Watches</th>
+            <th role="columnheader" scope="col" className="end">Signals today</th>
+            <th role="columnheader" scope="col" className="end">All signals</th>
+            <th role="columnheader" scope="col" className="end">Won</th>
+            <th role="columnheader" scope="col" className="end">Profit</th>
+            <th role="columnheader" scope="col" className="end">Profit, 30 days</th>
+            <th role="columnheader" scope="col">
               <span className="visually-hidden">Actions</span>
             </th>
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {traders.map((one) => (
             <TraderRow
               key={one.id}
               trader={one}
               today={today.data?.get(one.id)?.signals}
-              winRate={month.data?.get(one.id)?.win_rate}
               profit={month.data?.get(one.id)?.realized_pnl}
               onRemove={() => setRemoving(one)}
             />
           ))}
         </tbody>
       </table>
-      <p className="quiet">Figures of days are as of the last count, which is made every few minutes.</p>
+      <p className="quiet">
+        What was won and lost counts closed trades, a minute behind at most; the figures of days are counted
+        every ten.
+      </p>
       {removing && <RemoveTrader trader={removing} onClose={() => setRemoving(null)} />}
     </>
   );
@@ -55,37 +59,36 @@ export function TraderTable({ traders }: { traders: readonly Trader[] }) {
 interface RowProps {
   readonly trader: Trader;
   readonly today: number | undefined;
-  readonly winRate: string | null | undefined;
   readonly profit: string | null | undefined;
   readonly onRemove: () => void;
 }
 
-function TraderRow({ trader, today, winRate, profit, onRemove }: RowProps) {
+function TraderRow({ trader, today, profit, onRemove }: RowProps) {
   const change = useChange();
   const isActive = trader.status === "active";
   const refusal = change.error ? readRefusal(change.error) : null;
   return (
     <>
-      <tr>
-        <th scope="row">
+      <tr role="row">
+        <th role="rowheader" scope="row">
           <Link to="/traders/$id" params={{ id: trader.id }}>{trader.name}</Link>
         </th>
-        <td data-label="Status">
+        <td role="cell" data-label="Status">
           <Badge tone={isActive ? "good" : "neutral"}>{trader.status}</Badge>
         </td>
-        <td data-label="Watches">
+        <td role="cell" data-label="Watches">
           <Watches trader={trader} />
         </td>
-        <td data-label="Signals today" className="end number">{today ?? "–"}</td>
-        <td data-label="All signals" className="end number">{trader.total_signals_generated}</td>
-        <td data-label="Won, 30 days" className="end number">{formatShare(winRate)}</td>
-        <td data-label="Profit, 30 days" className="end">
-          <Money value={profit} signed />
-        </td>
-        <td data-label="Profit" className="end">
+        <td role="cell" data-label="Signals today" className="end number">{today ?? "–"}</td>
+        <td role="cell" data-label="All signals" className="end number">{trader.total_signals_generated}</td>
+        <td role="cell" data-label="Won" className="end number">{won(trader)}</td>
+        <td role="cell" data-label="Profit" className="end">
           <Money value={trader.total_pnl} signed />
         </td>
-        <td className="actions">
+        <td role="cell" data-label="Profit, 30 days" className="end">
+          <Money value={profit} signed />
+        </td>
+        <td role="cell" className="actions">
           <Button
             kind="icon"
             aria-label={`${isActive ? "Pause" : "Resume"} ${trader.name}`}
@@ -107,8 +110,8 @@ function TraderRow({ trader, today, winRate, profit, onRemove }: RowProps) {
         </td>
       </tr>
       {refusal && (
-        <tr className="refused">
-          <td colSpan={9}>
+        <tr role="row" className="refused">
+          <td role="cell" colSpan={9}>
             <p role="alert" className="notice">
               {trader.name} is as it was: {refusal.message} {refusal.hint}
             </p>
@@ -117,6 +120,10 @@ function TraderRow({ trader, today, winRate, profit, onRemove }: RowProps) {
       )}
     </>
   );
+}
+
+function won({ winning_trades: wins, total_trades_executed: trades }: Trader): string {
+  return trades === 0 ? "–" : formatShare(new Decimal(wins).div(trades).toFixed(4));
 }
 
 function Watches({ trader: { symbols, interval, side } }: { trader: Trader }) {

@@ -58,7 +58,11 @@ export const TRADERS = ["traders"] as const;
 
 export function useTraders() {
   const project = useProject();
-  return useQuery({ queryKey: TRADERS, queryFn: ({ signal }) => readTraders(project, signal) });
+  return useQuery({
+    queryKey: TRADERS,
+    queryFn: ({ signal }) => readTraders(project, signal),
+    refetchInterval: 60_000,
+  });
 }
 
 export function useTrader(id: string) {
@@ -107,10 +111,7 @@ export function useAccounts() {
 const Worth = z.object({
   key: z.string(),
   signals: z.number(),
-  trades: z.number(),
-  win_rate: Exact,
   realized_pnl: Exact,
-  profit_factor: Exact,
 });
 export type Worth = z.infer<typeof Worth>;
 
@@ -123,7 +124,7 @@ export function useWorth(from: string, to: string) {
     queryFn: async ({ signal }) => {
       const rows = answer(
         await project.rpc("performance_by", { dimension: "trader", from_day: from, to_day: to })
-          .select("key,signals,trades,win_rate::text,realized_pnl::text,profit_factor::text")
+          .select("key,signals,realized_pnl::text")
           .abortSignal(signal),
       );
       return new Map(z.array(Worth).parse(rows).map((row) => [row.key, row]));
