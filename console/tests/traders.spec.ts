@@ -18,6 +18,8 @@ async function openForm(page: Page, name: string): Promise<void> {
 }
 
 test("a wrong condition is shown where it is wrong, mended by completion, and saved; then paused, changed, deleted", async ({ page }) => {
+  // One whole life of a trader: many steps, each of which a busy machine takes its time for.
+  test.slow();
   const name = unique("Dip");
   await openForm(page, name);
   const condition = page.getByRole("combobox", { name: "Condition" });
