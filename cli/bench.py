@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, str] = {
     "kill-matrix": "the bridge killed at every await, by every answer of the venue, and what came of it",
     "chaos": "signals made, stored and received while everything breaks: equal, and nothing twice",
     "memory": "two hours of a machine with every role at 60 times the speed: what it takes, each minute",
+    "console": "the console in Chromium before a million signals: frames, filters, arrivals, first load",
     "export": "seven days of one user as CSV through the edge function, beside COPY TO",
 }
 
