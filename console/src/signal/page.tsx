@@ -114,9 +114,11 @@ function Head({ story: { signal, trader } }: { story: Story }) {
         <code>{signal.id}</code>
         <CopyButton text={signal.id} what="the id" />
         <span>
-          of <Link to="/traders">{trader?.name ?? "a trader that is gone"}</Link>
+          of {trader
+            ? <Link to="/traders/$id" params={{ id: trader.id }}>{trader.name}</Link>
+            : "a trader that is gone"}
         </span>
-        <Link to="/signals">Its other signals</Link>
+        <Link to="/signals" search={{ trader: signal.trader_id }}>Its other signals</Link>
       </div>
       <dl className="facts">
         <Fact name="Fired">
