@@ -94,7 +94,7 @@ export function SignalChart({ story }: { story: Story }) {
     <div
       ref={place}
       className="signal-chart"
-      role="img"
+      role="group"
       aria-label={`Prices of ${story.signal.symbol} as they were seen${levels && `, with ${levels}`}`}
     />
   );
