@@ -79,6 +79,8 @@ test("an export is a file with the rows of the filter and the columns that are s
 
 test("a stranger sees nothing of it", async ({ page }) => {
   await signIn(page, "stranger");
+  // Who has nothing yet is led elsewhere first.
+  await page.goto(`${site().url}#/signals`);
   await expect(page.getByText("There is no signal yet.")).toBeVisible();
   await expect(page.getByRole("button", { name: /^rejected 0/ })).toBeVisible();
 });
@@ -88,16 +90,18 @@ test("offline the last signals are shown with their age, and live again afterwar
   await expect(rows(page).first()).toBeVisible();
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await expect.poll(() =>
-    page.evaluate(() =>
-      new Promise<number>((resolve, reject) => {
+    page.evaluate(async () => {
+      // Opened before the page has made it, it would be made without its store.
+      if (!(await indexedDB.databases()).some(({ name }) => name === "keyval-store")) return 0;
+      return await new Promise<number>((resolve, reject) => {
         const asked = indexedDB.open("keyval-store");
         asked.onerror = () => reject(asked.error);
         asked.onsuccess = () => {
           const counted = asked.result.transaction("keyval").objectStore("keyval").count();
           counted.onsuccess = () => resolve(counted.result);
         };
-      })
-    )
+      });
+    })
   ).toBeGreaterThan(0);
   await context.setOffline(true);
   await page.reload();
