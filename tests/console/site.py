@@ -12,20 +12,25 @@ import json
 import re
 import sys
 import tempfile
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cli.demo import EMAIL
 from scripts.local_supabase.settings import CHECKOUT
-from tests.acceptance.journey import Run, ask, running, sigtrail, write_candles
+from shared.identity import from_ms
+from tests.acceptance.journey import START_MS, Run, ask, running, sigtrail, write_candles
 from tests.stacks import Stack, running_stack
 from tests.waiting import until
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
-# Five days of market, five minutes of it a second: it lasts longer than the tests do.
-MINUTES = 5 * 24 * 60
+# Two days are history, so that every indicator has what it needs. Of the five days after them five minutes
+# pass in a second: they last longer than the tests do.
+HISTORY = timedelta(days=2)
+MINUTES = 7 * 24 * 60
 SPEED = "300"
+SINCE = (from_ms(START_MS) + HISTORY).isoformat()
 STRANGER, PASSWORD = "stranger@example.com", "nothing here is mine"
 
 
@@ -36,7 +41,9 @@ async def serve() -> None:
         candles = await write_candles(root / "candles", SYMBOLS, MINUTES, seed=7)
         with (
             running_stack(root / "stack", CHECKOUT) as stack,
-            running(stack, root / "machine", "--candles", str(candles), "--speed", SPEED) as run,
+            running(
+                stack, root / "machine", "--candles", str(candles), "--since", SINCE, "--speed", SPEED
+            ) as run,
         ):
             made = sigtrail(stack, root, "users", "add", STRANGER, more={"SIGTRAIL_PASSWORD": PASSWORD})
             assert made.returncode == 0, made.stderr

@@ -21,6 +21,9 @@ export const CARD_HEIGHT = 92;
 export const MOST_PIXELS = 30_000_000;
 const HEAD_HEIGHT = 32;
 const OVERSCAN = 6;
+// As signals.css has them, in pixels: between two columns, and beside the outer ones.
+const GAP = 12;
+const PADDING = 8;
 
 interface Props {
   readonly feed: Feed;
@@ -32,6 +35,11 @@ interface Props {
   readonly onOpen: (id: string) => void;
   /** The other order, newest or oldest first. */
   readonly onOrder: () => void;
+}
+
+/** What the columns need at least, so that head and rows are of one width however narrow the window is. */
+function leastWidth(columns: readonly { readonly width: string }[]): number {
+  return columns.reduce((sum, { width }) => sum + Number.parseInt(/\d+/.exec(width)![0]) + GAP, 2 * PADDING);
 }
 
 export function SignalTable({ feed, shown, newestFirst, columns, traders, card, onOpen, onOrder }: Props) {
@@ -139,7 +147,11 @@ export function SignalTable({ feed, shown, newestFirst, columns, traders, card, 
           : undefined}
         tabIndex={0}
         className={card ? "signal-scroller cards" : "signal-scroller"}
-        style={{ "--tracks": columns.map(({ width }) => width).join(" "), "--row": `${height}px` } as object}
+        style={{
+          "--tracks": columns.map(({ width }) => width).join(" "),
+          "--least": card ? "0" : `${leastWidth(columns)}px`,
+          "--row": `${height}px`,
+        } as object}
         onScroll={look}
         onKeyDown={press}
         onClick={(event) => {

@@ -2,8 +2,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { judge } from "../app/failure.ts";
 import { answer } from "../app/failure.ts";
+import { useAttempt } from "../kit/attempt.ts";
 import { Button } from "../kit/button.tsx";
 import { TextField } from "../kit/field.tsx";
 import type { Project } from "../project.ts";
@@ -44,26 +44,17 @@ function Choose({ onMade }: { onMade: (trader: string) => void }) {
   const queries = useQueryClient();
   const [chosen, setChosen] = useState(TEMPLATES[0]!);
   const [symbols, setSymbols] = useState(chosen.draft.symbols);
-  const [busy, setBusy] = useState(false);
-  const [failure, setFailure] = useState<string | null>(null);
+  const { busy, failure, run } = useAttempt();
 
-  async function begin() {
-    setBusy(true);
-    setFailure(null);
-    try {
+  const begin = () =>
+    run(async () => {
       const account = await ensurePaperAccount(project, chosen.draft.market);
       const draft = { ...chosen.draft, symbols, default_exchange_account_id: account };
       const { id } = await createTrader(project, rowOf(draft));
       await queries.invalidateQueries({ queryKey: TRADERS });
       await queries.invalidateQueries({ queryKey: ["has-traders"] });
       onMade(id);
-    } catch (error) {
-      const { message, hint } = judge(error);
-      setFailure(`${message} ${hint}`.trim());
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
 
   return (
     <>
