@@ -10,6 +10,8 @@ export async function signIn(page: Page, who: "demo" | "stranger" = "demo"): Pro
   await page.getByLabel("Password").fill(who === "demo" ? password : strangerPassword);
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
+  // The first page leads on as soon as it knows whether there is a trader: whoever went elsewhere by then is led away.
+  await expect(page).toHaveURL(/#\/(signals|start)/);
 }
 
 /** Goes to a page by the menu. */

@@ -1,14 +1,34 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test } from "@playwright/test";
-import { ask } from "./database.ts";
+import { ask, run } from "./database.ts";
 import { go, signIn } from "./person.ts";
 import { site } from "./site.ts";
 
+const HOLDER = "Holds what it buys";
+
+test.beforeAll(async () => {
+  // One that fires within minutes of the market, and holds what it got: there is always something open.
+  await run(
+    `insert into public.traders (user_id, name, market, symbols, "interval", side, conditions, min_confidence,
+       default_exchange_account_id, position_size_type, position_size_value, stop_loss_type, stop_loss_value,
+       take_profit_type, take_profit_value)
+     select a.user_id, '${HOLDER}', a.market, array['XRPUSDT', 'BTCUSDT'], '1m', 'long',
+       array['close > open', 'close[1] < open[1]'], 0, a.id, 'fixed', 100, 'percentage', 5, 'percentage', 15
+     from public.exchange_accounts a join public.users u on u.id = a.user_id
+     where u.email = '${site().email}' and a.venue = 'paper' limit 1`,
+  );
+});
+
+test.afterAll(async () => {
+  await run(`update public.traders set status = 'paused' where name = '${HOLDER}'`);
+});
+
 test("an open position shows its protection; closing it asks, is refused without a reason, and ends it", async ({ page }) => {
+  test.setTimeout(120_000);
   await signIn(page);
   await go(page, "Positions");
   const row = page.getByRole("table", { name: "Open positions" }).getByRole("row").nth(1);
-  await expect(row).toContainText(/protected/);
+  await expect(row).toContainText(/protected/, { timeout: 60_000 });
   await expect(row).toContainText(/stop .* at /);
   const faults = (await new AxeBuilder({ page }).exclude("[data-live-announcer]").analyze()).violations;
   expect(faults.filter((one) => one.impact === "serious" || one.impact === "critical")).toEqual([]);
