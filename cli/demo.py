@@ -12,11 +12,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from supabase import AsyncClient
+from supabase_auth.errors import AuthApiError
 
 from cli.accounts import create_paper_account
 from cli.project import ask, operator
 from cli.users import create_user
 from shared.candles import interval_ms
+from shared.errors import Refused
 
 EMAIL = "demo@sigtrail.local"
 
@@ -200,14 +202,17 @@ async def ensure_demo(
 async def open_demo(file: Path) -> None:
     """See that the demo's user can sign in with the password in this file (mode 600).
 
-    A password that is missing is made; one that is there stays.
+    A password that is missing is made; one that is there stays. Raises Refused when the project takes none.
     """
     if file.exists():  # noqa: ASYNC240 - a small file of this machine
         return
     password = secrets.token_urlsafe(12)
     async with operator() as client:
         user = await _demo_user(client)
-        await client.auth.admin.update_user_by_id(user["id"], {"password": password})
+        try:
+            await client.auth.admin.update_user_by_id(user["id"], {"password": password})
+        except AuthApiError as error:
+            raise Refused(f"the demo's password: {error.message}", code=error.code) from error
     file.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as text:
         text.write(password + "\n")

@@ -23,9 +23,14 @@ def to_json(document: Any) -> str:
 
 
 def print_json(document: Any) -> None:
-    """Write one JSON document to standard output and nothing else."""
-    sys.stdout.write(to_json(document) + "\n")
+    """Write one JSON document to standard output and nothing else: all of it, however slowly it is read."""
     sys.stdout.flush()
+    output = sys.stdout.buffer
+    rest = memoryview((to_json(document) + "\n").encode())
+    # Where Python was told not to buffer, a write is content with the part that a pipe took.
+    while rest:
+        rest = rest[output.write(rest) or 0 :]
+    output.flush()
 
 
 def print_rows(

@@ -28,7 +28,7 @@ from cli.queries import query
 from cli.running import machine_folder, run_machine
 from cli.venue import FAKES, PAPER, FakeVenue, check_venue, ensure_account, open_fake
 from shared.clock import WallClock
-from shared.errors import ConfigurationError, InputError, SigtrailError
+from shared.errors import ConfigurationError, InputError, Refused, SigtrailError
 from shared.identity import from_ms
 from shared.settings import Settings, load
 from workers.machine import PIPELINE, Machine, build
@@ -155,9 +155,13 @@ async def _show_console(running: AsyncExitStack, settings: Settings, *, demo: bo
     entry = ""
     if demo:
         file = machine_folder(settings, "demo-password")
-        await open_demo(file)
-        shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-        entry = f", sign in as {EMAIL} with the password in {shown}"
+        try:
+            await open_demo(file)
+        except Refused as error:
+            notes.print(f"nobody can sign in as the demo: {error}", soft_wrap=True, markup=False)
+        else:
+            shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+            entry = f", sign in as {EMAIL} with the password in {shown}"
     notes.print(f"the console is at {address}{entry}", soft_wrap=True, markup=False)
 
 

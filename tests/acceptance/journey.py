@@ -209,7 +209,9 @@ def add_trader(
     with psycopg.connect(stack.db_url, autocommit=True) as connection:
         email = owner or f"{name.replace(' ', '-')}@example.com"
         connection.execute(
-            "insert into auth.users (id, email) values (%s, %s) on conflict do nothing", (user, email)
+            "insert into auth.users (id, email, aud, role, created_at, updated_at)"
+            " values (%s, %s, 'authenticated', 'authenticated', now(), now()) on conflict do nothing",
+            (user, email),
         )
         connection.execute("update public.users set tier = 'elite' where id = %s", (user,))
         if owner is None:

@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -199,9 +199,13 @@ async def test_a_row_that_the_database_fails_over_is_kept_and_the_others_are_sto
                     for symbol in symbols:
                         rig.market.publish(make(minute, close, symbol))
                 rig.clock.advance_ms(DAY + 2 * 60_000)
+                # How many steps it takes depends on which half, by chance, is tried first.
                 with pytest.raises(Unavailable, match="it broke"):
                     await rig.role.step()
-                await rig.role.step()
+                for _ in range(2 * len(symbols)):
+                    if rig.role.counts["pending"]:
+                        with suppress(Unavailable):
+                            await rig.role.step()
             finally:
                 database.execute("drop function public.fail_over cascade")
         assert (rig.role.counts["inserted"], rig.role.counts["rejected_XX000"]) == (3, 1)

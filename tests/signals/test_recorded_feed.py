@@ -88,7 +88,8 @@ async def test_span_and_bounds_of_time(tmp_path: Path) -> None:
 
 
 async def test_what_lies_before_a_replay_is_its_history_of_every_interval(tmp_path: Path) -> None:
-    minutes = 3 * ROWS
+    # Read in several parts, and long enough for the longest interval.
+    minutes = 3 * ROWS + max(INTERVALS.values()) // MINUTE_MS
     write_parquet(tmp_path / "BTCUSDT_1m.parquet", [row(minute) for minute in range(minutes)])
     write_parquet(tmp_path / "ETHUSDT_1m.parquet", [row(minute) for minute in range(7)])
     since = DAY + (minutes - 3) * MINUTE_MS
