@@ -31,6 +31,8 @@ HISTORY = timedelta(days=2)
 MINUTES = 7 * 24 * 60
 SPEED = "300"
 SINCE = (from_ms(START_MS) + HISTORY).isoformat()
+# Then there is something on every page.
+CLOSED = "select count(*) from public.positions where status = 'closed'"
 STRANGER, PASSWORD = "stranger@example.com", "nothing here is mine"
 
 
@@ -47,7 +49,7 @@ async def serve() -> None:
         ):
             made = sigtrail(stack, root, "users", "add", STRANGER, more={"SIGTRAIL_PASSWORD": PASSWORD})
             assert made.returncode == 0, made.stderr
-            told = await until(partial(look, stack, run, root / "machine"), timeout=180, every=0.2)
+            told = await until(partial(look, stack, run, root / "machine"), timeout=300, every=0.2)
             print(json.dumps(told), flush=True)
             await asyncio.to_thread(sys.stdin.read)
 
@@ -57,7 +59,7 @@ def look(stack: Stack, run: Run, state: Path) -> dict[str, Any]:
     if not run.is_running:
         raise RuntimeError(f"the main job ended: {run.log}")
     address = re.search(r"the console is at (http\S+?),? ", run.log)
-    if address is None or ask(stack, "select count(*) from public.positions")[0][0] < 1:
+    if address is None or ask(stack, CLOSED)[0][0] < 1:
         return {}
     (password,) = state.rglob("demo-password")
     return {
