@@ -17,12 +17,14 @@ export function setTheme(theme: Theme): void {
   for (const listener of listeners) listener();
 }
 
-/** Puts the theme on the page: `data-theme` is there only where somebody chose. */
+const LIGHT = matchMedia("(prefers-color-scheme: light)");
+
+/** Puts the theme on the page, `dark` or `light`, and follows the device where nobody chose. */
 export function apply(): void {
   const theme = read();
-  if (theme === "system") delete document.documentElement.dataset["theme"];
-  else document.documentElement.dataset["theme"] = theme;
+  document.documentElement.dataset["theme"] = theme !== "system" ? theme : LIGHT.matches ? "light" : "dark";
 }
+LIGHT.addEventListener("change", apply);
 
 export function useTheme(): Theme {
   return useSyncExternalStore((listener) => {
